@@ -1,0 +1,68 @@
+"""The one owner of Numba's options, its cache and the thread count.
+
+Options, and why
+- `nogil`: several Python threads may run kernels at once.
+- `error_model="numpy"`: the default adds a branch per division and blocks vectorisation (numba#1256); kernels guard
+  their denominators themselves.
+- `fastmath` stays off: recursions are compared with float64 references to rounding error, and NaN must survive.
+- `cache`: Numba keys a cached kernel on the file that defines it and does not see an edit in a file it calls, so the
+  cache directory carries a digest of every kernel source. Processes that start together each compile into a
+  temporary file and rename it, so a cold start is slow, never wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _source_digest() -> str:
+    """Digest of all kernel sources, in name order."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _cache_directory() -> Path:
+    """Return a writable directory for compiled kernels, distinct for every state of the sources."""
+    base = os.environ.get("NUMBA_CACHE_DIR") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"), "carbon-tianyan"
+    )
+    for root in (Path(base), Path(tempfile.gettempdir()) / f"carbon-tianyan-{os.getuid()}"):
+        path = root / f"kernels-{_source_digest()}"
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(path, os.W_OK):
+            return path
+    return Path(tempfile.mkdtemp(prefix="carbon-tianyan-"))
+
+
+numba.config.CACHE_DIR = str(_cache_directory())
+
+
+def kernel(function: F) -> F:
+    """Compile a serial kernel."""
+    return cast(F, numba.njit(nogil=True, error_model="numpy", cache=True)(function))
+
+
+def parallel_kernel(function: F) -> F:
+    """Compile a kernel whose `prange` loops use the threads of `set_threads`."""
+    return cast(F, numba.njit(nogil=True, error_model="numpy", cache=True, parallel=True)(function))
+
+
+def set_threads(count: int) -> int:
+    """Set the number of threads of parallel kernels; 0 means all that Numba sees. Returns the number in force."""
+    most = int(numba.config.NUMBA_NUM_THREADS)
+    numba.set_num_threads(most if count <= 0 else min(count, most))
+    return int(numba.get_num_threads())
