@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core import config
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,7 +49,7 @@ def _cache_directory() -> Path:
     return Path(tempfile.mkdtemp(prefix="carbon-tianyan-"))
 
 
-numba.config.CACHE_DIR = str(_cache_directory())
+config.CACHE_DIR = str(_cache_directory())
 
 
 def kernel(function: F) -> F:
@@ -63,6 +64,6 @@ def parallel_kernel(function: F) -> F:
 
 def set_threads(count: int) -> int:
     """Set the number of threads of parallel kernels; 0 means all that Numba sees. Returns the number in force."""
-    most = int(numba.config.NUMBA_NUM_THREADS)
+    most = int(config.NUMBA_NUM_THREADS)
     numba.set_num_threads(most if count <= 0 else min(count, most))
     return int(numba.get_num_threads())

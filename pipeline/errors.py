@@ -1,16 +1,16 @@
 """One exception tree. Every message says where, the rule, what was got, and the remedy.
 
-    TianyanError
-      ConfigError        a setting that cannot be used
-      InputError         a foreign file that cannot be used
-        FormatError        not the file it claims to be: truncated, another format, unreadable
-        UnitError          unit or scale missing, unknown, or contradicted by the numbers
-        TimeError          time label, zone, order or coverage
-        CoordinateError    position or grid that is impossible or does not match
-        RegistryError      station facts that are missing or contradict one another
-      SchemaError        a Dataset that does not keep the contract of `pipeline.schema`
-      GridError          a grid or a region that cannot exist
-      SolverError        an inversion that has no trustworthy answer
+TianyanError
+  ConfigError        a setting that cannot be used
+  InputError         a foreign file that cannot be used
+    FormatError        not the file it claims to be: truncated, another format, unreadable
+    UnitError          unit or scale missing, unknown, or contradicted by the numbers
+    TimeError          time label, zone, order or coverage
+    CoordinateError    position or grid that is impossible or does not match
+    RegistryError      station facts that are missing or contradict one another
+  SchemaError        a Dataset that does not keep the contract of `pipeline.schema`
+  GridError          a grid or a region that cannot exist
+  SolverError        an inversion that has no trustworthy answer
 """
 
 from __future__ import annotations

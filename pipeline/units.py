@@ -81,12 +81,13 @@ _CARBON_FLUX_IN_SI = {
 }  # fmt: skip
 
 # kg of the species, or of carbon, per grid cell and second
+_TONNE_PER_YEAR = 1e3 / SECONDS_PER_YEAR
 _MASS_PER_CELL_IN_SI = {
-    "t cell-1 year-1": 1e3 / SECONDS_PER_YEAR, "t/cell/year": 1e3 / SECONDS_PER_YEAR, "t cell-1 yr-1": 1e3 / SECONDS_PER_YEAR,
+    "t cell-1 year-1": _TONNE_PER_YEAR, "t/cell/year": _TONNE_PER_YEAR, "t cell-1 yr-1": _TONNE_PER_YEAR,
     "kg cell-1 s-1": 1.0,
 }  # fmt: skip
 _CARBON_PER_CELL_IN_SI = {
-    "tc cell-1 year-1": 1e3 / SECONDS_PER_YEAR, "tc/cell/year": 1e3 / SECONDS_PER_YEAR, "tc cell-1 yr-1": 1e3 / SECONDS_PER_YEAR,
+    "tc cell-1 year-1": _TONNE_PER_YEAR, "tc/cell/year": _TONNE_PER_YEAR, "tc cell-1 yr-1": _TONNE_PER_YEAR,
 }  # fmt: skip
 
 
@@ -138,7 +139,7 @@ def mole_fraction_factor(unit: str, gas: Species, *, where: str = "") -> float:
         raise UnitError(
             "the unit must be a dry-air mole fraction",
             got=unit,
-            remedy=f"declare one of {', '.join(_MOLE_FRACTION_IN_SI)}; mass concentrations need pressure and temperature",
+            remedy=f"declare one of {', '.join(_MOLE_FRACTION_IN_SI)}; a mass per volume needs p and T",
             where=where,
         )
     return si / gas.mole_fraction_in_si
@@ -175,12 +176,20 @@ def flux_factor(unit: str, gas: Species, *, where: str = "") -> tuple[float, boo
     ):
         if text in table:
             return table[text] / molar_mass / gas.flux_in_si, per_cell
-    known = ", ".join([*_AMOUNT_FLUX_IN_SI, *_MASS_FLUX_IN_SI, *_CARBON_FLUX_IN_SI, *_MASS_PER_CELL_IN_SI, *_CARBON_PER_CELL_IN_SI])
+    known = ", ".join(
+        [
+            *_AMOUNT_FLUX_IN_SI,
+            *_MASS_FLUX_IN_SI,
+            *_CARBON_FLUX_IN_SI,
+            *_MASS_PER_CELL_IN_SI,
+            *_CARBON_PER_CELL_IN_SI,
+        ]
+    )
     raise UnitError("the flux unit must be known", got=unit, remedy=f"declare one of {known}", where=where)
 
 
-def footprint_factor(unit: str, gas: Species, *, where: str = "") -> float:
-    """Return the factor from a footprint's unit to the species' footprint unit.
+def footprint_factor(unit: str, *, where: str = "") -> float:
+    """Return the factor from a footprint's unit to the species' own, one number for every gas.
 
     Raises
     ------
@@ -189,9 +198,9 @@ def footprint_factor(unit: str, gas: Species, *, where: str = "") -> float:
 
     Examples
     --------
-    >>> footprint_factor("(mol/mol)/(mol/m2/s)", SPECIES["co2"])
+    >>> footprint_factor("(mol/mol)/(mol/m2/s)")
     1.0
-    >>> footprint_factor("ppm (umol-1 m2 s)", SPECIES["co2"])
+    >>> footprint_factor("ppm (umol-1 m2 s)")
     1.0
     """
     known = {

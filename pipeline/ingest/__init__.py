@@ -1,0 +1,1 @@
+"""Foreign files in, checked Datasets out: one kind of source a file."""

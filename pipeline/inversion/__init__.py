@@ -1,0 +1,1 @@
+"""Prior, operators, covariance, solution, posterior, diagnostics."""

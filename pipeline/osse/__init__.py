@@ -1,0 +1,1 @@
+"""The simulated province, written as files in the real formats."""

@@ -1,0 +1,255 @@
+"""Every Dataset variable that travels between stages, declared once: dims, dtype kind, unit, meaning.
+
+`check` stands at every door: a stage calls it on what it was given and on what it returns. Times are UTC and label
+the start of the hour; positive flux is upward.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntFlag
+
+import numpy as np
+import xarray as xr
+
+from pipeline.errors import SchemaError
+from pipeline.units import species
+
+HOUR = np.timedelta64(1, "h")
+
+
+class Flag(IntFlag):
+    """Quality bits of one observation (CF `flag_masks`).
+
+    A set bit in `FAIL` means a bad measurement; one in `UNUSED` means a good one that the inversion does not use.
+    """
+
+    MISSING = 1 << 0
+    SCHEMA = 1 << 1
+    TIME = 1 << 2
+    REGISTRY = 1 << 3
+    INSTRUMENT = 1 << 4
+    CALIBRATION = 1 << 5
+    CALIBRATION_AGE = 1 << 6
+    RANGE_FAIL = 1 << 7
+    RANGE_SUSPECT = 1 << 8
+    FLAT_LINE = 1 << 9
+    SPIKE = 1 << 10
+    RATE = 1 << 11
+    HOURLY_SPREAD = 1 << 12
+    INCOMPLETE = 1 << 13
+    SCALE_UNCONVERTED = 1 << 14
+    WET_DRY_UNKNOWN = 1 << 15
+    BUDDY = 1 << 16
+    LAG_SUSPECT = 1 << 17
+    UNIT_SUSPECT = 1 << 18
+    DUPLICATE = 1 << 19
+    SUPERSEDED = 1 << 20
+    ANCHOR_AGE = 1 << 21
+    JUMP_RESET = 1 << 22
+    LOW_TURBULENCE = 1 << 23
+    GAP_FILLED = 1 << 24
+    NOT_SELECTED_HOUR = 1 << 25
+    NOT_SELECTED_WEATHER = 1 << 26
+    INNOVATION = 1 << 27
+    HELD_OUT = 1 << 28
+    MANUAL_REJECT = 1 << 29
+    MANUAL_ACCEPT = 1 << 30
+
+
+_STRUCTURAL = (
+    Flag.MISSING | Flag.SCHEMA | Flag.TIME | Flag.REGISTRY | Flag.INSTRUMENT | Flag.DUPLICATE | Flag.SUPERSEDED
+)
+FAIL = (
+    _STRUCTURAL
+    | Flag.RANGE_FAIL
+    | Flag.FLAT_LINE
+    | Flag.INCOMPLETE
+    | Flag.WET_DRY_UNKNOWN
+    | Flag.LOW_TURBULENCE
+    | Flag.GAP_FILLED
+    | Flag.MANUAL_REJECT
+)
+UNUSED = Flag.NOT_SELECTED_HOUR | Flag.NOT_SELECTED_WEATHER | Flag.INNOVATION | Flag.HELD_OUT
+_BLOCKING = FAIL | UNUSED | Flag.LAG_SUSPECT | Flag.UNIT_SUSPECT
+
+
+def is_used(flag: np.ndarray) -> np.ndarray:
+    """Return the mask of observations the inversion uses.
+
+    Parameters
+    ----------
+    flag : (obs,) uint32
+        Quality bits.
+
+    Examples
+    --------
+    >>> is_used(np.array([0, Flag.RANGE_SUSPECT, Flag.MISSING, Flag.HELD_OUT], dtype=np.uint32)).tolist()
+    [True, True, False, False]
+    """
+    return (np.asarray(flag, dtype=np.uint32) & np.uint32(_BLOCKING)) == 0
+
+
+@dataclass(frozen=True)
+class Variable:
+    """What one variable must look like. `unit` "gas" and "flux" stand for the species' own units."""
+
+    dims: tuple[str, ...]
+    kind: str
+    unit: str
+    meaning: str
+    required: bool = True
+
+
+# dtype kinds: f float, i signed or unsigned integer, M datetime64, T text
+SCHEMAS: dict[str, dict[str, Variable]] = {
+    "observations": {
+        "time": Variable(("obs",), "M", "", "start of the averaging interval, UTC"),
+        "value": Variable(("obs",), "f", "gas", "dry-air mole fraction, mean over the interval"),
+        "uncertainty": Variable(("obs",), "f", "gas", "one-sigma measurement uncertainty of the mean"),
+        "spread": Variable(("obs",), "f", "gas", "standard deviation of the samples within the interval"),
+        "count": Variable(("obs",), "i", "1", "samples behind the mean"),
+        "flag": Variable(("obs",), "i", "1", "quality bits, see pipeline.schema.Flag"),
+        "station": Variable(("obs",), "T", "", "station id of station_meta"),
+        "platform": Variable(("obs",), "T", "", "station class: provincial, regional, city, micro, sink, mobile, ..."),
+        "lon": Variable(("obs",), "f", "degrees_east", "longitude of the inlet"),
+        "lat": Variable(("obs",), "f", "degrees_north", "latitude of the inlet"),
+        "height": Variable(("obs",), "f", "m", "height of the inlet above ground"),
+        "scale": Variable(("obs",), "T", "", "calibration scale"),
+    },
+    "footprints": {
+        "time": Variable(("obs",), "M", "", "start of the receptor's averaging hour, UTC"),
+        "station": Variable(("obs",), "T", "", "receptor's station id"),
+        "lon": Variable(("obs",), "f", "degrees_east", "receptor longitude"),
+        "lat": Variable(("obs",), "f", "degrees_north", "receptor latitude"),
+        "height": Variable(("obs",), "f", "m", "receptor height above ground"),
+        "indptr": Variable(("row_edge",), "i", "1", "row i holds entries indptr[i] to indptr[i+1]"),
+        "hour": Variable(("entry",), "M", "", "start of the flux hour, UTC"),
+        "cell": Variable(("entry",), "i", "1", "flat cell index, y * nx + x"),
+        "footprint": Variable(
+            ("entry",), "f", "footprint", "change of mole fraction per unit flux of that cell and hour"
+        ),
+        "exit_north": Variable(
+            ("obs", "exit_height", "x"), "f", "1", "share of particles leaving north", required=False
+        ),
+        "exit_east": Variable(("obs", "exit_height", "y"), "f", "1", "share of particles leaving east", required=False),
+        "exit_south": Variable(
+            ("obs", "exit_height", "x"), "f", "1", "share of particles leaving south", required=False
+        ),
+        "exit_west": Variable(("obs", "exit_height", "y"), "f", "1", "share of particles leaving west", required=False),
+    },
+    "background": {
+        "time": Variable(("obs",), "M", "", "start of the receptor's averaging hour, UTC"),
+        "station": Variable(("obs",), "T", "", "receptor's station id"),
+        "background": Variable(("obs",), "f", "gas", "mole fraction carried in from outside the grid"),
+        "exit_share": Variable(("obs",), "f", "1", "share of particles the mean rests on, before normalisation"),
+    },
+    "fluxes": {
+        "flux": Variable(("sector", "time", "y", "x"), "f", "flux", "surface flux, hourly mean, positive upward"),
+        "flux_std": Variable(("sector", "time", "y", "x"), "f", "flux", "one-sigma error of the prior flux"),
+        "time": Variable(("time",), "M", "", "start of the hour, UTC"),
+        "sector": Variable(("sector",), "T", "", "sector name"),
+    },
+}
+
+_KINDS = {"f": "f", "i": "iu", "M": "M", "T": "UOT"}
+
+
+def check(dataset: xr.Dataset, name: str) -> xr.Dataset:
+    """Return the dataset unchanged if it keeps the contract `name`.
+
+    Parameters
+    ----------
+    dataset
+        What is passed through the door.
+    name
+        Key of `SCHEMAS`.
+
+    Raises
+    ------
+    SchemaError
+        For a missing variable, other dims, another dtype kind, another unit, or times that are not whole seconds of
+        a known calendar. Every message names the variable.
+    """
+    for key, declared in SCHEMAS[name].items():
+        where = f"{name}.{key}"
+        if key not in dataset.variables:
+            if declared.required:
+                raise SchemaError(
+                    "the variable must be present",
+                    got=sorted(map(str, dataset.variables)),
+                    remedy=declared.meaning,
+                    where=where,
+                )
+            continue
+        found = dataset[key]
+        if found.dims != declared.dims:
+            raise SchemaError("the dims must match", got=found.dims, remedy=f"use {declared.dims}", where=where)
+        # pandas' string dtype reports kind "O"; numpy's StringDType reports "T"
+        if found.dtype.kind not in _KINDS[declared.kind]:
+            raise SchemaError(
+                "the dtype kind must match",
+                got=str(found.dtype),
+                remedy=f"use kind {declared.kind}",
+                where=where,
+            )
+        _check_unit(found, declared, dataset, where)
+    if name == "observations" and "species" not in dataset.attrs:
+        raise SchemaError("the species must be stated", remedy='set attrs["species"]', where=name)
+    return dataset
+
+
+def _check_unit(found: xr.DataArray, declared: Variable, dataset: xr.Dataset, where: str) -> None:
+    """Raise unless the variable's `units` attribute is the declared one (text and times carry none)."""
+    if declared.kind in "MT":
+        return
+    expected = unit_of(declared, dataset, where)
+    if found.attrs.get("units") != expected:
+        raise SchemaError(
+            "the unit must match",
+            got=found.attrs.get("units"),
+            remedy=f"convert to {expected!r}",
+            where=where,
+        )
+
+
+def unit_of(declared: Variable, dataset: xr.Dataset, where: str = "") -> str:
+    """Return the unit a variable has for the dataset's species."""
+    if declared.unit not in ("gas", "flux", "footprint"):
+        return declared.unit
+    if "species" not in dataset.attrs:
+        raise SchemaError("the species must be stated", remedy='set attrs["species"]', where=where)
+    gas = species(str(dataset.attrs["species"]))
+    return {"gas": gas.mole_fraction_unit, "flux": gas.flux_unit, "footprint": gas.footprint_unit}[declared.unit]
+
+
+def label(dataset: xr.Dataset, name: str) -> xr.Dataset:
+    """Return a copy in which every declared variable carries its unit and meaning, then checked.
+
+    A stage builds a bare Dataset, sets `attrs["species"]`, and calls this once: units stand in one place.
+    """
+    out = dataset.copy()
+    for key, declared in SCHEMAS[name].items():
+        if key not in out.variables:
+            continue
+        attrs = {"long_name": declared.meaning}
+        if declared.kind not in "MT":
+            attrs["units"] = unit_of(declared, dataset, f"{name}.{key}")
+        out[key].attrs.update(attrs)
+    if name == "observations":
+        out["flag"].attrs.update(
+            flag_masks=np.array([int(bit) for bit in Flag], dtype=np.uint32),
+            flag_meanings=" ".join(str(bit.name).lower() for bit in Flag),
+        )
+    return check(out, name)
+
+
+def hours_between(start: np.datetime64, end: np.datetime64) -> np.ndarray:
+    """Return the hour starts in [start, end), datetime64[ns].
+
+    Examples
+    --------
+    >>> len(hours_between(np.datetime64("2014-07-01T00"), np.datetime64("2014-07-02T00")))
+    24
+    """
+    return np.arange(start.astype("datetime64[h]"), end.astype("datetime64[h]")).astype("datetime64[ns]")

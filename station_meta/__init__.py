@@ -1,0 +1,1 @@
+"""Facts about stations: one row per station and validity period, with sources."""
