@@ -1,1 +1,29 @@
-"""Prior, operators, covariance, solution, posterior, diagnostics."""
+"""The exact observation-space inversion: operator, covariance, problem, solution, posterior, diagnostics."""
+
+from pipeline.inversion.covariance import SeparableCovariance, exponential_matrix, separable_covariance
+from pipeline.inversion.diagnostics import Summary, leave_out, rms, summarise
+from pipeline.inversion.operator import footprint_matrix, match_rows
+from pipeline.inversion.posterior import Totals, members, spread_of, standard_deviation, totals
+from pipeline.inversion.problem import Problem
+from pipeline.inversion.solve import Solution, signal_covariance, solve
+
+__all__ = [
+    "Problem",
+    "SeparableCovariance",
+    "Solution",
+    "Summary",
+    "Totals",
+    "exponential_matrix",
+    "footprint_matrix",
+    "leave_out",
+    "match_rows",
+    "members",
+    "rms",
+    "separable_covariance",
+    "signal_covariance",
+    "solve",
+    "spread_of",
+    "standard_deviation",
+    "summarise",
+    "totals",
+]
