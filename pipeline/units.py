@@ -87,6 +87,7 @@ _MASS_PER_CELL_IN_SI = {
     "kg cell-1 s-1": 1.0,
 }  # fmt: skip
 _CARBON_PER_CELL_IN_SI = {
+    "tgc cell-1 year-1": 1e6 * _TONNE_PER_YEAR,
     "tc cell-1 year-1": _TONNE_PER_YEAR, "tc/cell/year": _TONNE_PER_YEAR, "tc cell-1 yr-1": _TONNE_PER_YEAR,
 }  # fmt: skip
 

@@ -1,23 +1,29 @@
 """The exact observation-space inversion: operator, covariance, problem, solution, posterior, diagnostics."""
 
+from pipeline.inversion.assemble import Assembled, assemble
 from pipeline.inversion.covariance import SeparableCovariance, exponential_matrix, separable_covariance
 from pipeline.inversion.diagnostics import Summary, leave_out, rms, summarise
 from pipeline.inversion.operator import footprint_matrix, match_rows
 from pipeline.inversion.posterior import Totals, members, spread_of, standard_deviation, totals
 from pipeline.inversion.problem import Problem
+from pipeline.inversion.result import posterior, reporting_periods
 from pipeline.inversion.solve import Solution, signal_covariance, solve
 
 __all__ = [
+    "Assembled",
     "Problem",
     "SeparableCovariance",
     "Solution",
     "Summary",
     "Totals",
+    "assemble",
     "exponential_matrix",
     "footprint_matrix",
     "leave_out",
     "match_rows",
     "members",
+    "posterior",
+    "reporting_periods",
     "rms",
     "separable_covariance",
     "signal_covariance",

@@ -1,22 +1,15 @@
-"""The settings of one domain and period: one TOML file, validated before anything runs.
+"""The sections of a case file: every key declared once, with its meaning and what is impossible.
 
-Every key is declared here with its meaning; `tianyan config explain` prints this module. Paths are relative to
-`inputs.root`, which is relative to the TOML file. An unknown key, a wrong type or an impossible value is refused
-with the path of the key and the remedy.
+Paths are relative to `inputs.root`, which is relative to the TOML file.
 """
 
 from __future__ import annotations
 
-import difflib
-import tomllib
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from datetime import UTC
+from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from pipeline.errors import ConfigError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -316,107 +309,3 @@ class Settings(Section):
             if twice:
                 raise ValueError(f"{kind} must be named once; {', '.join(twice)} is not")
         return self
-
-
-def read_settings(path: str | Path) -> Settings:
-    """Read and validate a settings file.
-
-    Raises
-    ------
-    ConfigError
-        With the path of the key, what was given and the remedy; all mistakes of a file in one message.
-    """
-    path = Path(path)
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError("the settings file must exist", got=str(path), remedy="check the path") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            "the file must be TOML in UTF-8", got=str(error), remedy="correct that line", where=str(path)
-        ) from error
-    try:
-        return Settings.model_validate(raw)
-    except ValidationError as error:
-        lines = [_explain(item) for item in error.errors()]
-        raise ConfigError(
-            f"{len(lines)} setting(s) cannot be used:\n  " + "\n  ".join(lines) + "\n",
-            remedy="correct them; `tianyan config explain` lists every key",
-            where=path.name,
-        ) from error
-
-
-def input_root(settings: Settings, path: str | Path) -> Path:
-    """Return the absolute folder of all input paths for a settings file at `path`."""
-    return (Path(path).resolve().parent / settings.inputs.root).resolve()
-
-
-def explain() -> list[tuple[str, str, str, str]]:
-    """Return (key, type, default, meaning) of every setting, in order."""
-    return _rows(Settings, "")
-
-
-def _rows(model: type[BaseModel], prefix: str) -> list[tuple[str, str, str, str]]:
-    rows: list[tuple[str, str, str, str]] = []
-    for name, field in model.model_fields.items():
-        key = f"{prefix}{name}"
-        inner, suffix = _section_of(field.annotation)
-        required = field.is_required()
-        shown = "required" if required else ("" if inner else repr(field.get_default(call_default_factory=True)))
-        rows.append(
-            (key + suffix, "section" if inner else _type_name(field.annotation), shown, field.description or "")
-        )
-        if inner:
-            rows += _rows(inner, f"{key}{suffix}.")
-    return rows
-
-
-def _section_of(annotation: Any) -> tuple[type[BaseModel] | None, str]:
-    """Return the section class inside an annotation, and "[]" when it is a list of them."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation, ""
-    for argument in getattr(annotation, "__args__", ()):
-        inner, suffix = _section_of(argument)
-        if inner:
-            return inner, "[]" if getattr(annotation, "__origin__", None) is list else suffix
-    return None, ""
-
-
-def _type_name(annotation: Any) -> str:
-    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    return text.replace("typing.", "").replace("NoneType", "None")
-
-
-def _explain(item: Any) -> str:
-    """Return one line for one validation error: path, what was got, what to do."""
-    location = item["loc"]
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
-    if item["type"] == "extra_forbidden":
-        known = _known_keys(location[:-1])
-        near = difflib.get_close_matches(str(location[-1]), known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
-        return f"{key}: unknown key; {hint}"
-    if item["type"] == "missing":
-        return f"{key}: required, and missing"
-    got = item.get("input")
-    shown = "" if isinstance(got, dict) else f"; got {got!r}"
-    return f"{key or 'file'}: {item['msg'].removeprefix('Value error, ')}{shown}"
-
-
-def _known_keys(location: tuple[Any, ...]) -> list[str]:
-    model: type[BaseModel] | None = Settings
-    for part in location:
-        if isinstance(part, str) and model is not None and part in model.model_fields:
-            model = _section_of(model.model_fields[part].annotation)[0]
-    return list(model.model_fields) if model else []
-
-
-def as_utc(value: datetime) -> str:
-    """Return an ISO 8601 text in UTC with a Z.
-
-    Examples
-    --------
-    >>> as_utc(datetime.fromisoformat("2014-07-01T08:00:00+08:00"))
-    '2014-07-01T00:00:00Z'
-    """
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

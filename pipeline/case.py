@@ -1,0 +1,103 @@
+"""One case from its files to its store: the stages in order, and nothing else.
+
+settings -> grid, regions -> observations, footprints, background, fluxes -> problem -> solution -> store
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import xarray as xr
+
+import station_meta
+from kernels.jit import set_threads
+from pipeline.grid import grid_from_settings, make_regions, write_store
+from pipeline.ingest import account, read_background, read_fluxes, read_footprints, read_stations
+from pipeline.ingest.files import expand
+from pipeline.inversion import assemble, posterior, solve
+from pipeline.provenance import provenance
+from pipeline.settings import Settings, input_root, read_settings
+from pipeline.units import species
+
+#: called with (stage, done, of); of is 0 for stages without steps
+Progress = Callable[[str, int, int], None]
+
+
+def quiet(stage: str, done: int, of: int) -> None:
+    """Report nothing."""
+
+
+def run_case(path: Path, *, root: Path | None = None, store: Path | None = None, progress: Progress = quiet) -> Path:
+    """Run the case of a settings file and return the path of its store.
+
+    Parameters
+    ----------
+    path
+        The TOML file.
+    root
+        Folder of the inputs, when it is not the one the file names.
+    store
+        Where to write, when not where the file says.
+
+    Raises
+    ------
+    TianyanError
+        Any of `pipeline.errors`: nothing is written then.
+    """
+    settings = read_settings(path)
+    root = input_root(settings, path) if root is None else root.resolve()
+    store = (path.resolve().parent / settings.outputs.store) if store is None else store.resolve()
+    set_threads(settings.solver.threads)
+    result = invert(settings, path, root, progress)
+    progress("writing", 0, 0)
+    write_store(result, store)
+    return store
+
+
+def invert(settings: Settings, path: Path, root: Path, progress: Progress = quiet) -> xr.Dataset:
+    """Return the posterior Dataset of a case, with its account, notes and provenance as attributes."""
+    grid = grid_from_settings(settings.grid)
+    progress("regions", 0, 0)
+    regions = make_regions(settings.regions, grid, root)
+    registry = station_meta.load()
+
+    progress("observations", 0, 0)
+    observations, accounts = read_stations(settings, root, registry)
+    progress("footprints", 0, 0)
+    footprints, footprint_notes = read_footprints(settings, grid, root, registry)
+    progress("background", 0, 0)
+    gas = species(settings.case.species)
+    background, background_notes = read_background(settings, footprints, gas, grid, root)
+    progress("prior fluxes", 0, 0)
+    fluxes, flux_notes = read_fluxes(settings, grid, root)
+
+    assembled = assemble(settings, grid, observations, footprints, background, fluxes)
+    m = assembled.rows.size
+    solution = solve(assembled.problem, block=settings.solver.block, progress=lambda done: progress("solving", done, m))
+    result = posterior(
+        settings,
+        grid,
+        regions,
+        observations,
+        fluxes["time"].values,
+        assembled,
+        solution,
+        progress=lambda done: progress("ensemble", done, settings.solver.members),
+    )
+    result.attrs["account"] = account.render(accounts)
+    result.attrs["notes"] = "\n".join([*regions.notes, *footprint_notes, *background_notes, *flux_notes])
+    result.attrs["provenance"] = provenance(path, root, input_files(settings, root))
+    return result
+
+
+def input_files(settings: Settings, root: Path) -> list[Path]:
+    """Return every input file a case reads, in the order of the settings."""
+    patterns = [
+        *(pattern for feed in settings.stations for pattern in feed.files),
+        *(pattern for source in settings.footprints for pattern in source.files),
+        *(source.file for sector in settings.sectors for source in sector.sources),
+        settings.background.file,
+        *([settings.regions.file] if settings.regions.file else []),
+    ]
+    return [path for pattern in patterns for path in expand(root, pattern)]

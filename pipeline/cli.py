@@ -1,0 +1,193 @@
+"""The `tianyan` command. Heavy libraries are imported inside the commands, so that --help is quick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from pipeline._version import __version__
+from pipeline.errors import TianyanError
+
+app = App(
+    name="tianyan",
+    version=__version__,
+    help=(
+        "tianyan (天眼): greenhouse-gas measurements to maps of emission and uptake, with honest uncertainty.\n\n"
+        "Start with `tianyan demo`; then write a case file (`tianyan config explain`), check it "
+        "(`tianyan config check CASE.toml`), run it (`tianyan run CASE.toml`) and look at it (`tianyan show STORE`)."
+    ),
+)
+config = App(name="config", help="Check a case file, or explain every key of one.")
+ingest = App(name="ingest", help="Read foreign files and account for every row.")
+app.command(config)
+app.command(ingest)
+
+
+@app.command
+def run(
+    case: Path,
+    *,
+    data: Annotated[Path | None, Parameter(help="input folder, instead of inputs.root of the case")] = None,
+    store: Annotated[Path | None, Parameter(help="where to write, instead of outputs.store of the case")] = None,
+) -> None:
+    """Run a case: files in, one Zarr store out.
+
+    Parameters
+    ----------
+    case
+        The case's TOML file, for example workflows/tacolneston.toml.
+    """
+    from pipeline.case import run_case
+
+    with _Progress() as progress:
+        written = run_case(case, root=data, store=store, progress=progress)
+    _show(written, picture=written.with_suffix(".png"))
+
+
+@app.command
+def show(store: Path, *, picture: Path | None = None) -> None:
+    """Print the account of a store and draw its picture.
+
+    Parameters
+    ----------
+    store
+        A Zarr folder written by `tianyan run`.
+    picture
+        PNG to write; beside the store when not given.
+    """
+    _show(store, picture=picture or store.with_suffix(".png"))
+
+
+@app.command
+def demo(
+    folder: Path = Path("demo-output"),
+    *,
+    seed: int = 1,
+) -> None:
+    """Simulate a day over Zhejiang, write it as files in the real formats, ingest and invert them.
+
+    Parameters
+    ----------
+    folder
+        Where to put inputs, store and picture.
+    seed
+        Seed of everything random; the same seed gives the same files.
+    """
+    from pipeline.case import run_case
+    from pipeline.osse import make_demo, print_score
+
+    with _Progress() as progress:
+        progress("simulating", 0, 0)
+        case = make_demo(folder, seed=seed)
+        store = run_case(case, progress=progress)
+    _show(store, picture=store.with_suffix(".png"))
+    print_score(store, folder / "truth.nc")
+
+
+@config.command
+def check(case: Path) -> None:
+    """Check a case file: every key, type and value, and that its input files exist.
+
+    Parameters
+    ----------
+    case
+        The case's TOML file.
+    """
+    from pipeline.case import input_files
+    from pipeline.settings import input_root, read_settings
+
+    settings = read_settings(case)
+    files = input_files(settings, input_root(settings, case))
+    print(f"{case.name}: fine. {len(settings.stations)} station feed(s), {len(files)} input file(s).")
+
+
+@config.command
+def explain() -> None:
+    """List every key of a case file: its type, default and meaning."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from pipeline.settings import explain as rows
+
+    table = Table("key", "type", "default", "meaning")
+    for row in rows():
+        table.add_row(*row)
+    Console().print(table, markup=False)
+
+
+@ingest.command
+def stations(
+    files: list[Path],
+    *,
+    station: Annotated[str, Parameter(help="station id of station_meta")],
+    species: Annotated[str, Parameter(help="co2, ch4 or co")],
+    height: Annotated[float, Parameter(help="inlet height above ground, m")],
+    format: Annotated[str | None, Parameter(help="file format; recognised from the header when not given")] = None,
+) -> None:
+    """Read station files and print what became of every row.
+
+    Parameters
+    ----------
+    files
+        Files of one station.
+    """
+    import station_meta
+    from pipeline.ingest import account, inspect
+    from pipeline.units import species as species_of
+
+    registry = station_meta.load()
+    results = [
+        inspect(path, species_of(species), registry, station=station, height=height, format=format) for path in files
+    ]
+    print(account.render([result[1] for result in results]))
+
+
+class _Progress:
+    """A progress bar on a terminal, nothing elsewhere."""
+
+    def __enter__(self) -> _Progress:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+        self._bar = Progress(
+            TextColumn("{task.description:>14}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
+            console=Console(stderr=True), transient=True,
+        )  # fmt: skip
+        self._task = self._bar.add_task("starting", total=None)
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, stage: str, done: int, of: int) -> None:
+        self._bar.update(self._task, description=stage, completed=done, total=of or None)
+
+
+def _show(store: Path, *, picture: Path) -> None:
+    from rich.console import Console
+
+    from pipeline.grid import open_store
+    from pipeline.show import draw, print_account
+
+    dataset = open_store(store)
+    console = Console()
+    print_account(dataset, console)
+    draw(dataset, picture)
+    console.print(f"store:   {store}\npicture: {picture}", highlight=False, markup=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command; errors raised on purpose are printed in one paragraph, with exit code 2."""
+    try:
+        app()
+    except TianyanError as error:
+        print(f"tianyan: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

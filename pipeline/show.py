@@ -1,0 +1,158 @@
+"""What a person looks at after a run: the account in text and one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.dates as mdates
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.grid import Grid
+from pipeline.units import species
+
+
+def print_account(dataset: xr.Dataset, console: Console) -> None:
+    """Print what was read, rejected, used and found."""
+    console.rule(str(dataset.attrs["title"]))
+    console.print(str(dataset.attrs["account"]), highlight=False, markup=False)
+    console.print(_use_table(dataset))
+    for note in str(dataset.attrs["notes"]).splitlines():
+        console.print(f"- {note}", highlight=False, markup=False)
+    console.print(_diagnostic_table(dataset))
+    console.print(_region_table(dataset))
+
+
+def _use_table(dataset: xr.Dataset) -> Table:
+    table = Table(title="hourly observations", title_justify="left")
+    for column in ("station", "height, m", "hours", "used", "not used, and why"):
+        table.add_column(column)
+    stations = dataset["obs_station"].values.astype(str)
+    heights = dataset["obs_height"].values
+    reasons = dataset["obs_reason"].values.astype(str)
+    for station, height in sorted({(s, float(h)) for s, h in zip(stations, heights, strict=True)}):
+        mine = reasons[(stations == station) & (heights == height)]
+        why = ", ".join(f"{name}: {int(np.sum(mine == name))}" for name in np.unique(mine) if name)
+        table.add_row(station, f"{height:g}", str(mine.size), str(int(np.sum(mine == ""))), why)
+    return table
+
+
+def _diagnostic_table(dataset: xr.Dataset) -> Table:
+    table = Table(title="diagnostics", title_justify="left")
+    table.add_column("quantity")
+    table.add_column("value", justify="right")
+    for name, variable in dataset.data_vars.items():
+        if str(name).startswith("diagnostic_"):
+            value = variable.item()
+            table.add_row(str(variable.attrs["long_name"]), f"{value:d}" if isinstance(value, int) else f"{value:.3f}")
+    return table
+
+
+def _region_table(dataset: xr.Dataset) -> Table:
+    gas = str(dataset.attrs["species"]).upper()
+    table = Table(title=f"regional totals over all observed hours, kt {gas}, with one sigma", title_justify="left")
+    table.add_column("region")
+    for sector in [*dataset["sector"].values.astype(str), "net"]:
+        table.add_column(f"{sector}\nprior", justify="right")
+        table.add_column("posterior", justify="right")
+    whole = dataset.sel(period="all")
+    for r, name in enumerate(whole["region_name_en"].values.astype(str)):
+        row = whole.isel(region=r)
+        cells = []
+        for k in range(row.sizes["sector"]):
+            for which in ("prior", "posterior"):
+                cells.append(_with_sigma(row[f"region_{which}"][k], row[f"region_{which}_std"][k]))
+        for which in ("prior", "posterior"):
+            cells.append(_with_sigma(row[f"region_{which}"].sum(), row[f"region_net_{which}_std"]))
+        table.add_row(name or str(whole["region"].values[r]), *cells)
+    return table
+
+
+def _with_sigma(mean: Any, sigma: Any) -> str:
+    return f"{float(mean) / 1e3:.2f} ± {float(sigma) / 1e3:.2f}"
+
+
+def draw(dataset: xr.Dataset, path: Path) -> None:
+    """Write a PNG: maps of prior, posterior, change and uncertainty; observed, prior and posterior time series.
+
+    Maps are means of the net flux over the observed hours; the uncertainty is that of one hour's flux, averaged.
+    """
+    stations = _stations_to_draw(dataset)
+    figure = plt.figure(figsize=(15, 5 + 2.6 * len(stations)), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[4.6, 2.6 * len(stations)])
+    _draw_maps(dataset, top)
+    _draw_series(dataset, bottom, stations)
+    figure.suptitle(str(dataset.attrs["title"]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _stations_to_draw(dataset: xr.Dataset, most: int = 3) -> list[str]:
+    """Return the stations with the most used hours."""
+    used = dataset["obs_station"].values.astype(str)[dataset["obs_reason"].values == ""]
+    names, counts = np.unique(used, return_counts=True)
+    return [str(name) for name in names[np.argsort(-counts, kind="stable")][:most]]
+
+
+def _draw_maps(dataset: xr.Dataset, figure: Any) -> None:
+    gas = species(str(dataset.attrs["species"]))
+    grid = Grid.from_dataset(dataset)
+    observed = dataset["obs_time"].values
+    hours = dataset.sel(time=slice(observed.min(), observed.max()))
+    prior = hours["flux_prior"].sum("sector").mean("time").values
+    posterior = hours["flux_posterior"].sum("sector").mean("time").values
+    sigma = np.sqrt((hours["flux_posterior_std"] ** 2).sum("sector")).mean("time").values
+    prior_sigma = np.sqrt((hours["flux_prior_std"] ** 2).sum("sector")).mean("time").values
+    reduction = 1 - np.divide(sigma, prior_sigma, out=np.ones_like(sigma), where=prior_sigma > 0)
+    scale = float(np.quantile(np.abs(np.stack([prior, posterior])), 0.98))
+    change = float(np.quantile(np.abs(posterior - prior), 0.98)) or 1.0
+    panels = (
+        ("prior", prior, "RdYlBu_r", -scale, scale, gas.flux_unit),
+        ("posterior", posterior, "RdYlBu_r", -scale, scale, gas.flux_unit),
+        ("posterior - prior", posterior - prior, "PuOr_r", -change, change, gas.flux_unit),
+        ("hourly sigma reduced by", 100 * reduction, "viridis", 0, max(1.0, float(100 * reduction.max())), "%"),
+    )
+    axes: Sequence[Axes] = figure.subplots(1, 4, sharey=True)
+    unit = 1.0 if grid.is_geographic else 1e-3
+    for axis, (title, field, colours, low, high, label) in zip(axes, panels, strict=True):
+        image = axis.pcolormesh(grid.x_edges * unit, grid.y_edges * unit, field, cmap=colours, vmin=low, vmax=high)
+        figure.colorbar(image, ax=axis, orientation="horizontal", label=label, shrink=0.9)
+        x, y = grid.from_lonlat(dataset["obs_lon"].values, dataset["obs_lat"].values)
+        axis.plot(x * unit, y * unit, "k^", markersize=4, fillstyle="none")
+        axis.set_title(title)
+        axis.set_xlabel("longitude" if grid.is_geographic else "x, km")
+        # a degree of longitude is shorter than one of latitude
+        axis.set_aspect(1 / np.cos(np.radians(grid.y.mean())) if grid.is_geographic else 1)
+    axes[0].set_ylabel("latitude" if grid.is_geographic else "y, km")
+
+
+def _draw_series(dataset: xr.Dataset, figure: Any, stations: list[str]) -> None:
+    gas = species(str(dataset.attrs["species"]))
+    axes = np.atleast_1d(figure.subplots(len(stations), 1, sharex=True))
+    for axis, station in zip(axes, stations, strict=True):
+        mine = dataset.isel(obs=np.flatnonzero(dataset["obs_station"].values.astype(str) == station))
+        time = mine["obs_time"].values
+        used = mine["obs_reason"].values == ""
+        axis.fill_between(
+            time, mine["obs_prior"] - mine["obs_prior_std"], mine["obs_prior"] + mine["obs_prior_std"],
+            color="tab:blue", alpha=0.15, lw=0, label="prior ± 1 sigma",
+        )  # fmt: skip
+        axis.plot(time, mine["obs_background_posterior"], ":", color="grey", label="background, corrected")
+        axis.plot(time, mine["obs_prior"], color="tab:blue", lw=1, label="prior")
+        axis.plot(time, mine["obs_posterior"], color="tab:red", lw=1.4, label="posterior")
+        axis.plot(time[used], mine["obs_value"].values[used], "k.", markersize=5, label="observed")
+        axis.plot(time[~used], mine["obs_value"].values[~used], "x", color="0.5", markersize=4, label="not used")
+        axis.set_ylabel(f"{station}\n{gas.name.upper()}, {gas.mole_fraction_unit}")
+        axis.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axis.xaxis.get_major_locator()))
+    axes[0].legend(loc="upper right", fontsize=8, ncols=3)
+    axes[-1].set_xlabel("time, UTC")

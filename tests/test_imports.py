@@ -1,0 +1,116 @@
+"""The imports run in one direction: read from the sources, not from what happens to be loaded."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("kernels", "pipeline", "station_meta", "workflows", "benchmarks")
+ROOTS = {"errors", "units", "schema", "settings", "_version"}  # of pipeline
+
+# room -> rooms of ours it may import, besides itself; "roots" stands for ROOTS
+ALLOWED = {
+    "kernels": set(),
+    "station_meta": set(),
+    "roots": set(),
+    "pipeline.grid": {"kernels", "roots"},
+    "pipeline.ingest": {"pipeline.grid", "station_meta", "roots"},
+    "pipeline.transport": {"kernels", "pipeline.grid", "roots"},
+    "pipeline.inversion": {"kernels", "pipeline.grid", "roots"},
+    "pipeline.flow": {
+        "kernels", "roots", "station_meta", "pipeline.grid", "pipeline.ingest", "pipeline.transport",
+        "pipeline.inversion",
+    },
+    "pipeline.osse": {"roots", "station_meta", "pipeline.grid", "pipeline.transport", "pipeline.flow"},
+    "pipeline.cli": {"roots", "station_meta", "pipeline.flow", "pipeline.grid", "pipeline.ingest", "pipeline.osse"},
+    "workflows": {"roots", "pipeline.flow"},
+    "benchmarks": set(),  # anything: nobody imports it
+}  # fmt: skip
+FLOW = {"pipeline.case", "pipeline.show", "pipeline.provenance"}
+OUTSIDE = {"kernels": {"numpy", "numba"}, "station_meta": {"numpy", "pandas"}}
+STDLIB = __import__("sys").stdlib_module_names
+
+
+def modules():
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+
+
+def imports_of(name, path):
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                head = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*head, base] if base else head)
+            known = {module for module, _ in MODULES}
+            for alias in node.names:
+                yield f"{base}.{alias.name}" if f"{base}.{alias.name}" in known else base
+
+
+MODULES = list(modules())
+
+
+def room(module):
+    parts = module.split(".")
+    if module == "pipeline" or (parts[0] == "pipeline" and parts[1] in ROOTS):
+        return "roots"
+    if module in FLOW:
+        return "pipeline.flow"
+    return ".".join(parts[:2]) if parts[0] == "pipeline" else parts[0]
+
+
+@pytest.mark.parametrize(("name", "path"), MODULES, ids=[name for name, _ in MODULES])
+def test_every_import_runs_in_an_allowed_direction(name, path):
+    here = room(name)
+    assert here in ALLOWED, f"{name} is in no declared room"
+    if here == "benchmarks":
+        return
+    for target in imports_of(name, path):
+        top = target.split(".")[0]
+        if top in PACKAGES:
+            there = room(target)
+            assert there == here or there in ALLOWED[here], f"{name} must not import {target}"
+        elif here in OUTSIDE and top not in STDLIB:
+            assert top in OUTSIDE[here], f"{name} must not import {target}"
+
+
+def test_the_import_graph_has_no_cycle():
+    graph = {name: {t for t in imports_of(name, path) if t.split(".")[0] in PACKAGES} for name, path in MODULES}
+    done, stack = set(), []
+
+    def visit(name):
+        if name in done:
+            return
+        assert name not in stack, " -> ".join([*stack[stack.index(name) :], name])
+        stack.append(name)
+        for target in sorted(graph.get(name, ())):
+            # a package's __init__ gathers its modules: an edge from a module to its own package is not followed
+            if not name.startswith(f"{target}."):
+                visit(target)
+        stack.pop()
+        done.add(name)
+
+    for name in graph:
+        visit(name)
+
+
+def test_a_module_takes_only_public_names_from_another_room():
+    for name, path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in PACKAGES:
+                private = [
+                    alias.name for alias in node.names if alias.name.startswith("_") and alias.name != "__version__"
+                ]
+                assert not private, f"{name} takes {private} from {node.module}"
+
+
+def test_no_file_of_the_sources_exceeds_400_lines():
+    long = {str(path.relative_to(ROOT)): n for _, path in MODULES if (n := len(path.read_text().splitlines())) > 400}
+    assert not long

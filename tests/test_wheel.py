@@ -1,0 +1,61 @@
+"""A wheel installed in a clean environment imports every module and runs the command."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import pipeline
+
+ROOT = Path(__file__).resolve().parents[1]
+CHECK = """
+import importlib, pkgutil, sys
+names = []
+for top in ("pipeline", "kernels", "station_meta", "workflows"):
+    package = importlib.import_module(top)
+    assert "site-packages" in package.__file__, package.__file__
+    names += [top] + [m.name for m in pkgutil.walk_packages(package.__path__, top + ".")]
+for name in names:
+    importlib.import_module(name)
+import station_meta
+assert len(station_meta.load()) > 100
+print(len(names))
+"""
+
+
+def run(*command, **options):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT))
+    (path,) = folder.glob("carbon_tianyan-*.whl")
+    return path
+
+
+def test_the_wheel_holds_the_packages_and_their_data_and_nothing_else(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
+    assert tops == {"pipeline", "kernels", "station_meta", "workflows"}
+    assert "station_meta/zhejiang_illustrative.csv" in names
+    assert "workflows/tacolneston.toml" in names
+
+
+def test_a_clean_installation_imports_every_module_and_runs(wheel, tmp_path):
+    run(sys.executable, "-m", "venv", str(tmp_path / "venv"))
+    python = tmp_path / "venv" / "bin" / "python"
+    run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel))
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment.pop("PYTHONPATH", None)
+    count = run(str(python), "-c", CHECK, cwd=tmp_path, env=environment)
+    assert int(count) > 20
+    tianyan = tmp_path / "venv" / "bin" / "tianyan"
+    assert run(str(tianyan), "--version", cwd=tmp_path).strip() == pipeline.__version__
+    assert "config" in run(str(tianyan), "--help", cwd=tmp_path)
