@@ -1,5 +1,26 @@
 """tianyan: greenhouse-gas measurements to maps of emission and uptake, hourly, with honest uncertainty."""
 
+import importlib.util
+from pathlib import Path
+
 from pipeline._version import __version__
 
 __all__ = ["__version__"]
+
+
+def _check_sibling(name: str, ours: Path) -> None:
+    """Raise unless the top-level package `name` is the one that came with this one.
+
+    Other distributions install a `kernels` and a `pipeline` too, and a kernels.py in the working folder shadows ours.
+    """
+    spec = importlib.util.find_spec(name)
+    found = Path(spec.origin).resolve() if spec is not None and spec.origin else None
+    if found != ours / name / "__init__.py":
+        raise ImportError(
+            f"the package {name!r} must be the one of carbon-tianyan; found {found}. "
+            f"Remedy: run from a folder without {name}.py and uninstall other distributions that install {name!r}."
+        )
+
+
+for _name in ("kernels", "station_meta"):
+    _check_sibling(_name, Path(__file__).resolve().parents[1])

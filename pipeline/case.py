@@ -12,7 +12,7 @@ import xarray as xr
 
 import station_meta
 from kernels.jit import set_threads
-from pipeline.grid import grid_from_settings, make_regions, write_store
+from pipeline.grid import Regions, grid_from_settings, make_regions, write_store
 from pipeline.ingest import account, read_background, read_fluxes, read_footprints, read_stations
 from pipeline.ingest.files import expand
 from pipeline.inversion import assemble, posterior, solve
@@ -86,9 +86,18 @@ def invert(settings: Settings, path: Path, root: Path, progress: Progress = quie
         progress=lambda done: progress("ensemble", done, settings.solver.members),
     )
     result.attrs["account"] = account.render(accounts)
-    result.attrs["notes"] = "\n".join([*regions.notes, *footprint_notes, *background_notes, *flux_notes])
+    result.attrs["notes"] = "\n".join([*region_notes(regions), *footprint_notes, *background_notes, *flux_notes])
     result.attrs["provenance"] = provenance(path, root, input_files(settings, root))
     return result
+
+
+def region_notes(regions: Regions) -> list[str]:
+    """Return what a reader of regional totals should know."""
+    notes = [f"region {name}: its polygon crossed itself and was repaired" for name in regions.repaired]
+    cut = [(i, share) for i, share in zip(regions.ids, regions.outside_share, strict=True) if share > 1e-3]
+    return notes + [
+        f"region {name}: {share:.1%} of its area lies outside the grid and is not counted" for name, share in cut
+    ]
 
 
 def input_files(settings: Settings, root: Path) -> list[Path]:

@@ -1,1 +1,28 @@
-"""Facts about stations: one row per station and validity period, with sources."""
+"""Facts about stations: one row per station and validity period, with sources.
+
+Two tables are shipped: `known.csv`, public facts about real stations, and `zhejiang_illustrative.csv`, a made-up
+network with the blue book's counts. `load` reads and checks tables, `find` looks one station up at one time.
+"""
+
+from station_meta.checks import Limits, Problem, check
+from station_meta.errors import StationMetaError
+from station_meta.fields import CLASSES, COLUMNS, HOUR_LABELS, NETWORK_CLASSES
+from station_meta.station import Station, find, network_counts
+from station_meta.table import KNOWN, ZHEJIANG_ILLUSTRATIVE, load
+
+__all__ = [
+    "CLASSES",
+    "COLUMNS",
+    "HOUR_LABELS",
+    "KNOWN",
+    "NETWORK_CLASSES",
+    "ZHEJIANG_ILLUSTRATIVE",
+    "Limits",
+    "Problem",
+    "Station",
+    "StationMetaError",
+    "check",
+    "find",
+    "load",
+    "network_counts",
+]

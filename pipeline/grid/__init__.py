@@ -3,6 +3,34 @@
 Everything about where a number is and over which area it counts.
 """
 
-from pipeline.grid.definition import Grid, equal_area, lambert_grid
+from pipeline.grid.axes import ascending
+from pipeline.grid.build import grid_from_settings, lambert_grid, make_regions
+from pipeline.grid.definition import Grid
+from pipeline.grid.overlap import Overlap, overlap
+from pipeline.grid.plane import equal_area
+from pipeline.grid.region_files import file_regions
+from pipeline.grid.regions import Regions, box_regions, regions_from_polygons
+from pipeline.grid.regrid import Regridded, regrid_density, regrid_total
+from pipeline.grid.store import open_store, write_store
+from pipeline.grid.zhejiang import zhejiang_regions
 
-__all__ = ["Grid", "equal_area", "lambert_grid"]
+__all__ = [
+    "Grid",
+    "Overlap",
+    "Regions",
+    "Regridded",
+    "ascending",
+    "box_regions",
+    "equal_area",
+    "file_regions",
+    "grid_from_settings",
+    "lambert_grid",
+    "make_regions",
+    "open_store",
+    "overlap",
+    "regions_from_polygons",
+    "regrid_density",
+    "regrid_total",
+    "write_store",
+    "zhejiang_regions",
+]

@@ -1,15 +1,15 @@
 """The grid: a frozen value of a CRS and two rows of cell edges.
 
 Areas are true areas on the WGS84 ellipsoid. They are computed, like every overlap, in one equal-area plane
-(cylindrical equal-area on the ellipsoid, Snyder 1987 eq. 10-14 ff.), with cell sides densified, so that areas,
-regridding and region fractions agree to rounding error.
+(`pipeline.grid.plane`), with cell sides densified, so that areas, regridding and region fractions agree to rounding
+error.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,11 @@ import pyproj
 import xarray as xr
 
 from pipeline.errors import CoordinateError, GridError
+from pipeline.grid.axes import REGULAR, edges_of
+from pipeline.grid.plane import easting, near, northing
 
 #: points per cell side between corners; 4 keeps the area of a 3 km Lambert cell to 1e-9
 _POINTS_PER_SIDE = 4
-#: edges are taken as regular within this share of a cell (float32 coordinates of 1e7 m or 180 degrees)
-_REGULAR = 2e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class Grid:
     >>> grid.shape
     (45, 50)
     >>> round(float(grid.area.sum()) / 1e9)  # km2 / 1000
-    238
+    242
     """
 
     crs: str
@@ -101,12 +101,14 @@ class Grid:
     def from_centres(cls, crs: str, x: Any, y: Any) -> Grid:
         """Make a grid from evenly spaced cell centres, as files give them; descending axes are turned.
 
+        Only the axes are turned: pass the file's fields through `ascending` with the same centres.
+
         Raises
         ------
         CoordinateError
             When an axis has fewer than two centres or uneven steps (missing rows, Gaussian latitudes).
         """
-        return cls(crs, _edges(x, "x"), _edges(y, "y"))
+        return cls(crs, edges_of(x, "x"), edges_of(y, "y"))
 
     @property
     def nx(self) -> int:
@@ -136,103 +138,148 @@ class Grid:
     @cached_property
     def x(self) -> np.ndarray:
         """(nx,) float64 cell centres."""
-        return 0.5 * (self.x_edges[:-1] + self.x_edges[1:])
+        return _frozen(0.5 * (self.x_edges[:-1] + self.x_edges[1:]))
 
     @cached_property
     def y(self) -> np.ndarray:
         """(ny,) float64 cell centres."""
-        return 0.5 * (self.y_edges[:-1] + self.y_edges[1:])
+        return _frozen(0.5 * (self.y_edges[:-1] + self.y_edges[1:]))
 
     @cached_property
     def lonlat(self) -> tuple[np.ndarray, np.ndarray]:
         """Longitude and latitude of the centres, (ny, nx) float64 each, degrees."""
         x, y = np.meshgrid(self.x, self.y)
-        if self.is_geographic:
-            return x, y
         lon, lat = self.to_lonlat(x, y)
-        return lon, lat
+        return _frozen(lon), _frozen(lat)
 
     @cached_property
     def area(self) -> np.ndarray:
         """(ny, nx) float64 true cell areas, m2 on WGS84."""
+        if self.is_geographic:
+            # rectangles in the plane; outlines of a global 0.1 degree grid would take gigabytes
+            sides = np.diff(easting(self.x_edges, self.central_longitude))
+            return _frozen(np.diff(northing(self.y_edges))[:, None] * sides)
         rings = self.rings()
         x, y = rings[..., 0], rings[..., 1]
         # shoelace about each ring's first point, so that large coordinates do not cost digits
         x, y = x - x[:, :1], y - y[:, :1]
         area = 0.5 * np.abs(np.sum(x * np.roll(y, -1, axis=1) - np.roll(x, -1, axis=1) * y, axis=1))
-        return area.reshape(self.shape)
+        return _frozen(area.reshape(self.shape))
 
     def to_lonlat(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return longitude and latitude (degrees) of points in the grid's CRS."""
         if self.is_geographic:
             return np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-        lon, lat = _transformer(self.crs, "EPSG:4326").transform(x, y)
+        lon, lat = transformer(self.crs, "EPSG:4326").transform(x, y)
         return lon, lat
 
     def from_lonlat(self, lon: Any, lat: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return grid coordinates of points given by longitude and latitude (degrees)."""
         if self.is_geographic:
             return np.asarray(lon, dtype=np.float64), np.asarray(lat, dtype=np.float64)
-        x, y = _transformer("EPSG:4326", self.crs).transform(lon, lat)
+        x, y = transformer("EPSG:4326", self.crs).transform(lon, lat)
         return np.asarray(x), np.asarray(y)
 
     def locate(self, lon: Any, lat: Any) -> np.ndarray:
-        """Return the flat cell index of each point, -1 outside the grid."""
+        """Return the flat cell index of each point, -1 outside the grid.
+
+        A point on a side shared by two cells belongs to the one east or north of it. Longitudes are turned to suit a
+        lon-lat grid.
+        """
         x, y = self.from_lonlat(np.atleast_1d(lon), np.atleast_1d(lat))
+        if self.is_geographic:
+            x = x - 360.0 * np.floor((x - self.x_edges[0]) / 360.0)
         column = np.searchsorted(self.x_edges, x, side="right") - 1
         row = np.searchsorted(self.y_edges, y, side="right") - 1
         inside = (column >= 0) & (column < self.nx) & (row >= 0) & (row < self.ny)
         return np.where(inside, row * self.nx + column, -1)
 
-    def rings(self, lon_0: float | None = None, origin: tuple[float, float] = (0.0, 0.0)) -> np.ndarray:
+    def rings(
+        self,
+        lon_0: float | None = None,
+        origin: tuple[float, float] = (0.0, 0.0),
+        rows: np.ndarray | None = None,
+        columns: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Return every cell's outline in the equal-area plane.
 
         Parameters
         ----------
         lon_0
-            Central longitude of the plane, degrees; the grid's own centre when not given. A geographic cell is moved
-            by whole turns to lie within 180 degrees of it.
+            Central longitude of the plane, degrees; the grid's own centre when not given. Each cell is moved as a
+            whole, by whole turns, to lie within 180 degrees of it.
         origin
             Subtracted from the coordinates, m; overlaps use a near one to keep digits.
+        rows, columns
+            Indices of the rows and columns wanted; all when not given.
 
         Returns
         -------
-        (ny * nx, 4 * points, 2) float64, m, counter-clockwise, not closed
+        (rows * columns, 4 * points, 2) float64, m, counter-clockwise, not closed
+
+        Raises
+        ------
+        GridError
+            When a cell lies outside the CRS's domain or holds a pole.
         """
-        if lon_0 is None:
-            lon_0 = self.central_longitude
+        lon_0 = self.central_longitude if lon_0 is None else lon_0
+        rows = np.arange(self.ny) if rows is None else rows
+        columns = np.arange(self.nx) if columns is None else columns
         side = np.linspace(0.0, 1.0, _POINTS_PER_SIDE, endpoint=False)
         ones = np.ones_like(side)
         # counter-clockwise round the unit cell: south, east, north, west
         u = np.concatenate([side, ones, 1 - side, 0 * ones])
         v = np.concatenate([0 * ones, side, ones, 1 - side])
-        x0, dx = self.x_edges[:-1], np.diff(self.x_edges)
-        y0, dy = self.y_edges[:-1], np.diff(self.y_edges)
-        # an exact corner is the neighbour's exact corner, so shared sides coincide to the last bit
-        x = np.where(u == 1.0, self.x_edges[1:, None], x0[:, None] + dx[:, None] * u)
-        y = np.where(v == 1.0, self.y_edges[1:, None], y0[:, None] + dy[:, None] * v)
-        gx = np.broadcast_to(x[None, :, :], (self.ny, self.nx, u.size))
-        gy = np.broadcast_to(y[:, None, :], (self.ny, self.nx, u.size))
+        shape = (len(rows), len(columns), u.size)
+        gx = np.broadcast_to(_along(self.x_edges, columns, u)[None, :, :], shape)
+        gy = np.broadcast_to(_along(self.y_edges, rows, v)[:, None, :], shape)
         lon, lat = self.to_lonlat(gx, gy)
-        if self.is_geographic:
-            centre = self.x[None, :, None]
-            lon = lon - 360.0 * np.round((centre - lon_0) / 360.0)
-            east, north = _equal_area_lonlat(lon, lat, lon_0)
-        else:
-            east, north = _equal_area_lonlat(_near(lon, lon_0), lat, lon_0)
-        return np.stack([east - origin[0], north - origin[1]], axis=-1).reshape(self.size, u.size, 2)
+        if not self.is_geographic:
+            # a cell is kept whole even where its longitudes jump from 180 to -180
+            lon = near(lon, lon[..., :1])
+        self._check_rings(lon, lat)
+        middle = 0.5 * (lon.min(axis=-1, keepdims=True) + lon.max(axis=-1, keepdims=True))
+        lon = lon + (near(middle, lon_0) - middle)
+        ring = np.stack([easting(lon, lon_0) - origin[0], northing(lat) - origin[1]], axis=-1)
+        return ring.reshape(-1, u.size, 2)
+
+    def _check_rings(self, lon: np.ndarray, lat: np.ndarray) -> None:
+        """Raise unless the outlines are finite and hold no pole."""
+        self.require_finite(lon)
+        # an outline round a pole jumps by more than half a turn somewhere
+        jumps = np.abs(np.roll(lon, -1, axis=-1) - lon) > 180.0
+        if not self.is_geographic and (np.any(jumps) or np.any(np.abs(lat) > 90 - 1e-9)):
+            raise GridError(
+                "no cell of a projected grid may hold a pole",
+                got=self.crs,
+                remedy="leave the pole out of the grid",
+                where="grid",
+            )
+
+    def require_finite(self, lon: np.ndarray) -> None:
+        """Raise GridError unless longitudes made by `to_lonlat` exist: the cells lie where the CRS is defined."""
+        if not np.all(np.isfinite(lon)):
+            raise GridError(
+                "every cell must lie in the domain of the CRS",
+                got=f"x {self.x_edges[[0, -1]].tolist()}, y {self.y_edges[[0, -1]].tolist()}",
+                remedy="take a smaller grid or another CRS",
+                where="grid",
+            )
 
     @property
     def central_longitude(self) -> float:
         """Longitude of the middle of the grid, degrees."""
-        lon, _ = self.to_lonlat(
-            np.array([0.5 * (self.x_edges[0] + self.x_edges[-1])]),
-            np.array([0.5 * (self.y_edges[0] + self.y_edges[-1])]),
-        )
-        return float(lon[0])
+        return self.plane[0]
+
+    @cached_property
+    def plane(self) -> tuple[float, tuple[float, float]]:
+        """The equal-area plane about the middle of the grid: central longitude, degrees, and origin, m."""
+        middle = (np.array([0.5 * (edges[0] + edges[-1])]) for edges in (self.x_edges, self.y_edges))
+        lon, lat = self.to_lonlat(*middle)
+        return float(lon[0]), (0.0, float(northing(lat)[0]))
 
     def digest(self) -> str:
-        """Return a content digest: equal grids, equal digests."""
+        """Return a content digest of the CRS's definition and the edges."""
         text = pyproj.CRS(self.crs).to_wkt().encode()
         return hashlib.sha256(text + self.x_edges.tobytes() + self.y_edges.tobytes()).hexdigest()[:16]
 
@@ -246,7 +293,8 @@ class Grid:
         )
 
     def __hash__(self) -> int:
-        return hash(self.digest())
+        # of the edges only: one CRS may be written in two ways, and equal grids must hash alike
+        return hash((self.x_edges.tobytes(), self.y_edges.tobytes()))
 
     def require_match(self, other: Grid, *, where: str) -> None:
         """Raise unless `other`, read from a file, is this grid to within the rounding of float32 coordinates.
@@ -254,8 +302,16 @@ class Grid:
         Raises
         ------
         CoordinateError
-            Naming the axis, the number of cells or the largest distance.
+            Naming the CRS, the number of cells, or the axis and the largest distance.
         """
+        # any two lon-lat systems match: files seldom name their datum
+        if not (self.is_geographic and other.is_geographic) and pyproj.CRS(self.crs) != pyproj.CRS(other.crs):
+            raise CoordinateError(
+                "the file's CRS must be the domain's",
+                got=other.crs,
+                remedy=f"the domain has {self.crs}; change [grid] or regrid the file",
+                where=where,
+            )
         if self.shape != other.shape:
             raise CoordinateError(
                 "the file's grid must be the domain's",
@@ -265,7 +321,7 @@ class Grid:
             )
         for axis, mine, theirs in (("x", self.x_edges, other.x_edges), ("y", self.y_edges, other.y_edges)):
             worst = float(np.max(np.abs(mine - theirs)))
-            if worst > _REGULAR * 2 * float(np.min(np.diff(mine))):
+            if worst > REGULAR * 2 * float(np.min(np.diff(mine))):
                 raise CoordinateError(
                     f"the file's {axis} cells must be the domain's",
                     got=f"edges off by {worst:.6g}",
@@ -320,97 +376,19 @@ class Grid:
         return cls(crs, np.append(x[:, 0], x[-1, 1]), np.append(y[:, 0], y[-1, 1]))
 
 
-def lambert_grid(*, west: float, east: float, south: float, north: float, spacing: float, margin: float = 0.0) -> Grid:
-    """Return a Lambert conformal grid of square cells that covers a lon-lat box with a margin.
-
-    Parameters
-    ----------
-    west, east, south, north
-        Box in degrees; standard parallels stand one sixth inside it (the rule of thumb of Snyder 1987, p. 104).
-    spacing
-        Cell side, m.
-    margin
-        Width added on every side, m.
-
-    Examples
-    --------
-    >>> lambert_grid(west=118, east=123, south=27, north=31.5, spacing=3000.0, margin=15000.0).shape
-    (178, 175)
-    """
-    sixth = (north - south) / 6
-    lon_0, lat_0 = (west + east) / 2, (south + north) / 2
-    crs = (
-        f"+proj=lcc +lat_0={lat_0:g} +lon_0={lon_0:g} +lat_1={south + sixth:g} +lat_2={north - sixth:g}"
-        " +datum=WGS84 +units=m"
-    )
-    # the box's outline, densified: parallels bend in the plane
-    t = np.linspace(0, 1, 101)
-    lon = np.concatenate(
-        [west + (east - west) * t, np.full_like(t, east), west + (east - west) * t, np.full_like(t, west)]
-    )
-    lat = np.concatenate(
-        [
-            np.full_like(t, south),
-            south + (north - south) * t,
-            np.full_like(t, north),
-            south + (north - south) * t,
-        ]
-    )
-    x, y = _transformer("EPSG:4326", crs).transform(lon, lat)
-    edges = [
-        spacing * np.arange(np.floor((low - margin) / spacing), np.ceil((high + margin) / spacing) + 1)
-        for low, high in ((x.min(), x.max()), (y.min(), y.max()))
-    ]
-    return Grid(crs, edges[0], edges[1])
+def _frozen(values: np.ndarray) -> np.ndarray:
+    values.setflags(write=False)
+    return values
 
 
-def equal_area(
-    lon: Any, lat: Any, lon_0: float, origin: tuple[float, float] = (0.0, 0.0)
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return points in the equal-area plane about `lon_0`; longitudes turn to within 180 degrees of it."""
-    east, north = _equal_area_lonlat(
-        _near(np.asarray(lon, dtype=np.float64), lon_0), np.asarray(lat, dtype=np.float64), lon_0
-    )
-    return east - origin[0], north - origin[1]
+def _along(edges: np.ndarray, cells: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Return (cells, points) positions at a share of each cell's width."""
+    low, high = edges[:-1][cells, None], edges[1:][cells, None]
+    # an exact corner is the neighbour's exact corner, so shared sides coincide to the last bit
+    return np.where(share == 1.0, high, low + (high - low) * share)
 
 
-def _near(lon: np.ndarray, lon_0: float) -> np.ndarray:
-    return lon - 360.0 * np.round((lon - lon_0) / 360.0)
-
-
-def _equal_area_lonlat(lon: np.ndarray, lat: np.ndarray, lon_0: float) -> tuple[np.ndarray, np.ndarray]:
-    """Cylindrical equal-area on WGS84: x = a (lon - lon_0), y = a q / 2 (Snyder 1987, eqs. 10-14, 10-15, 3-12)."""
-    a, f = 6378137.0, 1 / 298.257223563
-    e2 = f * (2 - f)
-    e = np.sqrt(e2)
-    s = np.sin(np.radians(lat))
-    q = (1 - e2) * (s / (1 - e2 * s * s) + np.arctanh(e * s) / e)
-    return a * np.radians(lon - lon_0), 0.5 * a * q
-
-
-def _transformer(source: str, target: str) -> pyproj.Transformer:
+@lru_cache(maxsize=32)
+def transformer(source: str, target: str) -> pyproj.Transformer:
+    """Return the transformation of (x, y) or (lon, lat) between two CRSs; kept, since PROJ takes 6 ms to make one."""
     return pyproj.Transformer.from_crs(source, target, always_xy=True)
-
-
-def _edges(centres: Any, axis: str) -> np.ndarray:
-    """Return ascending edges of evenly spaced centres."""
-    values = np.asarray(centres, dtype=np.float64)
-    if values.ndim != 1 or values.size < 2:
-        raise CoordinateError(
-            "an axis needs at least two centres in one row",
-            got=values.shape,
-            remedy="give edges instead",
-            where=f"grid.{axis}",
-        )
-    if values[0] > values[-1]:
-        values = values[::-1]
-    step = (values[-1] - values[0]) / (values.size - 1)
-    worst = float(np.max(np.abs(np.diff(values) - step))) if np.isfinite(step) else np.inf
-    if not worst <= _REGULAR * step:
-        raise CoordinateError(
-            "centres must be evenly spaced",
-            got=f"steps off by {worst:.4g} of {step:.6g}",
-            remedy="give edges, or fill the missing rows",
-            where=f"grid.{axis}",
-        )
-    return values[0] + step * (np.arange(values.size + 1) - 0.5)

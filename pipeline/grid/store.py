@@ -45,7 +45,7 @@ def open_store(path: Path) -> xr.Dataset:
         When there is no store of ours at that path.
     """
     try:
-        dataset = xr.open_zarr(path, chunks=None)
+        dataset = xr.open_zarr(path, chunks=None, consolidated=False)
     except (FileNotFoundError, ValueError, KeyError, zarr.errors.GroupNotFoundError) as error:
         raise InputError("there must be a store", got=str(path), remedy="run `tianyan run CASE.toml` first") from error
     if "flux_posterior" not in dataset:

@@ -48,7 +48,7 @@ def posterior(
     """
     gas = species(settings.case.species)
     periods = reporting_periods(time, settings)
-    rows = _functionals(regions, periods, time.size, grid, gas)
+    rows = _functionals(regions, periods, gas)
     shape = (solution.problem.prior.shape[0], len(regions.ids), len(periods))
     deviations, std, draws = _ensemble(settings, solution, rows, progress)
     variables: Variables = {
@@ -94,20 +94,17 @@ def reporting_periods(time: np.ndarray, settings: Settings) -> dict[str, np.ndar
     return periods
 
 
-def _functionals(
-    regions: Regions, periods: dict[str, np.ndarray], hours: int, grid: Grid, gas: Species
-) -> scipy.sparse.csr_array:
+def _functionals(regions: Regions, periods: dict[str, np.ndarray], gas: Species) -> scipy.sparse.csr_array:
     """Return rows a (region-major, then period) such that a . flux is the total in tonnes."""
-    per_cell = regions.fractions.multiply(grid.area.ravel()[None, :]).tocsr()
+    hours = np.array(list(periods.values()), dtype=np.float64)
     tonnes = tonnes_per_flux_unit(gas) * SECONDS_PER_HOUR
-    blocks = [
-        scipy.sparse.kron(mask.astype(np.float64)[None, :] * tonnes, per_cell[[r]], format="csr")
-        for r in range(len(regions.ids))
-        for mask in periods.values()
-    ]
-    if not blocks:
-        return scipy.sparse.csr_array((0, hours * grid.size))
-    return scipy.sparse.csr_array(scipy.sparse.vstack(blocks))
+    return scipy.sparse.csr_array(
+        scipy.sparse.vstack(
+            [scipy.sparse.kron(hours * tonnes, regions.weights[[r]], format="csr") for r in range(len(regions.ids))]
+        )
+        if regions.ids
+        else (0, hours.shape[1] * regions.grid.size)
+    )
 
 
 def _ensemble(

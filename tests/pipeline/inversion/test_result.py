@@ -1,0 +1,178 @@
+"""From checked Datasets to the posterior Dataset and its store."""
+
+import numpy as np
+import pipeline_windows as windows
+import pytest
+import xarray as xr
+
+from pipeline.errors import InputError, SolverError
+from pipeline.grid import Grid, open_store, write_store
+from pipeline.inversion import assemble, footprint_matrix, match_rows, posterior, solve
+from pipeline.schema import HOUR
+from pipeline.units import SPECIES, tonnes_per_flux_unit
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    random = np.random.default_rng(5)
+    observed = windows.observations(random)
+    rows = windows.footprints(random, observed)
+    return observed, rows, windows.background(rows), windows.fluxes(random)
+
+
+@pytest.fixture(scope="module")
+def solved(inputs):
+    settings = windows.settings()
+    assembled = assemble(settings, windows.GRID, *inputs)
+    return settings, assembled, solve(assembled.problem)
+
+
+@pytest.fixture(scope="module")
+def result(inputs, solved):
+    settings, assembled, solution = solved
+    return posterior(settings, windows.GRID, windows.regions(), inputs[0], windows.TIME, assembled, solution)
+
+
+def test_footprint_rows_land_on_their_hours_and_cells(inputs):
+    rows = inputs[1]
+    matrix = (
+        footprint_matrix(rows, windows.TIME, windows.GRID).toarray().reshape(-1, windows.TIME.size, windows.GRID.size)
+    )
+    entries = slice(*rows["indptr"].values[4:6])
+    for hour, cell, value in zip(*(rows[name].values[entries] for name in ("hour", "cell", "footprint")), strict=True):
+        assert matrix[4, int((hour - windows.TIME[0]) / HOUR), cell] == value
+    assert matrix.sum() == pytest.approx(rows["footprint"].values.sum(), rel=1e-12)
+
+
+def test_observations_are_used_or_have_a_reason(inputs, solved):
+    _, assembled, _ = solved
+    reasons = assembled.reason
+    assert reasons[0] == "no footprint"
+    assert reasons[3] == "flagged"
+    assert np.sum(reasons == "") == assembled.rows.size == inputs[0].sizes["obs"] - 2
+
+
+def test_each_station_has_its_own_representation_error(inputs, solved):
+    _, assembled, _ = solved
+    station = inputs[0]["station"].values[assembled.rows]
+    expected = np.where(station == "AAA", 1.0, 9.0) + 0.2**2
+    np.testing.assert_allclose(assembled.problem.variance, expected)
+
+
+def test_the_order_of_observations_and_footprints_does_not_change_the_fluxes(inputs, solved):
+    observed, rows, carried, prior = inputs
+    order = np.random.default_rng(1).permutation(observed.sizes["obs"])
+    again = solve(assemble(windows.settings(), windows.GRID, observed.isel(obs=order), rows, carried, prior).problem)
+    np.testing.assert_allclose(again.flux, solved[2].flux, rtol=1e-9, atol=1e-9)
+
+
+def test_two_footprints_of_one_hour_are_refused(inputs):
+    observed, rows, *_ = inputs
+    doubled = rows.assign(time=("obs", np.full(rows.sizes["obs"], rows["time"].values[0])))
+    with pytest.raises(SolverError, match="must have one footprint"):
+        match_rows(observed, doubled)
+
+
+def test_a_footprint_outside_the_window_or_the_grid_is_refused(inputs):
+    rows = inputs[1]
+    with pytest.raises(SolverError, match="hours must lie in the flux window"):
+        footprint_matrix(rows, windows.TIME[10:], windows.GRID)
+    with pytest.raises(SolverError, match="cells must lie in the grid"):
+        footprint_matrix(rows.assign(cell=rows["cell"] + 20), windows.TIME, windows.GRID)
+
+
+def test_no_usable_observation_is_an_error_that_counts_the_reasons(inputs):
+    observed, *others = inputs
+    flagged = observed.assign(flag=("obs", np.full(observed.sizes["obs"], 1, dtype=np.uint32), observed["flag"].attrs))
+    with pytest.raises(SolverError, match="'flagged': 48"):
+        assemble(windows.settings(), windows.GRID, flagged, *others)
+
+
+def test_regional_totals_are_the_integral_of_the_fields(result):
+    hours = result.sel(time=result["time"] >= np.datetime64("2024-07-15"))
+    tonnes = tonnes_per_flux_unit(SPECIES["co2"]) * 3600
+    field = (hours["flux_posterior"].astype(float).sum("time").values * windows.GRID.area).sum(axis=(1, 2)) * tonnes
+    whole = result["region_posterior"].sel(region="ALL", period="all").values
+    np.testing.assert_allclose(whole, field, rtol=1e-6)
+
+
+def test_two_halves_add_up_to_the_whole_with_their_covariance(result):
+    parts = result["region_posterior"].sel(region=["WEST", "EAST"]).sum("region")
+    np.testing.assert_allclose(parts, result["region_posterior"].sel(region="ALL"), rtol=1e-9)
+    covariance = result["region_posterior_covariance"].isel(sector=0, sector_2=0, period=0, period_2=0).values
+    assert covariance[:2, :2].sum() == pytest.approx(result["region_posterior_std"].values[0, 2, 0] ** 2, rel=1e-9)
+
+
+def test_the_net_uncertainty_counts_the_covariance_of_sectors(result):
+    covariance = result["region_posterior_covariance"].isel(region=1, region_2=1, period=1, period_2=1).values
+    assert result["region_net_posterior_std"].values[1, 1] == pytest.approx(np.sqrt(covariance.sum()), rel=1e-9)
+    # two sectors seen by the same footprints are anticorrelated after the fact
+    assert covariance[0, 1] < 0
+
+
+def test_posterior_uncertainty_never_exceeds_the_prior(result):
+    assert (result["region_posterior_std"] <= result["region_prior_std"] * (1 + 1e-12)).all()
+    assert (result["flux_posterior_std"] <= result["flux_prior_std"] * (1 + 1e-6)).all()
+    assert result["diagnostic_posterior_rmse"] < result["diagnostic_prior_rmse"]
+
+
+def test_a_store_is_opened_by_plain_xarray_with_cf_metadata(result, tmp_path):
+    write_store(result, tmp_path / "a.zarr")
+    plain = xr.open_zarr(tmp_path / "a.zarr")
+    flux = plain["flux_posterior"]
+    assert flux.attrs["standard_name"] == "surface_upward_mole_flux_of_carbon_dioxide"
+    assert flux.attrs["cell_methods"] == "time: mean area: mean"
+    assert flux.attrs["grid_mapping"] == "crs"
+    assert plain["crs"].attrs["grid_mapping_name"] == "latitude_longitude"
+    assert np.array_equal(plain["time"].values, windows.TIME)
+    assert Grid.from_dataset(plain) == windows.GRID
+    assert np.array_equal(flux.values, result["flux_posterior"].values)
+    assert plain["obs_reason"].values.tolist() == result["obs_reason"].values.tolist()
+
+
+def test_the_same_inputs_give_the_same_bytes(result, inputs, solved, tmp_path):
+    settings, assembled, _ = solved
+    again = posterior(
+        settings, windows.GRID, windows.regions(), inputs[0], windows.TIME, assembled, solve(assembled.problem)
+    )
+    for name, dataset in (("a", result), ("b", again)):
+        write_store(dataset, tmp_path / name)
+    files = [
+        {p.relative_to(tmp_path / n): p.read_bytes() for p in (tmp_path / n).rglob("*") if p.is_file()} for n in "ab"
+    ]
+    assert files[0] == files[1]
+    assert len(files[0]) > 100
+
+
+def test_a_flipped_bit_is_an_error_never_a_number(result, tmp_path):
+    write_store(result, tmp_path / "a.zarr")
+    chunk = next(p for p in (tmp_path / "a.zarr" / "flux_prior" / "c").rglob("*") if p.is_file())
+    data = bytearray(chunk.read_bytes())
+    data[len(data) // 2] ^= 4
+    chunk.write_bytes(data)
+    with pytest.raises(ValueError, match="checksum"):
+        open_store(tmp_path / "a.zarr")["flux_prior"].load()
+
+
+def test_a_failed_write_leaves_the_earlier_store_whole(result, tmp_path, monkeypatch):
+    write_store(result, tmp_path / "a.zarr")
+    monkeypatch.setattr("zarr.consolidate_metadata", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_store(result.isel(time=slice(0, 3)), tmp_path / "a.zarr")
+    assert open_store(tmp_path / "a.zarr").sizes["time"] == windows.TIME.size
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
+
+
+def test_a_second_run_replaces_the_first(result, tmp_path):
+    write_store(result, tmp_path / "a.zarr")
+    write_store(result.isel(time=slice(0, 3)), tmp_path / "a.zarr")
+    assert open_store(tmp_path / "a.zarr").sizes["time"] == 3
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
+
+
+def test_what_is_not_a_store_is_refused(tmp_path):
+    with pytest.raises(InputError, match="there must be a store"):
+        open_store(tmp_path / "none.zarr")
+    xr.Dataset({"a": ("t", [1.0])}).to_zarr(tmp_path / "other.zarr", consolidated=False)
+    with pytest.raises(InputError, match="must hold a posterior"):
+        open_store(tmp_path / "other.zarr")
