@@ -32,7 +32,7 @@ def edges_of(centres: Any, axis: str) -> np.ndarray:
         values = values[::-1]
     step = (values[-1] - values[0]) / (values.size - 1)
     worst = float(np.max(np.abs(np.diff(values) - step))) if np.isfinite(step) else np.inf
-    if not worst <= REGULAR * step:
+    if not (step > 0 and worst <= REGULAR * step):
         raise CoordinateError(
             "centres must be evenly spaced",
             got=f"steps off by {worst:.4g} of {step:.6g}",

@@ -276,6 +276,7 @@ class Grid:
         """The equal-area plane about the middle of the grid: central longitude, degrees, and origin, m."""
         middle = (np.array([0.5 * (edges[0] + edges[-1])]) for edges in (self.x_edges, self.y_edges))
         lon, lat = self.to_lonlat(*middle)
+        self.require_finite(lon)
         return float(lon[0]), (0.0, float(northing(lat)[0]))
 
     def digest(self) -> str:

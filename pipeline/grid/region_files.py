@@ -11,7 +11,7 @@ import shapely
 
 from pipeline.errors import CoordinateError, FormatError, InputError
 from pipeline.grid.definition import Grid
-from pipeline.grid.regions import LONGEST_EDGE, Regions, regions_from_polygons
+from pipeline.grid.regions import LONGEST_EDGE, Regions, densify, regions_from_polygons
 
 # edges are straight in the file's CRS: a projected one gets points every 5 km before it is turned to lon-lat
 _LONGEST_EDGE_PROJECTED = 5000.0
@@ -50,7 +50,7 @@ def file_regions(path: Path, grid: Grid, id_field: str, name_field: str | None =
     lonlat = _to_lonlat(polygons, crs)
     for name, polygon in zip(ids, lonlat, strict=True):
         _check_degrees(polygon, f"{path.name}:{name}")
-    return regions_from_polygons(grid, ids, names, [""] * len(ids), ["file"] * len(ids), list(lonlat))
+    return regions_from_polygons(grid, ids, names, [""] * len(ids), ["file"] * len(ids), lonlat)
 
 
 def _read(path: Path, fields: list[str]) -> tuple[pyproj.CRS, dict[str, np.ndarray], np.ndarray]:
@@ -104,13 +104,14 @@ def _text(value: object, path: Path, field: str) -> str:
     return str(int(value)) if whole and isinstance(value, float) else str(value).strip()
 
 
-def _to_lonlat(polygons: np.ndarray, crs: pyproj.CRS) -> np.ndarray:
+def _to_lonlat(polygons: np.ndarray, crs: pyproj.CRS) -> list[shapely.Geometry]:
     """Return the polygons in longitude and latitude on WGS84."""
-    dense = shapely.segmentize(polygons, LONGEST_EDGE if crs.is_geographic else _LONGEST_EDGE_PROJECTED)
+    longest = LONGEST_EDGE if crs.is_geographic else _LONGEST_EDGE_PROJECTED
     turn = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
-    return np.asarray(
-        shapely.transform(dense, lambda c: np.stack(turn.transform(c[:, 0], c[:, 1]), axis=1)), dtype=object
-    )
+    return [
+        shapely.transform(densify(polygon, longest), lambda c: np.stack(turn.transform(c[:, 0], c[:, 1]), axis=1))
+        for polygon in polygons
+    ]
 
 
 def _check_degrees(polygon: shapely.Geometry, where: str) -> None:

@@ -176,11 +176,23 @@ def merge_regions(parts: Sequence[Regions], grid: Grid) -> Regions:
     )
 
 
+def densify(polygon: shapely.Geometry, longest: float) -> shapely.Geometry:
+    """Return a polygon or multipolygon with points added so that no edge is longer than `longest`.
+
+    Ring by ring: `shapely.segmentize` of a whole polygon that crosses itself drops part of it without a word.
+    """
+    dense = []
+    for part in shapely.get_parts(polygon):
+        rings = shapely.segmentize(shapely.get_rings(part), longest)
+        dense.append(shapely.Polygon(rings[0], rings[1:]) if rings.size else part)
+    return shapely.multipolygons(dense)
+
+
 def _to_plane(polygon: shapely.Geometry, lon_0: float, origin: tuple[float, float]) -> shapely.Geometry:
     """Return a lon-lat polygon in the plane, long edges densified, longitudes not turned."""
-    dense = shapely.segmentize(polygon, LONGEST_EDGE)
     return shapely.transform(
-        dense, lambda c: np.stack([easting(c[:, 0], lon_0) - origin[0], northing(c[:, 1]) - origin[1]], axis=1)
+        densify(polygon, LONGEST_EDGE),
+        lambda c: np.stack([easting(c[:, 0], lon_0) - origin[0], northing(c[:, 1]) - origin[1]], axis=1),
     )
 
 
