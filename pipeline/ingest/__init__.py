@@ -1,1 +1,19 @@
 """Foreign files in, checked Datasets out: one kind of source a file."""
+
+from pipeline.ingest import account
+from pipeline.ingest.background import read_background
+from pipeline.ingest.files import expand
+from pipeline.ingest.footprints import read_footprints
+from pipeline.ingest.inventories import read_fluxes
+from pipeline.ingest.stations import inspect, read_station, read_stations
+
+__all__ = [
+    "account",
+    "expand",
+    "inspect",
+    "read_background",
+    "read_fluxes",
+    "read_footprints",
+    "read_station",
+    "read_stations",
+]

@@ -1,0 +1,148 @@
+"""Prior fluxes: inventories and biosphere files on the domain grid and hours, by sector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from pipeline import units
+from pipeline.errors import ConfigError, CoordinateError, InputError
+from pipeline.grid.definition import Grid
+from pipeline.grid.overlap import Overlap, overlap
+from pipeline.grid.regrid import regrid_density
+from pipeline.ingest.axes import require_domain
+from pipeline.ingest.files import expand
+from pipeline.ingest.flux_files import Field, read_field
+from pipeline.ingest.temporal import hour_shape
+from pipeline.schema import hours_between, label
+from pipeline.settings import FluxSource, Settings
+
+
+def read_fluxes(settings: Settings, grid: Grid, root: Path) -> tuple[xr.Dataset, list[str]]:
+    """Read the prior fluxes of every sector.
+
+    Parameters
+    ----------
+    settings
+        The case; `sectors` names the files, `case.flux_hours` the hours.
+    grid
+        The domain's grid.
+    root
+        Folder of the input paths.
+
+    Returns
+    -------
+    fluxes
+        Dataset "fluxes" of `pipeline.schema`: flux, and flux_std = sqrt((sigma_fraction |flux|)^2 + sigma_floor^2).
+    notes
+        Sentences for the output: tonnes per year inside and outside the grid, what was scaled, missing or uncovered.
+
+    Raises
+    ------
+    ConfigError
+        When the settings contradict the format.
+    InputError
+        One of its kinds, naming file, rule, value and remedy.
+    GridError
+        When a file's cells cannot exist, or do not touch the domain.
+    """
+    hours = hours_between(*settings.case.flux_hours.bounds)
+    reader = _Sources(units.species(settings.case.species), grid, root, hours)
+    flux = np.zeros((len(settings.sectors), hours.size, *grid.shape))
+    std = np.empty_like(flux)
+    for index, sector in enumerate(settings.sectors):
+        for source in sector.sources:
+            flux[index] += reader.read(sector.name, source)
+        std[index] = np.hypot(sector.sigma_fraction * flux[index], sector.sigma_floor)
+    dims = ("sector", "time", "y", "x")
+    coords = {
+        **grid.coordinates(),
+        "sector": ("sector", np.array([sector.name for sector in settings.sectors])),
+        "time": ("time", hours),
+    }
+    dataset = xr.Dataset(
+        {"flux": (dims, flux), "flux_std": (dims, std)}, coords=coords, attrs={"species": settings.case.species}
+    )
+    return label(dataset, "fluxes"), reader.notes
+
+
+class _Sources:
+    """Reads sources onto one grid and its hours; overlaps are made once per source grid."""
+
+    def __init__(self, gas: units.Species, grid: Grid, root: Path, hours: np.ndarray) -> None:
+        self.gas, self.grid, self.root, self.hours = gas, grid, root, hours
+        self.overlaps: dict[Grid, Overlap] = {}
+        self.notes: list[str] = []
+
+    def read(self, sector: str, source: FluxSource) -> np.ndarray:
+        """Return one source's flux (time, y, x) in the species' unit, positive upward."""
+        if source.time == "hourly" and source.profile != "flat":
+            raise ConfigError(
+                "a profile spreads a constant field",
+                got='time "hourly" with a profile',
+                remedy="remove the profile",
+                where=source.file,
+            )
+        paths = expand(self.root, source.file)
+        if len(paths) != 1:
+            raise ConfigError(
+                "a source is one file", got=[path.name for path in paths], remedy="list each", where=source.file
+            )
+        field = read_field(paths[0], source, self.hours, self.grid, self.gas)
+        remarks: list[str] = []
+        density = self._density(field, source, paths[0].name, remarks)
+        placed, outside = self._place(density, field.grid, paths[0].name, remarks)
+        self._note(sector, paths[0].name, source, placed, outside, remarks)
+        return placed[field.step] * hour_shape(source.profile, source.profile_zone, self.hours, self.grid)
+
+    def _density(self, field: Field, source: FluxSource, name: str, remarks: list[str]) -> np.ndarray:
+        """Return (step, y, x) on the file's grid, in the species' flux unit, positive upward."""
+        missing = ~np.isfinite(field.values)
+        if missing.any() and source.missing == "refuse":
+            raise InputError(
+                "a flux must have no missing values",
+                got=f"{int(missing.sum())} of {missing.size} values missing",
+                remedy='declare missing = "zero" for this source if they mean no flux (land in an ocean file)',
+                where=name,
+            )
+        if missing.any():
+            remarks.append(f"{int(missing.sum())} of {missing.size} missing values taken as no flux")
+        factor, per_cell = units.flux_factor(field.unit, self.gas, where=name)
+        factor *= source.scale * (-1.0 if source.positive == "down" else 1.0)
+        values = np.where(missing, 0.0, field.values) * factor
+        return values / field.grid.area if per_cell else values
+
+    def _place(self, density: np.ndarray, source: Grid, name: str, remarks: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the density on the domain grid, and (step,) what lies outside, flux unit times m2."""
+        try:
+            require_domain(source, self.grid, where=name)
+        except CoordinateError:
+            if source not in self.overlaps:
+                self.overlaps[source] = overlap(source, self.grid)
+            shared = self.overlaps[source]
+            placed = regrid_density(density, shared)
+            bare = float(((1.0 - shared.coverage) * self.grid.area).sum() / self.grid.area.sum())
+            if bare > 0:
+                remarks.append(f"{100 * bare:.3g} % of the grid is not covered by the file and has no flux from it")
+            return placed.field, placed.outside
+        return density, np.zeros(density.shape[0])
+
+    def _note(
+        self,
+        sector: str,
+        name: str,
+        source: FluxSource,
+        placed: np.ndarray,
+        outside: np.ndarray,
+        remarks: list[str],
+    ) -> None:
+        """Add a sentence on the mean mass, t per year, before any hour-of-day shape."""
+        tonnes = units.tonnes_per_flux_unit(self.gas) * units.SECONDS_PER_YEAR
+        kept = float((placed * self.grid.area).sum(axis=(-2, -1)).mean()) * tonnes
+        lost = float(outside.mean()) * tonnes
+        if source.scale != 1.0:
+            remarks.append(f"times {source.scale:g}: {source.reason}")
+        text = f"{sector}: {name}: {kept:.6g} t {self.gas.name} per year inside the grid, {lost:.6g} t outside"
+        self.notes.append("; ".join([text, *remarks]))

@@ -1,0 +1,238 @@
+"""Rows of a feed's files in one form: UTC start of the interval, the species' own unit, and why a row is not used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import RegistryError, TimeError, UnitError
+from pipeline.ingest.clock import utc_start
+from pipeline.ingest.formats import gcwerks, icos, obspack, table, wdcgg
+from pipeline.ingest.formats.samples import HOUR, MONTH, Samples
+from pipeline.ingest.quality import Limits, assess, rejected
+from pipeline.ingest.site import check_position, periods, same_scale, scale_of, zone_and_mark
+from pipeline.schema import Flag
+from pipeline.settings import StationSettings
+from pipeline.units import Species, mole_fraction_factor
+
+READERS: dict[str, Callable[[Path, StationSettings, Species], Samples]] = {
+    "gcwerks": gcwerks.read,
+    "icos-atc": icos.read_atc,
+    "icos-csv": icos.read_portal,
+    "obspack": obspack.read,
+    "wdcgg": wdcgg.read,
+    "table": table.read,
+}
+
+#: numbers that mean missing in one network or another; none can be a mole fraction of air
+FILLS = (0.0, -9.99, -99.0, -99.9, -99.99, -999.0, -999.9, -999.99, -999.999, -9999.0, -9999.9, -9999.99, -99999.0,
+         -999999.0)  # fmt: skip
+#: fills of netCDF and Fortran are larger than any mole fraction
+_FILLS_ABOVE = 1e15
+#: a median this many times outside the limits of air is a wrong unit, not odd air
+_UNIT_RATIO = 10.0
+#: labels nearer to each other than this share of the interval contradict it
+_NEAREST_SHARE = 0.9
+
+MISSING_VALUE = "missing value"
+NO_SCALE = "scale not known"
+NO_FACTS = "outside the station's periods in the registry"
+DUPLICATE = "duplicate time, same value"
+CONFLICT = "duplicate time, other value"
+CLOCK_CHANGE = "clock time skipped or twice when clocks change"
+OUTSIDE = "outside the hours asked for"
+
+
+@dataclass(frozen=True)
+class FeedRows:
+    """All rows of a feed, sorted by time, then file, then place in the file.
+
+    `table` has columns time (datetime64[ns], UTC, start), value, spread, uncertainty (species' own unit), count,
+    reason, bits (uint32), scale, source (index of `names`); `notes` are those of each file.
+    """
+
+    table: pd.DataFrame
+    interval: np.timedelta64
+    names: tuple[str, ...]
+    notes: tuple[tuple[str, ...], ...]
+
+
+def read_rows(
+    paths: list[Path], names: list[str], feed: StationSettings, gas: Species, registry: pd.DataFrame
+) -> FeedRows:
+    """Return the rows of all files of a feed.
+
+    Raises
+    ------
+    InputError
+        Of the readers, or when the files differ in their interval, or one is of another station or inlet.
+    """
+    tables, notes, intervals = [], [], set()
+    for number, (path, name) in enumerate(zip(paths, names, strict=True)):
+        said = READERS[feed.format](path, feed, gas)
+        frame = _frame(said, feed, gas, registry, where=name)
+        step_back = int(np.sum(np.diff(frame["time"].dropna().to_numpy()) < np.timedelta64(0)))
+        tables.append(frame.assign(source=number))
+        notes.append((*said.notes, *((f"{step_back} labels out of order, sorted",) if step_back else ())))
+        intervals.add(said.interval)
+    if len(intervals) > 1:
+        raise TimeError(
+            "the files of a feed must have one averaging interval",
+            got=sorted(map(str, intervals)),
+            remedy="declare them as feeds of their own",
+            where=f"station {feed.id}",
+        )
+    joined = pd.concat(tables, ignore_index=True)
+    order = joined.sort_values(["time", "source"], kind="stable", na_position="last", ignore_index=True)
+    return FeedRows(order, intervals.pop(), tuple(names), tuple(notes))
+
+
+def judge(rows: FeedRows, feed: StationSettings, limits: Limits) -> np.ndarray:
+    """Fill in reasons and bits by comparing rows with each other and with the limits.
+
+    Duplicates are settled first, then the quality tests see each time once.
+
+    Returns
+    -------
+    (row,) bool
+        Rows refused by a test, which therefore stand for an hour even when none else does.
+
+    Raises
+    ------
+    UnitError
+        When the typical value cannot be air in the unit stated.
+    TimeError
+        When labels lie nearer to each other than the interval.
+    """
+    frame = rows.table
+    reason, bits = frame["reason"].to_numpy(dtype=object).copy(), frame["bits"].to_numpy(dtype=np.uint32).copy()
+    refused = _settle_duplicates(frame, reason, bits)
+    usable = np.flatnonzero(reason == "")
+    time, value = (frame[name].to_numpy()[usable] for name in ("time", "value"))
+    _check_unit(value, limits, feed)
+    _check_spacing(time, rows.interval, feed)
+    found = assess(time, value, rows.interval, limits)
+    bits[usable] |= found
+    out = rejected(found, limits)
+    tests = ((Flag.RANGE_FAIL, "range fail"), (Flag.FLAT_LINE, "flat line"), (Flag.SPIKE, "spike"))
+    for bit, text in reversed(tests):
+        reason[usable[out & ((found & np.uint32(bit)) != 0)]] = text
+    refused[usable[out]] = True
+    frame["reason"], frame["bits"] = reason, bits
+    return refused
+
+
+def _frame(said: Samples, feed: StationSettings, gas: Species, registry: pd.DataFrame, *, where: str) -> pd.DataFrame:
+    """Return one file's rows in UTC and the species' own unit, judged by themselves."""
+    _check_some(said, where)
+    factor = mole_fraction_factor(said.unit, gas, where=where)
+    zone, marks = zone_and_mark(said, feed, registry, where=where)
+    too_long = bool(said.interval > HOUR)
+    # longer than an hour: the label is kept as it is, for no hour will be made of it
+    time = utc_start(said.time, zone, "start" if too_long else marks, said.interval, where=where)
+    facts = periods(time, feed, gas, registry)
+    check_position(said, facts.one, where=where)
+    missing = ~np.isfinite(said.value) | np.isin(said.value, FILLS) | (np.abs(said.value) >= _FILLS_ABOVE)
+    scale, known, foreign = _scales(said, facts.which, [scale_of(s, gas) for s in facts.stations])
+    reason = said.reason.copy()
+    for mask, text in (
+        (np.isnat(time), CLOCK_CHANGE),
+        (facts.which < 0, NO_FACTS),
+        (missing, MISSING_VALUE),
+        (np.full(missing.size, too_long), "monthly mean" if said.interval == MONTH else "longer than an hour"),
+        (~known, NO_SCALE),
+    ):
+        reason[mask & (reason == "")] = text
+    _require_scale(reason, gas, feed, where)
+    bits = np.where(foreign, np.uint32(Flag.SCALE_UNCONVERTED), np.uint32(0))
+    # a provider's selection says good, but not for every use; wind and mixing are its usual grounds
+    bits |= np.where(said.selected, np.uint32(0), np.uint32(Flag.NOT_SELECTED_WEATHER))
+    return pd.DataFrame(
+        {
+            "time": time,
+            "value": said.value * factor,
+            "spread": said.spread * factor,
+            "uncertainty": said.uncertainty * factor,
+            "count": said.count,
+            "reason": pd.Series(reason, dtype=object),
+            "bits": bits,
+            "scale": pd.Series(scale, dtype=object),
+        }
+    )
+
+
+def _check_some(said: Samples, where: str) -> None:
+    """Raise when every row is of another station, or of another inlet: a wrong file, not odd rows."""
+    for what in ("other station", "other inlet"):
+        if all(text.startswith(what) for text in said.reason):
+            raise RegistryError(
+                f"the file must hold rows of the station and inlet asked for; all {len(said.reason)} are of another",
+                got=str(said.reason[0]),
+                remedy="correct id, height or files of the feed",
+                where=where,
+            )
+
+
+def _scales(said: Samples, which: np.ndarray, registered: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return each row's scale, the mask of known ones, and the mask of those that are not the registry's."""
+    ours = np.array([*registered, ""], dtype=object)[which]  # -1, no period, is the last
+    scale = np.where(said.scale == "", ours, said.scale)
+    pairs = {(s, o): bool(s and o) and not same_scale(s, o) for s, o in set(zip(scale, ours, strict=True))}
+    foreign = np.array([pairs[pair] for pair in zip(scale, ours, strict=True)], dtype=bool)
+    return scale, scale != "", foreign
+
+
+def _require_scale(reason: np.ndarray, gas: Species, feed: StationSettings, where: str) -> None:
+    """Raise when no row is left but for the lack of a scale."""
+    if not (reason == "").any() and (reason == NO_SCALE).any():
+        raise RegistryError(
+            "the calibration scale must be known before a value is used",
+            got=f"no scale of {gas.name}",
+            remedy=f"add it for {feed.id} to the station table, with its source",
+            where=where,
+        )
+
+
+def _settle_duplicates(frame: pd.DataFrame, reason: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    """Keep one of equal rows at a time; refuse all of several that differ. Returns the refused."""
+    usable = np.flatnonzero(reason == "")
+    part = frame.iloc[usable]
+    value = part.groupby("time")["value"]
+    conflict = (value.transform("max") != value.transform("min")).to_numpy(dtype=bool)
+    again = part["time"].duplicated().to_numpy(dtype=bool)
+    reason[usable[again & ~conflict]] = DUPLICATE
+    reason[usable[conflict]] = CONFLICT
+    bits[usable[conflict]] |= np.uint32(Flag.DUPLICATE)
+    refused = np.zeros(len(frame), dtype=bool)
+    refused[usable[conflict]] = True
+    return refused
+
+
+def _check_unit(value: np.ndarray, limits: Limits, feed: StationSettings) -> None:
+    if value.size == 0:
+        return
+    typical = float(np.median(value))
+    if not limits.fail[0] / _UNIT_RATIO <= typical <= limits.fail[1] * _UNIT_RATIO:
+        raise UnitError(
+            f"the typical value must be near air, {limits.fail[0]:g} to {limits.fail[1]:g}",
+            got=float(f"{typical:.6g}"),
+            remedy="the unit stated is not the unit written; declare the right one",
+            where=f"station {feed.id}",
+        )
+
+
+def _check_spacing(time: np.ndarray, interval: np.timedelta64, feed: StationSettings) -> None:
+    if time.size < 2:
+        return
+    typical = np.median(np.diff(time).astype(np.int64)) * 1e-9
+    if typical < _NEAREST_SHARE * (interval / np.timedelta64(1, "s")):
+        raise TimeError(
+            f"labels must not be nearer than the averaging interval, {interval}",
+            got=f"{typical:g} s",
+            remedy="declare the interval of the feed (table.minutes), or one station and inlet",
+            where=f"station {feed.id}",
+        )

@@ -1,0 +1,212 @@
+"""The facts a feed needs from station_meta: where, when, on which scale; and whether a file agrees with them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+import station_meta
+from pipeline.errors import CoordinateError, RegistryError, TimeError
+from pipeline.ingest.formats.samples import Mark, Samples
+from pipeline.settings import StationSettings
+from pipeline.units import Species
+from station_meta import Station, StationMetaError
+
+#: a header may lie this far from the registry, m (observations.md, "Coordinates")
+POSITION_TOLERANCE = 500.0
+_EARTH_RADIUS = 6371.0e3
+_UTC_NAMES = {"UTC", "Etc/UTC", "GMT", "Etc/GMT"}
+
+
+@dataclass(frozen=True)
+class Periods:
+    """Registry facts along a series: `which` (row,) indexes `stations`, -1 where no period covers the time."""
+
+    which: np.ndarray
+    stations: tuple[Station, ...]
+
+    @property
+    def one(self) -> Station:
+        """The facts of the first period, for what may not change within a feed."""
+        return self.stations[0]
+
+
+def periods(time: np.ndarray, feed: StationSettings, gas: Species, registry: pd.DataFrame) -> Periods:
+    """Return which registry period covers each time.
+
+    Parameters
+    ----------
+    time : (row,) datetime64[ns]
+        UTC; NaT is covered by none.
+
+    Raises
+    ------
+    RegistryError
+        When the station is unknown, no period covers any of the times, the inlet or the species is not the
+        station's, or its class changes between periods.
+    """
+    which = np.full(time.size, -1)
+    found: list[Station] = []
+    moments = np.unique(time[~np.isnat(time)])
+    at, refused = 0, None
+    while at < moments.size:
+        try:
+            station = station_meta.find(registry, feed.id, moments[at])
+        except StationMetaError as error:
+            refused = refused or error
+            begins = registry.loc[registry["id"] == feed.id, "valid_from"].to_numpy("datetime64[ns]")
+            later = begins[begins > moments[at]]
+            at = int(np.searchsorted(moments, later.min())) if later.size else moments.size
+            continue
+        end = moments.size if station.valid_to is None else int(np.searchsorted(moments, _moment(station.valid_to)))
+        which[(time >= moments[at]) & (time <= moments[end - 1])] = len(found)
+        found.append(station)
+        at = end
+    if not found:
+        raise _registry_error(refused, feed)
+    for station in found:
+        _check_station(station, feed, gas)
+    if len({station.station_class for station in found}) > 1:
+        raise RegistryError(
+            "a feed must keep one station class",
+            got=[station.station_class for station in found],
+            remedy="read its periods as feeds of their own",
+            where=f"station {feed.id}",
+        )
+    return Periods(which, tuple(found))
+
+
+def zone_and_mark(said: Samples, feed: StationSettings, registry: pd.DataFrame, *, where: str) -> tuple[str, Mark]:
+    """Return the zone and what labels mark: what the file states, else the settings, else the registry.
+
+    Raises
+    ------
+    RegistryError
+        When none of the three says.
+    TimeError
+        When settings and file contradict each other.
+    """
+    zone = _agreed("zone", said.zone, feed.zone, _common(registry, feed.id, "zone"), feed, where)
+    marks = _agreed("hour_label", said.marks, feed.hour_label, _common(registry, feed.id, "hour_label"), feed, where)
+    for mark in ("start", "centre", "end"):
+        if marks == mark:
+            return zone, mark
+    raise RegistryError("hour_label must be start, centre or end", got=marks, remedy="correct it", where=where)
+
+
+def check_position(said: Samples, station: Station, *, where: str) -> None:
+    """Raise when the file's position is not the registry's; a mobile station has none.
+
+    Raises
+    ------
+    CoordinateError
+        Saying so when the two look swapped.
+    """
+    if said.position is None or station.station_class == "mobile":
+        return
+    lon, lat = said.position
+    allowed = POSITION_TOLERANCE + said.position_error
+    apart = distance(lon, lat, station.lon, station.lat)
+    if abs(lat) <= 90 and apart <= allowed:
+        return
+    swapped = abs(lon) <= 90 and distance(lat, lon, station.lon, station.lat) <= allowed
+    raise CoordinateError(
+        "longitude and latitude look swapped" if swapped else f"the file must lie within {allowed:g} m of the registry",
+        got=f"lon {lon:g}, lat {lat:g}; registry lon {station.lon:g}, lat {station.lat:g}",
+        remedy="correct the file or the registry; check that it is the same station",
+        where=where,
+    )
+
+
+def scale_of(station: Station, gas: Species) -> str:
+    """Return the registry's scale; an empty text when it is not known."""
+    return station.scale.get(gas.name, "")
+
+
+def same_scale(one: str, other: str) -> bool:
+    """Return whether two scale names mean one scale: their year codes agree, or the names do.
+
+    Examples
+    --------
+    >>> same_scale("NOAA 2004A CH4", "WMO CH4 X2004A"), same_scale("WMO CO2 X2007", "WMO CO2 X2019")
+    (True, False)
+    """
+    codes = [re.search(r"(\d{4}[A-Z]?)\b", name.upper()) for name in (one, other)]
+    if codes[0] and codes[1]:
+        return codes[0][1] == codes[1][1]
+    return one.strip().casefold() == other.strip().casefold()
+
+
+def distance(lon1: float, lat1: float, lon2: float, lat2: float) -> float:
+    """Return the great-circle distance, m (haversine).
+
+    Examples
+    --------
+    >>> round(distance(120.0, 30.0, 120.0, 31.0) / 1000, 1)
+    111.2
+    """
+    lon1, lat1, lon2, lat2 = np.radians([lon1, lat1, lon2, lat2])
+    chord = np.sin((lat2 - lat1) / 2) ** 2 + np.cos(lat1) * np.cos(lat2) * np.sin((lon2 - lon1) / 2) ** 2
+    return float(2 * _EARTH_RADIUS * np.arcsin(np.sqrt(np.clip(chord, 0.0, 1.0))))
+
+
+def _moment(when: object) -> np.datetime64:
+    return pd.Timestamp(str(when)).tz_convert("UTC").tz_localize(None).to_datetime64()
+
+
+def _registry_error(refused: StationMetaError | None, feed: StationSettings) -> RegistryError:
+    if refused is None:
+        return RegistryError(
+            "a row must have a readable time", got="none", remedy="check the format", where=f"station {feed.id}"
+        )
+    error = RegistryError(refused.rule, got=refused.got, remedy=refused.remedy, where=refused.where)
+    error.__cause__ = refused
+    return error
+
+
+def _check_station(station: Station, feed: StationSettings, gas: Species) -> None:
+    where = f"station {feed.id}"
+    if station.station_class != "mobile" and feed.height not in station.inlets:
+        raise RegistryError(
+            "height must be one of the station's inlets",
+            got=f"{feed.height:g} m, not in {list(station.inlets)}",
+            remedy="correct height, or add the inlet to the station table",
+            where=where,
+        )
+    if gas.name not in station.species:
+        raise RegistryError(
+            "the station must measure the species",
+            got=f"{gas.name}, not in {list(station.species)}",
+            remedy="correct the species, or add it to the station table",
+            where=where,
+        )
+
+
+def _common(registry: pd.DataFrame, station: str, column: str) -> str | None:
+    """Return the registry's value when all periods of the station agree on one."""
+    values = {str(value) for value in registry.loc[registry["id"] == station, column] if pd.notna(value) and str(value)}
+    return values.pop() if len(values) == 1 else None
+
+
+def _agreed(
+    what: str, stated: str | None, declared: str | None, registered: str | None, feed: StationSettings, where: str
+) -> str:
+    if stated and declared and stated != declared and not {stated, declared} <= _UTC_NAMES:
+        raise TimeError(
+            f"{what} in the settings must be what the file states, {stated}",
+            got=declared,
+            remedy=f"remove {what} from the settings of {feed.id}",
+            where=where,
+        )
+    found = stated or declared or registered
+    if not found:
+        raise RegistryError(
+            f"{what} of the feed must be known",
+            got="neither file, settings nor station table say",
+            remedy=f"set {what} of {feed.id} in the settings or in the station table",
+            where=where,
+        )
+    return found

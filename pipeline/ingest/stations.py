@@ -1,0 +1,312 @@
+"""Station files in, "observations" out: hourly means with flags, and an account of every row.
+
+The order is: decode, unit, zone and label, registry, missing values, the provider's flags, duplicates, range, flat
+line, spike, hourly mean, selection. Tests see whole files, so a result does not change with the hours asked for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from pydantic import ValidationError
+
+import station_meta
+from pipeline.errors import ConfigError, FormatError, RegistryError
+from pipeline.ingest import account
+from pipeline.ingest.account import Account
+from pipeline.ingest.clock import standard_offset
+from pipeline.ingest.files import expand
+from pipeline.ingest.formats.text import read_lines
+from pipeline.ingest.hourly import Hours, hourly_means, uncertainty_of_mean
+from pipeline.ingest.quality import Limits, limits_of
+from pipeline.ingest.rows import OUTSIDE, FeedRows, judge, read_rows
+from pipeline.ingest.site import Periods, periods
+from pipeline.schema import Flag, label
+from pipeline.settings import Completeness, Settings, StationSettings
+from pipeline.units import SPECIES, Species
+
+_SIGNATURES = ((b"CDF", "obspack"), (b"\x89HDF", "obspack"))
+
+
+def read_stations(settings: Settings, root: Path, registry: pd.DataFrame) -> tuple[xr.Dataset, list[Account]]:
+    """Return the observations of a case, and what became of every row of its station files.
+
+    Parameters
+    ----------
+    settings
+        The case; its feeds, species and observation hours.
+    root
+        Folder of the input paths.
+    registry
+        Table of `station_meta.load`.
+
+    Returns
+    -------
+    observations
+        Sorted by time, station, height. Hours that failed a test are in it, flagged; hours without any row are not.
+    accounts
+        One per file, in the order of the feeds and then of the names.
+
+    Raises
+    ------
+    InputError
+        When a pattern matches no file, or a file cannot be used; see the readers.
+    """
+    gas = SPECIES[settings.case.species]
+    parts, accounts = [], []
+    for feed in settings.stations:
+        paths = sorted({path for pattern in feed.files for path in expand(root, pattern)})
+        part, told = _read_feed(paths, feed, gas, registry, settings.case.observation_hours.bounds, root)
+        parts.append(part)
+        accounts += told
+    return label(_sorted(xr.concat(parts, dim="obs", combine_attrs="override")), "observations"), accounts
+
+
+def read_station(
+    path: Path, feed: StationSettings, gas: Species, registry: pd.DataFrame, *, root: Path | None = None
+) -> tuple[xr.Dataset, Account]:
+    """Return the observations of one file, all its hours, and the account of its rows.
+
+    Parameters
+    ----------
+    path
+        The file; `feed.files` is not looked at.
+    feed
+        How to read it.
+    gas
+        The species.
+    registry
+        Table of `station_meta.load`.
+    root
+        Folder the account names the file relative to; by its bare name when not given.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be used; see the readers.
+    """
+    part, told = _read_feed([path], feed, gas, registry, None, root)
+    return label(_sorted(part), "observations"), told[0]
+
+
+def inspect(
+    path: Path,
+    gas: Species,
+    registry: pd.DataFrame,
+    *,
+    station: str,
+    height: float | None = None,
+    format: str | None = None,
+    completeness: Completeness | None = None,
+) -> tuple[xr.Dataset, Account]:
+    """Return what `read_station` makes of a file without a settings file.
+
+    Parameters
+    ----------
+    station, height
+        Station id, and inlet height above ground in m; the station's only inlet when not given.
+    format
+        Recognised from the first lines when not given.
+    completeness
+        Samples an hour needs; the default of the settings when not given.
+
+    Raises
+    ------
+    ConfigError
+        For arguments that could not stand in a settings file.
+    """
+    declared = {
+        "id": station,
+        "format": format or sniff(path),
+        "files": [path.name],
+        "height": _only_inlet(registry, station) if height is None else height,
+        "completeness": completeness or Completeness(),
+        "representation_error": 0.0,
+    }
+    try:
+        feed = StationSettings.model_validate(declared)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(
+            f"{'.'.join(map(str, first['loc'])) or 'format'}: {first['msg']}",
+            got=station if "id" in first["loc"] else declared["format"],
+            remedy="correct it; a table needs a settings file that declares its columns",
+        ) from error
+    return read_station(path, feed, gas, registry)
+
+
+def sniff(path: Path) -> str:
+    """Return the format of a station file by its first lines.
+
+    Raises
+    ------
+    FormatError
+        When they are of no format that describes itself.
+    """
+    if path.is_file():
+        with path.open("rb") as stream:
+            head = stream.read(4)
+        for start, name in _SIGNATURES:
+            if head.startswith(start):
+                return name
+    lines = [*read_lines(path), "", "", ""]
+    if lines[0].startswith("Created:") and lines[2].split()[:2] == ["date", "time"]:
+        return "gcwerks"
+    if lines[0].startswith("# TITLE"):
+        return "icos-atc"
+    if lines[0].startswith("REM"):
+        return "wdcgg"
+    if "#Site" in lines[0] and "SamplingHeight" in lines[0]:
+        return "icos-csv"
+    raise FormatError(
+        "the format must be recognised by its first lines",
+        got=lines[0][:60],
+        remedy="give the format; a table needs a settings file that declares its columns",
+        where=path.name,
+    )
+
+
+def _read_feed(
+    paths: list[Path],
+    feed: StationSettings,
+    gas: Species,
+    registry: pd.DataFrame,
+    window: tuple[np.datetime64, np.datetime64] | None,
+    root: Path | None,
+) -> tuple[xr.Dataset, list[Account]]:
+    """Return the bare observations of one feed, and one account per file."""
+    names = [path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.name for path in paths]
+    rows = read_rows(paths, names, feed, gas, registry)
+    frame = rows.table
+    facts = periods(frame["time"].to_numpy(), feed, gas, registry)
+    limits = limits_of(gas, facts.one.station_class, where=f"station {feed.id}")
+    refused = judge(rows, feed, limits)
+    refused &= ~_clip(frame, window)
+    hours = hourly_means(
+        frame["time"].to_numpy(),
+        frame["value"].to_numpy(),
+        frame["spread"].to_numpy(),
+        frame["count"].to_numpy(),
+        frame["bits"].to_numpy(),
+        kept=(frame["reason"] == "").to_numpy(dtype=bool),
+        refused=refused,
+        interval=rows.interval,
+        completeness=feed.completeness,
+        where=f"station {feed.id}",
+    )
+    _select_hours(hours, feed, facts)
+    part = _dataset(hours, frame, feed, gas, facts, limits)
+    return part, _accounts(rows, hours, feed, gas)
+
+
+def _clip(frame: pd.DataFrame, window: tuple[np.datetime64, np.datetime64] | None) -> np.ndarray:
+    """Return the mask of rows outside the window; those of the station say so before any other reason."""
+    time = frame["time"].to_numpy()
+    if window is None:
+        return np.zeros(time.size, dtype=bool)
+    outside = (time < window[0]) | (time >= window[1])
+    elsewhere = frame["reason"].str.startswith("other ").to_numpy(dtype=bool)
+    frame.loc[outside & ~elsewhere, "reason"] = OUTSIDE
+    return outside
+
+
+def _select_hours(hours: Hours, feed: StationSettings, facts: Periods) -> None:
+    """Flag hours outside `local_hours` of the standard time of the station's zone, all year the same."""
+    if feed.local_hours is None or hours.time.size == 0:
+        return
+    zone = facts.one.zone
+    if zone is None:
+        raise RegistryError(
+            "the station's zone must be known to select local hours",
+            got="none",
+            remedy="add zone to the station table",
+            where=f"station {feed.id}",
+        )
+    local = hours.time + standard_offset(zone, int(hours.time[0].astype("datetime64[Y]").astype(int)) + 1970)
+    hour = (local - local.astype("datetime64[D]")) // np.timedelta64(1, "h")
+    start, end = feed.local_hours
+    hours.flag[(hour < start) | (hour >= end)] |= np.uint32(Flag.NOT_SELECTED_HOUR)
+
+
+def _dataset(
+    hours: Hours, frame: pd.DataFrame, feed: StationSettings, gas: Species, facts: Periods, limits: Limits
+) -> xr.Dataset:
+    """Return the hours with the facts of the registry period each lies in."""
+    stations = [facts.stations[i] for i in facts.which[hours.first]]
+    measurement = _measurement(hours, frame, gas, stations, limits)
+    size = hours.time.size
+    columns = {
+        "time": hours.time,
+        "value": hours.value,
+        "uncertainty": uncertainty_of_mean(measurement, hours.spread, hours.count, hours.coverage),
+        "spread": hours.spread,
+        "count": hours.count,
+        "flag": hours.flag,
+        "station": np.full(size, feed.id),
+        "platform": np.array([station.station_class for station in stations], dtype=np.str_),
+        "lon": np.array([station.lon for station in stations], dtype=np.float64),
+        "lat": np.array([station.lat for station in stations], dtype=np.float64),
+        "height": np.full(size, feed.height),
+        "scale": frame["scale"].to_numpy(dtype=object)[hours.first].astype(np.str_),
+    }
+    return xr.Dataset({name: ("obs", values) for name, values in columns.items()}, attrs={"species": gas.name})
+
+
+def _measurement(
+    hours: Hours, frame: pd.DataFrame, gas: Species, stations: list[station_meta.Station], limits: Limits
+) -> np.ndarray:
+    """Return the measurement uncertainty of each hour: the file's, else the station's; more on another scale."""
+    stated = frame["uncertainty"].to_numpy(dtype=np.float64)[hours.first]
+    try:
+        ours = [s.uncertainty_of(gas.name) if np.isnan(u) else u for s, u in zip(stations, stated, strict=True)]
+    except station_meta.StationMetaError as error:
+        raise RegistryError(error.rule, got=error.got, remedy=error.remedy, where=error.where) from error
+    foreign = (hours.flag & np.uint32(Flag.SCALE_UNCONVERTED)) != 0
+    return np.asarray(ours, dtype=np.float64) + np.where(foreign, limits.scale_error, 0.0)
+
+
+def _accounts(rows: FeedRows, hours: Hours, feed: StationSettings, gas: Species) -> list[Account]:
+    frame = rows.table
+    source, reason, bits = (frame[name].to_numpy() for name in ("source", "reason", "bits"))
+    of_hour = source[hours.first]
+    told = []
+    for number, name in enumerate(rows.names):
+        mine, flag = source == number, hours.flag[of_hour == number]
+        told.append(
+            Account(
+                source=name,
+                station=feed.id,
+                species=gas.name,
+                height=feed.height,
+                rows_read=int(mine.sum()),
+                rows=account.count_rows(reason[mine], bits[mine]),
+                hours=int(flag.size),
+                hours_usable=account.count_usable(flag),
+                flags=account.count_flags(flag),
+                notes=rows.notes[number],
+            )
+        )
+    return told
+
+
+def _sorted(dataset: xr.Dataset) -> xr.Dataset:
+    """Return the observations by time, station, height, whatever the order of feeds and files."""
+    keys = (dataset["height"].values, dataset["station"].values, dataset["time"].values)
+    return dataset.isel(obs=np.lexsort(keys))
+
+
+def _only_inlet(registry: pd.DataFrame, station: str) -> float:
+    """Return the height of a station with one inlet."""
+    texts = set(registry.loc[registry["id"] == station, "inlets"].astype(str))
+    heights = {part.strip() for text in texts for part in text.split(";") if part.strip()}
+    if len(heights) != 1:
+        raise RegistryError(
+            "height must be given where a station has not one inlet",
+            got=sorted(heights, key=float),
+            remedy="give height, in m",
+            where=f"station {station}",
+        )
+    return float(heights.pop())
