@@ -13,8 +13,7 @@ import xarray as xr
 import station_meta
 from kernels.jit import set_threads
 from pipeline.grid import Regions, grid_from_settings, make_regions, write_store
-from pipeline.ingest import account, read_background, read_fluxes, read_footprints, read_stations
-from pipeline.ingest.files import expand
+from pipeline.ingest import account, expand, read_background, read_fluxes, read_footprints, read_stations
 from pipeline.inversion import assemble, posterior, solve
 from pipeline.provenance import provenance
 from pipeline.settings import Settings, input_root, read_settings
@@ -47,7 +46,7 @@ def run_case(path: Path, *, root: Path | None = None, store: Path | None = None,
     """
     settings = read_settings(path)
     root = input_root(settings, path) if root is None else root.resolve()
-    store = (path.resolve().parent / settings.outputs.store) if store is None else store.resolve()
+    store = (path.resolve().parent / settings.outputs.store if store is None else store).resolve()
     set_threads(settings.solver.threads)
     result = invert(settings, path, root, progress)
     progress("writing", 0, 0)

@@ -126,6 +126,8 @@ def stations(
     species: Annotated[str, Parameter(help="co2, ch4 or co")],
     height: Annotated[float, Parameter(help="inlet height above ground, m")],
     format: Annotated[str | None, Parameter(help="file format; recognised from the header when not given")] = None,
+    expected: Annotated[int, Parameter(help="samples a full hour has (18 for a tower with three inlets in turn)")] = 60,
+    minimum: Annotated[int, Parameter(help="fewer samples than this and the hour is flagged incomplete")] = 45,
 ) -> None:
     """Read station files and print what became of every row.
 
@@ -136,13 +138,16 @@ def stations(
     """
     import station_meta
     from pipeline.ingest import account, inspect
+    from pipeline.settings import Completeness
     from pipeline.units import species as species_of
 
     registry = station_meta.load()
-    results = [
-        inspect(path, species_of(species), registry, station=station, height=height, format=format) for path in files
+    gas, completeness = species_of(species), Completeness(expected=expected, minimum=minimum)
+    accounts = [
+        inspect(path, gas, registry, station=station, height=height, format=format, completeness=completeness)[1]
+        for path in files
     ]
-    print(account.render([result[1] for result in results]))
+    print(account.render(accounts))
 
 
 class _Progress:

@@ -18,13 +18,14 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.grid import Grid
+from pipeline.inversion import DIAGNOSTICS
 from pipeline.units import species
 
 
 def print_account(dataset: xr.Dataset, console: Console) -> None:
     """Print what was read, rejected, used and found."""
     console.rule(str(dataset.attrs["title"]))
-    console.print(str(dataset.attrs["account"]), highlight=False, markup=False)
+    console.print(str(dataset.attrs["account"]), highlight=False, markup=False, soft_wrap=True)
     console.print(_use_table(dataset))
     for note in str(dataset.attrs["notes"]).splitlines():
         console.print(f"- {note}", highlight=False, markup=False)
@@ -50,30 +51,28 @@ def _diagnostic_table(dataset: xr.Dataset) -> Table:
     table = Table(title="diagnostics", title_justify="left")
     table.add_column("quantity")
     table.add_column("value", justify="right")
-    for name, variable in dataset.data_vars.items():
-        if str(name).startswith("diagnostic_"):
-            value = variable.item()
-            table.add_row(str(variable.attrs["long_name"]), f"{value:d}" if isinstance(value, int) else f"{value:.3f}")
+    for name in DIAGNOSTICS:
+        variable = dataset[f"diagnostic_{name}"]
+        value = variable.item()
+        table.add_row(str(variable.attrs["long_name"]), f"{value:d}" if isinstance(value, int) else f"{value:.3f}")
     return table
 
 
 def _region_table(dataset: xr.Dataset) -> Table:
     gas = str(dataset.attrs["species"]).upper()
     table = Table(title=f"regional totals over all observed hours, kt {gas}, with one sigma", title_justify="left")
-    table.add_column("region")
-    for sector in [*dataset["sector"].values.astype(str), "net"]:
-        table.add_column(f"{sector}\nprior", justify="right")
-        table.add_column("posterior", justify="right")
+    for column in ("region", "sector", "prior", "posterior"):
+        table.add_column(column, justify="right" if column in ("prior", "posterior") else "left")
     whole = dataset.sel(period="all")
-    for r, name in enumerate(whole["region_name_en"].values.astype(str)):
+    for r, name in enumerate(whole["region_name_en"].values):
         row = whole.isel(region=r)
-        cells = []
-        for k in range(row.sizes["sector"]):
-            for which in ("prior", "posterior"):
-                cells.append(_with_sigma(row[f"region_{which}"][k], row[f"region_{which}_std"][k]))
-        for which in ("prior", "posterior"):
-            cells.append(_with_sigma(row[f"region_{which}"].sum(), row[f"region_net_{which}_std"]))
-        table.add_row(name or str(whole["region"].values[r]), *cells)
+        for k, sector in enumerate(row["sector"].values):
+            pairs = [(row[f"region_{which}"][k], row[f"region_{which}_std"][k]) for which in ("prior", "posterior")]
+            table.add_row(
+                "" if k else name or whole["region"].values[r], sector, *(_with_sigma(*pair) for pair in pairs)
+            )
+        pairs = [(row[f"region_{which}"].sum(), row[f"region_net_{which}_std"]) for which in ("prior", "posterior")]
+        table.add_row("", "net", *(_with_sigma(*pair) for pair in pairs), end_section=True)
     return table
 
 
@@ -88,10 +87,10 @@ def draw(dataset: xr.Dataset, path: Path) -> None:
     """
     stations = _stations_to_draw(dataset)
     figure = plt.figure(figsize=(15, 5 + 2.6 * len(stations)), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=[4.6, 2.6 * len(stations)])
+    top, bottom = np.ravel(figure.subfigures(2, 1, height_ratios=[4.6, 2.6 * len(stations)]))
     _draw_maps(dataset, top)
     _draw_series(dataset, bottom, stations)
-    figure.suptitle(str(dataset.attrs["title"]))
+    top.suptitle(str(dataset.attrs["title"]))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)
@@ -109,10 +108,11 @@ def _draw_maps(dataset: xr.Dataset, figure: Any) -> None:
     grid = Grid.from_dataset(dataset)
     observed = dataset["obs_time"].values
     hours = dataset.sel(time=slice(observed.min(), observed.max()))
-    prior = hours["flux_prior"].sum("sector").mean("time").values
-    posterior = hours["flux_posterior"].sum("sector").mean("time").values
-    sigma = np.sqrt((hours["flux_posterior_std"] ** 2).sum("sector")).mean("time").values
-    prior_sigma = np.sqrt((hours["flux_prior_std"] ** 2).sum("sector")).mean("time").values
+    prior, posterior = (hours[f"flux_{which}"].sum("sector").mean("time").values for which in ("prior", "posterior"))
+    prior_sigma, sigma = (
+        np.sqrt(np.square(hours[f"flux_{which}_std"].values).sum(axis=0)).mean(axis=0)
+        for which in ("prior", "posterior")
+    )
     reduction = 1 - np.divide(sigma, prior_sigma, out=np.ones_like(sigma), where=prior_sigma > 0)
     scale = float(np.quantile(np.abs(np.stack([prior, posterior])), 0.98))
     change = float(np.quantile(np.abs(posterior - prior), 0.98)) or 1.0
@@ -129,6 +129,9 @@ def _draw_maps(dataset: xr.Dataset, figure: Any) -> None:
         figure.colorbar(image, ax=axis, orientation="horizontal", label=label, shrink=0.9)
         x, y = grid.from_lonlat(dataset["obs_lon"].values, dataset["obs_lat"].values)
         axis.plot(x * unit, y * unit, "k^", markersize=4, fillstyle="none")
+        for fraction in dataset["region_fraction"].values:
+            # a contour through half of the cell's share follows the region's border
+            axis.contour(grid.x * unit, grid.y * unit, fraction, levels=[0.5], colors="0.25", linewidths=0.5)
         axis.set_title(title)
         axis.set_xlabel("longitude" if grid.is_geographic else "x, km")
         # a degree of longitude is shorter than one of latitude
@@ -154,5 +157,5 @@ def _draw_series(dataset: xr.Dataset, figure: Any, stations: list[str]) -> None:
         axis.plot(time[~used], mine["obs_value"].values[~used], "x", color="0.5", markersize=4, label="not used")
         axis.set_ylabel(f"{station}\n{gas.name.upper()}, {gas.mole_fraction_unit}")
         axis.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axis.xaxis.get_major_locator()))
-    axes[0].legend(loc="upper right", fontsize=8, ncols=3)
+    axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=8, ncols=6, frameon=False)
     axes[-1].set_xlabel("time, UTC")

@@ -138,6 +138,7 @@ class TableColumns(Section):
     time: str = Field(description="column of time labels")
     value: str = Field(description="column of mole fractions")
     uncertainty: str | None = Field(default=None, description="column of one-sigma uncertainties")
+    minutes: Positive = Field(default=60, description="averaging interval of one row, minutes")
     station: str | None = Field(default=None, description="column of station ids, when a file holds several")
     unit: str = Field(description='unit of value, for example "ppm"')
     time_format: str | None = Field(default=None, description="strptime format; ISO 8601 when not given")
@@ -209,6 +210,9 @@ class FluxSource(Section):
     positive: Literal["up", "down"] = Field(default="up", description="direction the file's positive numbers mean")
     time: Literal["hourly", "constant"] = Field(
         default="constant", description="hourly: the file's times cover the hours; constant: one field for all hours"
+    )
+    missing: Literal["refuse", "zero"] = Field(
+        default="refuse", description="what missing values mean: refuse the file, or zero (land in an ocean file)"
     )
     scale: float = Field(default=1.0, description="factor on the file's numbers")
     reason: str | None = Field(default=None, description="why scale is not 1; required then, and kept in the output")
