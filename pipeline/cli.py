@@ -107,15 +107,10 @@ def check(case: Path) -> None:
 @config.command
 def explain() -> None:
     """List every key of a case file: its type, default and meaning."""
-    from rich.console import Console
-    from rich.table import Table
-
     from pipeline.settings import explain as rows
 
-    table = Table("key", "type", "default", "meaning")
-    for row in rows():
-        table.add_row(*row)
-    Console().print(table, markup=False)
+    for key, kind, default, meaning in rows():
+        print(f"{key}: {kind}{f' = {default}' if default else ''}\n    {meaning}")
 
 
 @ingest.command
@@ -157,9 +152,10 @@ class _Progress:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+        console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description:>14}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
-            console=Console(stderr=True), transient=True,
+            console=console, transient=True, disable=not console.is_terminal,
         )  # fmt: skip
         self._task = self._bar.add_task("starting", total=None)
         self._bar.start()
@@ -188,7 +184,7 @@ def _show(store: Path, *, picture: Path) -> None:
 def main() -> None:
     """Run the command; errors raised on purpose are printed in one paragraph, with exit code 2."""
     try:
-        app()
+        app(sys.argv[1:])
     except TianyanError as error:
         print(f"tianyan: {error}", file=sys.stderr)
         sys.exit(2)

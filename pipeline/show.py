@@ -14,6 +14,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.colors import AsinhNorm, Normalize
+from matplotlib.ticker import FormatStrFormatter
 from rich.console import Console
 from rich.table import Table
 
@@ -87,7 +89,8 @@ def draw(dataset: xr.Dataset, path: Path) -> None:
     """
     stations = _stations_to_draw(dataset)
     figure = plt.figure(figsize=(15, 5 + 2.6 * len(stations)), layout="constrained")
-    top, bottom = np.ravel(figure.subfigures(2, 1, height_ratios=[4.6, 2.6 * len(stations)]))
+    panels: Any = figure.subfigures(2, 1, height_ratios=[4.6, 2.6 * len(stations)])
+    top, bottom = panels
     _draw_maps(dataset, top)
     _draw_series(dataset, bottom, stations)
     top.suptitle(str(dataset.attrs["title"]))
@@ -117,16 +120,21 @@ def _draw_maps(dataset: xr.Dataset, figure: Any) -> None:
     scale = float(np.quantile(np.abs(np.stack([prior, posterior])), 0.98))
     change = float(np.quantile(np.abs(posterior - prior), 0.98)) or 1.0
     panels = (
-        ("prior", prior, "RdYlBu_r", -scale, scale, gas.flux_unit),
-        ("posterior", posterior, "RdYlBu_r", -scale, scale, gas.flux_unit),
-        ("posterior - prior", posterior - prior, "PuOr_r", -change, change, gas.flux_unit),
-        ("hourly sigma reduced by", 100 * reduction, "viridis", 0, max(1.0, float(100 * reduction.max())), "%"),
+        ("prior", prior, "RdBu_r", _signed(scale), gas.flux_unit),
+        ("posterior", posterior, "RdBu_r", _signed(scale), gas.flux_unit),
+        ("posterior - prior", posterior - prior, "PuOr_r", _signed(change), gas.flux_unit),
+        ("hourly sigma reduced by", 100 * reduction, "viridis", Normalize(0, max(1.0, 100 * reduction.max())), "%"),
     )
     axes: Sequence[Axes] = figure.subplots(1, 4, sharey=True)
     unit = 1.0 if grid.is_geographic else 1e-3
-    for axis, (title, field, colours, low, high, label) in zip(axes, panels, strict=True):
-        image = axis.pcolormesh(grid.x_edges * unit, grid.y_edges * unit, field, cmap=colours, vmin=low, vmax=high)
-        figure.colorbar(image, ax=axis, orientation="horizontal", label=label, shrink=0.9)
+    for axis, (title, field, colours, norm, label) in zip(axes, panels, strict=True):
+        image = axis.pcolormesh(grid.x_edges * unit, grid.y_edges * unit, field, cmap=colours, norm=norm)
+        bar = figure.colorbar(image, ax=axis, orientation="horizontal", label=label, shrink=0.9)
+        if isinstance(norm, AsinhNorm):
+            most = float(norm.vmax or 0.0)
+            bar.set_ticks([share * most for share in (-0.9, -0.3, -0.1, 0, 0.1, 0.3, 0.9)], minor=False)
+            bar.set_ticks([], minor=True)
+            bar.formatter = FormatStrFormatter("%.2g")
         x, y = grid.from_lonlat(dataset["obs_lon"].values, dataset["obs_lat"].values)
         axis.plot(x * unit, y * unit, "k^", markersize=4, fillstyle="none")
         for fraction in dataset["region_fraction"].values:
@@ -137,6 +145,11 @@ def _draw_maps(dataset: xr.Dataset, figure: Any) -> None:
         # a degree of longitude is shorter than one of latitude
         axis.set_aspect(1 / np.cos(np.radians(grid.y.mean())) if grid.is_geographic else 1)
     axes[0].set_ylabel("latitude" if grid.is_geographic else "y, km")
+
+
+def _signed(most: float) -> Normalize:
+    """Return a scale about zero, linear up to a tenth of `most`: city cores and countryside both show."""
+    return AsinhNorm(linear_width=most / 10, vmin=-most, vmax=most)
 
 
 def _draw_series(dataset: xr.Dataset, figure: Any, stations: list[str]) -> None:

@@ -21,7 +21,7 @@ def write_store(dataset: xr.Dataset, path: Path) -> None:
 
     Times are encoded as whole hours since 1970 where they are whole, seconds otherwise (the default, days since the
     first value, shifts appended hours); every chunk carries a CRC-32C checksum, because Zarr's default codec returns
-    numbers from a chunk with a flipped bit. One chunk holds one hour of one sector.
+    numbers from a chunk with a flipped bit. A chunk holds whole maps of one sector (and member), about 1 MiB.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
@@ -54,7 +54,11 @@ def open_store(path: Path) -> xr.Dataset:
             got=sorted(map(str, dataset))[:5],
             remedy="give a store that `tianyan run` wrote",
         )
-    return dataset
+    # numpy's variable-width text has no astype(str) and no sorting with object arrays: plain str objects do
+    text = {name: v.astype(object) for name, v in dataset.variables.items() if v.dtype.kind == "T"}
+    return dataset.assign({name: v for name, v in text.items() if name in dataset.data_vars}).assign_coords(
+        {name: v for name, v in text.items() if name in dataset.coords}
+    )
 
 
 def _replace(source: Path, target: Path) -> None:
@@ -84,5 +88,17 @@ def _encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
             codec = BloscCodec(cname="zstd", clevel=3, shuffle="shuffle", typesize=variable.dtype.itemsize)
             encoding[str(name)] = {"compressors": (codec, Crc32cCodec())}
             if variable.dims[-4:] == ("sector", "time", "y", "x"):
-                encoding[str(name)]["chunks"] = (*[1] * (variable.ndim - 2), *variable.shape[-2:])
+                encoding[str(name)]["chunks"] = _chunks(variable.shape, variable.dtype.itemsize)
     return encoding
+
+
+def _chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Return chunks of whole (y, x) maps: as many hours as make about 1 MiB; the cost of a store is per file.
+
+    Examples
+    --------
+    >>> _chunks((64, 2, 103, 12, 12), 4), _chunks((2, 96, 178, 176), 4)
+    ((1, 1, 103, 12, 12), (1, 8, 178, 176))
+    """
+    *outer, hours, ny, nx = shape
+    return (*[1] * len(outer), int(min(hours, max(1, 2**20 // (ny * nx * itemsize)))), ny, nx)

@@ -6,10 +6,11 @@ from pipeline.inversion.diagnostics import Summary, leave_out, rms, summarise
 from pipeline.inversion.operator import footprint_matrix, match_rows
 from pipeline.inversion.posterior import Totals, members, spread_of, standard_deviation, totals
 from pipeline.inversion.problem import Problem
-from pipeline.inversion.result import posterior, reporting_periods
+from pipeline.inversion.result import DIAGNOSTICS, posterior, reporting_periods
 from pipeline.inversion.solve import Solution, signal_covariance, solve
 
 __all__ = [
+    "DIAGNOSTICS",
     "Assembled",
     "Problem",
     "SeparableCovariance",

@@ -23,6 +23,20 @@ from pipeline.units import SECONDS_PER_HOUR, Species, species, tonnes_per_flux_u
 
 Variables = dict[str, Any]
 
+#: diagnostics of every run, in the order they are shown
+DIAGNOSTICS = {
+    "observations": "observations used",
+    "chi2": "reduced chi2: 1 when the stated errors are right",
+    "dofs_flux": "degrees of freedom for signal of the fluxes",
+    "dofs_background": "degrees of freedom for signal of the background",
+    "prior_bias": "mean of observed minus prior",
+    "prior_rmse": "root mean square of observed minus prior",
+    "posterior_bias": "mean of observed minus posterior",
+    "posterior_rmse": "root mean square of observed minus posterior",
+    "left_out_rmse": "root mean square of observed minus predicted without the observation's group",
+    "left_out_sigma": "root mean square of the stated uncertainty of that",
+}
+
 
 def posterior(
     settings: Settings,
@@ -56,6 +70,11 @@ def posterior(
         **_regional(solution, rows, draws, shape),
         **_observed(solution, assembled, observations, gas),
         **_diagnostics(solution, assembled, observations),
+        "region_fraction": (
+            ("region", "y", "x"),
+            regions.fractions.toarray().reshape(len(regions.ids), *grid.shape),
+            {"units": "1", "long_name": "share of the cell's area inside the region", "grid_mapping": "crs"},
+        ),
     }
     if deviations is not None:
         variables["flux_ensemble"] = (
@@ -227,18 +246,7 @@ def leave_out_groups(used: xr.Dataset) -> np.ndarray:
 def _diagnostics(solution: Solution, assembled: Assembled, observations: xr.Dataset) -> Variables:
     used = observations.isel(obs=assembled.rows)
     summary = summarise(solution, leave_out(solution, leave_out_groups(used)))
-    meanings = {
-        "observations": "observations used",
-        "chi2": "reduced chi2: 1 when the stated errors are right",
-        "dofs_flux": "degrees of freedom for signal of the fluxes",
-        "dofs_background": "degrees of freedom for signal of the background",
-        "prior_bias": "mean of observed minus prior",
-        "prior_rmse": "root mean square of observed minus prior",
-        "posterior_bias": "mean of observed minus posterior",
-        "posterior_rmse": "root mean square of observed minus posterior",
-        "left_out_rmse": "root mean square of observed minus predicted without the observation's group",
-        "left_out_sigma": "root mean square of the stated uncertainty of that",
-    }
     return {
-        f"diagnostic_{name}": ((), getattr(summary, name), {"long_name": meaning}) for name, meaning in meanings.items()
+        f"diagnostic_{name}": ((), getattr(summary, name), {"long_name": meaning})
+        for name, meaning in DIAGNOSTICS.items()
     }

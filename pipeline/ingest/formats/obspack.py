@@ -1,7 +1,7 @@
 """ObsPack netCDF. Laboratories differ: in unit, in flags, and in what `time` marks; each file says which.
 
-Flags: `qcflag` is NOAA's three characters (first: rejected; second: good, not selected), `qc_flag` the ICOS letter,
-`obs_flag` 1 or 0 for representative of large scales or not, which is a selection.
+Flags: `qcflag` is NOAA's three characters (first: rejected; second: good, not selected), `qc_flag` the ICOS letter.
+`obs_flag` says whether an hour stands for large scales; a regional inversion wants local air too, so it is left alone.
 """
 
 from __future__ import annotations
@@ -152,8 +152,6 @@ def _flags(dataset: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         flag = _letters(dataset["qc_flag"])
         reject = ~np.isin(flag, VALID_FLAGS)
         text = np.array([f"flag {f}" for f in flag], dtype=object)
-    if "obs_flag" in dataset:
-        selected = selected & (_numbers(dataset, "obs_flag") != 0)
     return reject, text, selected
 
 
