@@ -1,0 +1,240 @@
+"""A small simulated case: its files read back, its bytes repeat, and its inversion comes nearer the truth."""
+
+import hashlib
+import io
+import tomllib
+
+import netCDF4
+import numpy as np
+import pytest
+import rasterio
+import xarray as xr
+from rich.console import Console
+
+import station_meta
+from pipeline.case import input_files, run_case
+from pipeline.errors import InputError
+from pipeline.grid import Grid, grid_from_settings, open_store
+from pipeline.ingest import read_background, read_fluxes, read_footprints, read_stations
+from pipeline.osse import make_demo, print_score, score, summary
+from pipeline.osse.instruments import Instrument, hourly_record, minute_record, true_air
+from pipeline.schema import HOUR, is_used
+from pipeline.settings import read_settings
+from pipeline.units import SECONDS_PER_YEAR, SPECIES
+
+SMALL = {"spacing_km": 30.0, "hours": 6, "spectrometers": 3, "micro": 1}
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    return make_demo(tmp_path_factory.mktemp("demo"), seed=3, **SMALL)
+
+
+@pytest.fixture(scope="module")
+def settings(case):
+    return read_settings(case)
+
+
+@pytest.fixture(scope="module")
+def truth(case):
+    return xr.load_dataset(case.parent / "truth.nc")
+
+
+@pytest.fixture(scope="module")
+def footprints(case, settings):
+    grid = grid_from_settings(settings.grid)
+    return read_footprints(settings, grid, case.parent, station_meta.load())
+
+
+@pytest.fixture(scope="module")
+def store(case, tmp_path_factory):
+    return run_case(case, store=tmp_path_factory.mktemp("store") / "posterior.zarr")
+
+
+def digests(folder):
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_same_seed_gives_the_same_bytes(case, tmp_path):
+    again = make_demo(tmp_path, seed=3, **SMALL)
+    assert digests(again.parent) == digests(case.parent)
+
+
+def test_another_seed_gives_another_case_in_the_same_folder(case, tmp_path):
+    make_demo(tmp_path, seed=3, **SMALL)
+    make_demo(tmp_path, seed=4, **{**SMALL, "hours": 3})
+    other, first = digests(tmp_path), digests(case.parent)
+    # nothing of the longer case is left
+    assert sum(name.endswith("_foot.nc") for name in other) == 4 * 3
+    assert all(other[name] != first[name] for name in other if name.startswith("stations"))
+
+
+def test_a_folder_with_other_peoples_inputs_is_left_alone(tmp_path):
+    precious = tmp_path / "stations" / "mine.csv"
+    precious.parent.mkdir()
+    precious.write_text("1,2\n")
+    with pytest.raises(InputError, match=r"must be new, or hold an earlier simulated case; got \['stations'\]"):
+        make_demo(tmp_path, seed=3, **SMALL)
+    assert precious.read_text() == "1,2\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"hours": 0}, "hours must be at least 1; got 0"), ({"micro": 99}, r"micro must lie in \[0, 8\]; got 99")],
+)
+def test_an_impossible_case_is_refused(tmp_path, change, message):
+    with pytest.raises(InputError, match=message):
+        make_demo(tmp_path, seed=1, **{**SMALL, **change})
+
+
+def test_the_case_does_not_name_the_truth(case, settings):
+    assert "truth" not in str(tomllib.loads(case.read_text(encoding="utf-8")))
+    names = {path.name for path in input_files(settings, case.parent)}
+    assert "truth.nc" not in names
+    assert len(names) == 4 + 24 + 3 + 1
+
+
+def test_truth_lies_on_the_domains_grid_and_hours(settings, truth):
+    assert Grid.from_dataset(truth) == grid_from_settings(settings.grid)
+    start, end = settings.case.flux_hours.bounds
+    assert truth["time"].values[0] == start
+    assert truth["time"].values[-1] + HOUR == end
+    assert not truth["flux_std"].values.any()
+
+
+def test_every_receptor_hour_has_a_footprint(settings, footprints):
+    dataset, _ = footprints
+    start, end = settings.case.observation_hours.bounds
+    assert dataset.sizes["obs"] == 4 * 6
+    np.testing.assert_array_equal(np.unique(dataset["time"].values), np.arange(start, end, HOUR))
+    # the receptor's own hour is among its flux hours, and none is later
+    own = np.repeat(dataset["time"].values, np.diff(dataset["indptr"].values))
+    back = (own - dataset["hour"].values) // HOUR
+    assert back.min() == 0
+    assert back.max() == 18
+
+
+def test_stilt_files_carry_stilts_attributes(case):
+    path = sorted(case.parent.glob("footprints/zj_p01/*"))[0]
+    assert path.name.startswith("202407150030_120.1163_30.2716_100_")
+    with netCDF4.Dataset(path) as file:
+        assert file["foot"].dimensions == ("time", "y", "x")
+        assert file["foot"].units == "ppm (umol-1 m2 s)"
+        assert file["time"].units == "seconds since 1970-01-01 00:00:00Z"
+        assert file.crs.startswith("+proj=lcc")
+        times = np.asarray(file["time"][:])
+    np.testing.assert_array_equal(np.diff(times), 3600)
+    assert times[-1] == np.datetime64("2024-07-15T00", "s").astype(int)
+
+
+def test_station_files_hold_the_true_air_within_their_noise(case, settings, truth, footprints):
+    observations, accounts = read_stations(settings, case.parent, station_meta.load())
+    dataset, _ = footprints
+    background, _ = read_background(settings, dataset, SPECIES["co2"], grid_from_settings(settings.grid), case.parent)
+    air = true_air(dataset, truth) + background["background"].values
+    keys = list(zip(dataset["station"].values, dataset["time"].values, strict=True))
+    used = observations.isel(obs=is_used(observations["flag"].values))
+    at = [keys.index(key) for key in zip(used["station"].values, used["time"].values, strict=True)]
+    error = used["value"].values - air[at]
+    assert used.sizes["obs"] >= 15
+    # noise of 1.5 to 4.5 ppm and a background wrong by about 0.8 ppm
+    assert np.abs(error).max() < 12
+    assert len(accounts) == 4
+
+
+def test_minute_text_has_gcwerks_shape(case):
+    lines = (case.parent / "stations/zj_p01.picarro.1minute.100m.dat").read_text(encoding="ascii").splitlines()
+    assert lines[0] == "Created:  16 Jul 24 08:30 GMT"
+    assert lines[1].split() == ["-", "-", "-", "-", "co2", "co2", "co2"]
+    assert lines[2].split() == ["date", "time", "type", "port", "C", "stdev", "N"]
+    assert len(lines) == 3 + 6 * 60
+    assert lines[3].startswith("240715 000030       air    9 ")
+    assert len({len(line) for line in lines[3:]}) == 1
+
+
+def test_micro_labels_end_the_hour_in_beijing_time(case):
+    (path,) = case.parent.glob("stations/zj_m*.csv")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "time,co2_ppm,status"
+    assert lines[1].startswith("2024-07-15 09:00:00,")
+    assert len(lines) == 1 + 6
+
+
+def test_prior_files_are_read_in_their_units(case, settings):
+    grid = grid_from_settings(settings.grid)
+    fluxes, _ = read_fluxes(settings, grid, case.parent)
+    anthropogenic = fluxes["flux"].sel(sector="anthropogenic").values
+    per_year = (anthropogenic.mean(axis=0) * grid.area).sum() * 44.009e-12 * SECONDS_PER_YEAR * 1e-6
+    with netCDF4.Dataset(case.parent / "fluxes/inventory_diffuse.nc") as file:
+        assert file["emi_co2"].units == "kg m-2 s-1"
+    with rasterio.open(case.parent / "fluxes/inventory_power_plants.tif") as image:
+        plants = float(image.read(1).sum()) * 1e-6
+    assert 50 < plants < 250
+    # Mt per year of province and neighbours, within the hours' share of the day
+    assert 500 < per_year < 1300
+    assert fluxes["flux"].sel(sector="biosphere").values.min() < -3
+
+
+def test_the_inversion_comes_nearer_the_observations(store):
+    found = open_store(store)
+    assert found["diagnostic_posterior_rmse"].item() < 0.7 * found["diagnostic_prior_rmse"].item()
+    assert found["diagnostic_observations"].item() >= 15
+
+
+def test_the_score_covers_every_sector_and_region(case, store):
+    table = score(store, case.parent / "truth.nc")
+    assert set(table["sector"]) == {"anthropogenic", "biosphere", "net"}
+    assert len(table) == 3 * 12
+    by_sector = table.set_index(["sector", "region"])
+    for column in ("truth", "prior", "posterior"):
+        parts = by_sector.loc["anthropogenic", column] + by_sector.loc["biosphere", column]
+        np.testing.assert_allclose(by_sector.loc["net", column], parts, rtol=1e-9)
+    assert (table["sigma"] <= table["prior_sigma"] * (1 + 1e-9)).all()
+    # six hours of the simulated province
+    assert by_sector.loc[("anthropogenic", "330000"), "truth"] == pytest.approx(1100 / 4, rel=0.4)
+    text = io.StringIO()
+    print_score(store, case.parent / "truth.nc", Console(file=text, width=120))
+    assert "Hangzhou" in text.getvalue()
+    assert "truth within the 90 % interval" in text.getvalue()
+
+
+def test_summary_is_rms_and_coverage_of_the_cities(case, store):
+    table = score(store, case.parent / "truth.nc").head(12).copy()
+    cities = table["level"] == "city"
+    table["truth"], table["prior"], table["posterior"] = 10.0, 13.0, 9.0
+    table["covered"] = cities & (np.arange(12) < 6)
+    found = summary(table, "anthropogenic")
+    assert found["prior_rmse"] == pytest.approx(3)
+    assert found["posterior_rmse"] == pytest.approx(1)
+    assert found["covered"] == pytest.approx(5 / 11)
+
+
+def test_a_score_against_another_cases_truth_is_refused(store, tmp_path):
+    other = make_demo(tmp_path, seed=3, **{**SMALL, "hours": 3})
+    with pytest.raises(InputError, match="store and truth must be of one case"):
+        score(store, other.parent / "truth.nc")
+
+
+def test_minute_noise_leaves_the_hourly_mean_alone():
+    air = 430 + 20 * np.sin(np.arange(240) / 3)
+    instrument = Instrument(hour_noise=2.0, minute_noise=1.5)
+    hourly = hourly_record(air, instrument, np.random.default_rng(8))
+    minutes = minute_record(air, instrument, np.random.default_rng(8)).reshape(240, 60)
+    same = np.isclose(minutes.mean(axis=1), hourly, rtol=0, atol=1e-9)
+    # the others have a gap, a spike or a stuck spell
+    assert same.mean() > 0.7
+    assert minutes[same].std(axis=1).min() > 0.5
+
+
+def test_a_long_record_has_gaps_spikes_and_noise_of_the_stated_size():
+    air = np.full(60 * 24, 430.0)
+    minutes = minute_record(air, Instrument(hour_noise=1.5, minute_noise=0.5), np.random.default_rng(2))
+    assert 0.02 < np.isnan(minutes).mean() < 0.15
+    assert 60 < (minutes > 450).sum() < 300
+    whole = minutes.reshape(-1, 60)
+    whole = whole[~np.isnan(whole).any(axis=1)]
+    assert np.median(whole, axis=1).std() == pytest.approx(1.5, rel=0.1)
