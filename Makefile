@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench clean help
+.PHONY: demo test lint bench docs clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -28,6 +28,13 @@ lint: $(STAMP)  ## style and types
 
 bench: $(STAMP)  ## speed and memory, as ratios within one run
 	$(BIN)/python -m benchmarks
+
+docs: $(STAMP)  ## run both cases and write their figures into docs/ (needs ../shared/data)
+	$(BIN)/tianyan demo > docs/cases/demo.txt
+	cp demo-output/posterior.png docs/demo.png
+	$(BIN)/python -m benchmarks.seeds 11 16 > docs/cases/seeds.txt
+	$(BIN)/tianyan run workflows/tacolneston.toml > docs/cases/tacolneston.txt
+	cp tacolneston-output/tacolneston.png docs/cases/tacolneston.png
 
 clean:  ## remove the environment and everything built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo-output

@@ -80,7 +80,7 @@ def make_problem(size: Size, seed: int = 2) -> Problem:
         value=400 + random.normal(0, 3, m),
         variance=np.full(m, 1.0),
         background=np.full(m, 400.0),
-        background_covariance=0.25 * exponential_matrix(np.arange(m) % size.hours, np.zeros(m), 6.0),
+        background_covariance=0.25 * exponential_matrix(np.arange(m) % size.hours, 6.0),
         footprint=scipy.sparse.random_array((m, cells), density=0.02, rng=random, format="csr"),
         prior=random.normal(1, 1, (1, *shape)),
         covariances=(covariance,),

@@ -12,9 +12,9 @@ import xarray as xr
 
 import station_meta
 from kernels.jit import set_threads
-from pipeline.grid import Regions, grid_from_settings, make_regions, write_store
+from pipeline.grid import Grid, Regions, grid_from_settings, make_regions, require_writable, write_store
 from pipeline.ingest import account, expand, read_background, read_fluxes, read_footprints, read_stations
-from pipeline.inversion import assemble, posterior, solve
+from pipeline.inversion import assemble, posterior, require_memory, solve
 from pipeline.provenance import provenance
 from pipeline.settings import Settings, input_root, read_settings
 from pipeline.units import species
@@ -47,6 +47,7 @@ def run_case(path: Path, *, root: Path | None = None, store: Path | None = None,
     settings = read_settings(path)
     root = input_root(settings, path) if root is None else root.resolve()
     store = (path.resolve().parent / settings.outputs.store if store is None else store).resolve()
+    require_writable(store)
     set_threads(settings.solver.threads)
     result = invert(settings, path, root, progress)
     progress("writing", 0, 0)
@@ -56,9 +57,10 @@ def run_case(path: Path, *, root: Path | None = None, store: Path | None = None,
 
 def invert(settings: Settings, path: Path, root: Path, progress: Progress = quiet) -> xr.Dataset:
     """Return the posterior Dataset of a case, with its account, notes and provenance as attributes."""
-    grid = grid_from_settings(settings.grid)
+    grid = domain_grid(settings)
     progress("regions", 0, 0)
     regions = make_regions(settings.regions, grid, root)
+    require_memory(settings, grid.size, len(regions.ids))
     registry = station_meta.load()
 
     progress("observations", 0, 0)
@@ -88,6 +90,19 @@ def invert(settings: Settings, path: Path, root: Path, progress: Progress = quie
     result.attrs["notes"] = "\n".join([*region_notes(regions), *footprint_notes, *background_notes, *flux_notes])
     result.attrs["provenance"] = provenance(path, root, input_files(settings, root))
     return result
+
+
+def domain_grid(settings: Settings) -> Grid:
+    """Return the case's grid.
+
+    Raises
+    ------
+    GridError, ConfigError
+        When it cannot exist, or the window on it cannot fit in memory.
+    """
+    grid = grid_from_settings(settings.grid)
+    require_memory(settings, grid.size)
+    return grid
 
 
 def region_notes(regions: Regions) -> list[str]:

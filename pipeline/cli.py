@@ -44,7 +44,7 @@ def run(
 
     with _Progress() as progress:
         written = run_case(case, root=data, store=store, progress=progress)
-    _show(written, picture=written.with_suffix(".png"))
+    _show(written)
 
 
 @app.command
@@ -58,14 +58,14 @@ def show(store: Path, *, picture: Path | None = None) -> None:
     picture
         PNG to write; beside the store when not given.
     """
-    _show(store, picture=picture or store.with_suffix(".png"))
+    _show(store, picture=picture)
 
 
 @app.command
 def demo(
     folder: Path = Path("demo-output"),
     *,
-    seed: int = 1,
+    seed: int = 2024,
 ) -> None:
     """Simulate a day over Zhejiang, write it as files in the real formats, ingest and invert them.
 
@@ -83,25 +83,29 @@ def demo(
         progress("simulating", 0, 0)
         case = make_demo(folder, seed=seed)
         store = run_case(case, progress=progress)
-    _show(store, picture=store.with_suffix(".png"))
+    _show(store)
     print_score(store, folder / "truth.nc")
 
 
 @config.command
 def check(case: Path) -> None:
-    """Check a case file: every key, type and value, and that its input files exist.
+    """Check a case file: every key, type and value, its grid, its need of memory, and that its input files exist.
 
     Parameters
     ----------
     case
         The case's TOML file.
     """
-    from pipeline.case import input_files
+    from pipeline.case import domain_grid, input_files
     from pipeline.settings import input_root, read_settings
 
     settings = read_settings(case)
+    grid = domain_grid(settings)
     files = input_files(settings, input_root(settings, case))
-    print(f"{case.name}: fine. {len(settings.stations)} station feed(s), {len(files)} input file(s).")
+    print(
+        f"{case.name}: fine. {grid.ny} x {grid.nx} cells, {len(settings.stations)} station feed(s), "
+        f"{len(files)} input file(s)."
+    )
 
 
 @config.command
@@ -115,7 +119,7 @@ def explain() -> None:
 
 @ingest.command
 def stations(
-    files: list[Path],
+    files: Annotated[list[Path], Parameter(negative=())],
     *,
     station: Annotated[str, Parameter(help="station id of station_meta")],
     species: Annotated[str, Parameter(help="co2, ch4 or co")],
@@ -133,11 +137,12 @@ def stations(
     """
     import station_meta
     from pipeline.ingest import account, inspect
-    from pipeline.settings import Completeness
+    from pipeline.settings import Completeness, validated
     from pipeline.units import species as species_of
 
     registry = station_meta.load()
-    gas, completeness = species_of(species), Completeness(expected=expected, minimum=minimum)
+    gas = species_of(species)
+    completeness = validated(Completeness, {"expected": expected, "minimum": minimum})
     accounts = [
         inspect(path, gas, registry, station=station, height=height, format=format, completeness=completeness)[1]
         for path in files
@@ -168,13 +173,15 @@ class _Progress:
         self._bar.update(self._task, description=stage, completed=done, total=of or None)
 
 
-def _show(store: Path, *, picture: Path) -> None:
+def _show(store: Path, *, picture: Path | None = None) -> None:
+    """Print the account and draw the picture, beside the store unless another place is given."""
     from rich.console import Console
 
     from pipeline.grid import open_store
     from pipeline.show import draw, print_account
 
     dataset = open_store(store)
+    picture = picture or store.resolve().with_suffix(".png")
     console = Console()
     print_account(dataset, console)
     draw(dataset, picture)

@@ -168,8 +168,7 @@ def check(dataset: xr.Dataset, name: str) -> xr.Dataset:
     Raises
     ------
     SchemaError
-        For a missing variable, other dims, another dtype kind, another unit, or times that are not whole seconds of
-        a known calendar. Every message names the variable.
+        For a missing variable, other dims, another dtype kind, or another unit. Every message names the variable.
     """
     for key, declared in SCHEMAS[name].items():
         where = f"{name}.{key}"

@@ -93,7 +93,11 @@ def draw(dataset: xr.Dataset, path: Path) -> None:
     top, bottom = panels
     _draw_maps(dataset, top)
     _draw_series(dataset, bottom, stations)
-    top.suptitle(str(dataset.attrs["title"]))
+    hours = int(np.sum(dataset["obs_reason"].values == ""))
+    top.suptitle(
+        f"{dataset.attrs['title']}\n"
+        f"means over the observed hours, all sectors together; {hours} hourly values used; triangles: stations"
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)
@@ -120,8 +124,8 @@ def _draw_maps(dataset: xr.Dataset, figure: Any) -> None:
     scale = float(np.quantile(np.abs(np.stack([prior, posterior])), 0.98))
     change = float(np.quantile(np.abs(posterior - prior), 0.98)) or 1.0
     panels = (
-        ("prior", prior, "RdBu_r", _signed(scale), gas.flux_unit),
-        ("posterior", posterior, "RdBu_r", _signed(scale), gas.flux_unit),
+        ("prior net flux", prior, "RdBu_r", _signed(scale), gas.flux_unit),
+        ("posterior net flux", posterior, "RdBu_r", _signed(scale), gas.flux_unit),
         ("posterior - prior", posterior - prior, "PuOr_r", _signed(change), gas.flux_unit),
         ("hourly sigma reduced by", 100 * reduction, "viridis", Normalize(0, max(1.0, 100 * reduction.max())), "%"),
     )

@@ -7,7 +7,7 @@ network with the blue book's counts. `load` reads and checks tables, `find` look
 from station_meta.checks import Limits, Problem, check
 from station_meta.errors import StationMetaError
 from station_meta.fields import CLASSES, COLUMNS, HOUR_LABELS, NETWORK_CLASSES
-from station_meta.station import Station, find, network_counts
+from station_meta.station import Station, find, network_counts, periods_of
 from station_meta.table import KNOWN, ZHEJIANG_ILLUSTRATIVE, load
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "find",
     "load",
     "network_counts",
+    "periods_of",
 ]

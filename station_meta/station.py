@@ -101,9 +101,7 @@ def find(frame: pd.DataFrame, station: str, when: datetime | np.datetime64 | str
         )
     if moment.tzinfo is not None:
         moment = moment.tz_convert("UTC").tz_localize(None)
-    rows = frame[frame["id"] == station]
-    if rows.empty:
-        raise StationMetaError("the station must be in the table", got=station, remedy=_suggestion(frame, station))
+    rows = periods_of(frame, station)
     open_start, open_end = rows["valid_from"].isna(), rows["valid_to"].isna()
     covering = rows[(open_start | (rows["valid_from"] <= moment)) & (open_end | (moment < rows["valid_to"]))]
     if len(covering) != 1:
@@ -118,6 +116,20 @@ def find(frame: pd.DataFrame, station: str, when: datetime | np.datetime64 | str
             where=f"station {station}",
         )
     return _station(covering.iloc[0].to_dict())
+
+
+def periods_of(frame: pd.DataFrame, station: str) -> pd.DataFrame:
+    """Return the rows of one station.
+
+    Raises
+    ------
+    StationMetaError
+        When the id is not in the table; near names are suggested.
+    """
+    rows = frame[frame["id"] == station]
+    if rows.empty:
+        raise StationMetaError("the station must be in the table", got=station, remedy=_suggestion(frame, station))
+    return rows
 
 
 def network_counts(frame: pd.DataFrame) -> dict[str, int]:

@@ -11,7 +11,7 @@ from pipeline.grid.plane import equal_area
 from pipeline.grid.region_files import file_regions
 from pipeline.grid.regions import Regions, box_regions, regions_from_polygons
 from pipeline.grid.regrid import Regridded, regrid_density, regrid_total
-from pipeline.grid.store import open_store, write_store
+from pipeline.grid.store import open_store, require_writable, write_store
 from pipeline.grid.zhejiang import zhejiang_regions
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "regions_from_polygons",
     "regrid_density",
     "regrid_total",
+    "require_writable",
     "write_store",
     "zhejiang_regions",
 ]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, GridError
 from pipeline.grid.definition import Grid, transformer
 from pipeline.grid.region_files import file_regions
 from pipeline.grid.regions import Regions, box_regions, merge_regions
 from pipeline.grid.zhejiang import zhejiang_regions
-from pipeline.settings import GridSettings, RegionSettings
+from pipeline.settings import MOST_CELLS, GridSettings, RegionSettings
 
 
 def grid_from_settings(settings: GridSettings) -> Grid:
@@ -89,6 +89,11 @@ def lambert_grid(*, west: float, east: float, south: float, north: float, spacin
     margin
         Width added on every side, m.
 
+    Raises
+    ------
+    GridError
+        When one cell is larger than the box, or an axis would have more than `MOST_CELLS` cells.
+
     Examples
     --------
     >>> lambert_grid(west=118, east=123, south=27, north=31.5, spacing=3000.0, margin=15000.0).shape
@@ -114,6 +119,15 @@ def lambert_grid(*, west: float, east: float, south: float, north: float, spacin
         ]
     )
     x, y = transformer("EPSG:4326", crs).transform(lon, lat)
+    width = min(np.ptp(x), np.ptp(y))
+    cells = (max(np.ptp(x), np.ptp(y)) + 2 * margin) / spacing
+    if not (spacing <= width and cells <= MOST_CELLS):
+        raise GridError(
+            f"spacing must give at least one cell and at most {MOST_CELLS} along each side of the box",
+            got=f"{spacing:g} m, {cells:.3g} cells along the longer side",
+            remedy=f"the box is {np.ptp(x):.0f} m by {np.ptp(y):.0f} m, margin {margin:g} m; spacing is in metres",
+            where="grid.spacing",
+        )
     edges = [
         spacing * np.arange(np.floor((low - margin) / spacing), np.ceil((high + margin) / spacing) + 1)
         for low, high in ((x.min(), x.max()), (y.min(), y.max()))

@@ -7,7 +7,6 @@ error.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -18,6 +17,7 @@ import xarray as xr
 
 from pipeline.errors import CoordinateError, GridError
 from pipeline.grid.axes import REGULAR, edges_of
+from pipeline.grid.crs import require_crs
 from pipeline.grid.plane import easting, near, northing
 
 #: points per cell side between corners; 4 keeps the area of a 3 km Lambert cell to 1e-9
@@ -31,7 +31,8 @@ class Grid:
     Parameters
     ----------
     crs
-        Anything pyproj accepts; kept as given. "EPSG:4326" makes a regular lon-lat grid with x = longitude.
+        Longitude and latitude, or projected in metres, as pyproj accepts it; kept as given. "EPSG:4326" makes a
+        regular lon-lat grid with x = longitude.
     x_edges : (nx + 1,) float64
         Cell edges, ascending, in the CRS's unit (m or degrees).
     y_edges : (ny + 1,) float64
@@ -40,8 +41,8 @@ class Grid:
     Raises
     ------
     GridError
-        For an unknown CRS, fewer than one cell, edges that are not finite and ascending, or a lon-lat grid that
-        leaves [-90, 90] or spans more than 360 degrees.
+        For a CRS that cannot be used, fewer than one cell, edges that are not finite and ascending, or a lon-lat grid
+        that leaves [-90, 90] or spans more than 360 degrees.
 
     Examples
     --------
@@ -57,15 +58,7 @@ class Grid:
     y_edges: np.ndarray
 
     def __post_init__(self) -> None:
-        try:
-            pyproj.CRS(self.crs)
-        except pyproj.exceptions.CRSError as error:
-            raise GridError(
-                "the CRS must be known to PROJ",
-                got=self.crs,
-                remedy="give an EPSG code or a PROJ string",
-                where="grid.crs",
-            ) from error
+        require_crs(self.crs)
         for name in ("x_edges", "y_edges"):
             edges = np.array(getattr(self, name), dtype=np.float64)
             if edges.ndim != 1 or edges.size < 2 or not np.all(np.isfinite(edges)) or np.any(np.diff(edges) <= 0):
@@ -278,11 +271,6 @@ class Grid:
         lon, lat = self.to_lonlat(*middle)
         self.require_finite(lon)
         return float(lon[0]), (0.0, float(northing(lat)[0]))
-
-    def digest(self) -> str:
-        """Return a content digest of the CRS's definition and the edges."""
-        text = pyproj.CRS(self.crs).to_wkt().encode()
-        return hashlib.sha256(text + self.x_edges.tobytes() + self.y_edges.tobytes()).hexdigest()[:16]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Grid):

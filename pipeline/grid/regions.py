@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 from scipy import sparse
 
-from pipeline.errors import ConfigError, GridError
+from pipeline.errors import GridError
 from pipeline.grid.definition import Grid
 from pipeline.grid.plane import TURN, easting, northing
 from pipeline.settings import Box
@@ -133,20 +133,9 @@ def box_regions(boxes: Sequence[Box], grid: Grid) -> Regions:
 
     Raises
     ------
-    ConfigError
-        For a box that is not west < east, south < north in degrees.
     GridError
         For a box wholly outside the grid.
     """
-    for item in boxes:
-        west, east, south, north = item.box
-        if not (-360 <= west < east <= 360 and east - west <= 360 and -90 <= south < north <= 90):
-            raise ConfigError(
-                "a box must be west < east, south < north in degrees",
-                got=list(item.box),
-                remedy="order it west, east, south, north",
-                where=f"regions.boxes {item.id}",
-            )
     polygons = [shapely.box(item.box[0], item.box[2], item.box[1], item.box[3]) for item in boxes]
     names = [item.name for item in boxes]
     return regions_from_polygons(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 import uuid
 import warnings
 from pathlib import Path
@@ -13,7 +15,7 @@ import xarray as xr
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
 
-from pipeline.errors import InputError
+from pipeline.errors import ConfigError, InputError
 
 
 def write_store(dataset: xr.Dataset, path: Path) -> None:
@@ -22,8 +24,17 @@ def write_store(dataset: xr.Dataset, path: Path) -> None:
     Times are encoded as whole hours since 1970 where they are whole, seconds otherwise (the default, days since the
     first value, shifts appended hours); every chunk carries a CRC-32C checksum, because Zarr's default codec returns
     numbers from a chunk with a flipped bit. A chunk holds whole maps of one sector (and member), about 1 MiB.
+
+    Raises
+    ------
+    ConfigError
+        See `require_writable`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    require_writable(path)
+    # CF names bounds and grid mappings by attributes of their own; as coordinates they would also stand in the
+    # `coordinates` of every variable
+    related = {v.attrs.get(key) for v in dataset.variables.values() for key in ("bounds", "grid_mapping")}
+    dataset = dataset.reset_coords([name for name in dataset.coords if name in related])
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         # 1.: consolidated metadata is not in the Zarr v3 specification yet; without it plain open_zarr warns
@@ -33,7 +44,34 @@ def write_store(dataset: xr.Dataset, path: Path) -> None:
             zarr.consolidate_metadata(str(aside))
         _replace(aside, path)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        _remove(aside)
+
+
+def require_writable(path: Path) -> None:
+    """Raise unless a store can be put at `path`, before hours of work are spent on it.
+
+    Raises
+    ------
+    ConfigError
+        When something that is not a Zarr folder stands there (it would be deleted), or the folder around it cannot
+        be written.
+    """
+    if path.exists() and not (path / "zarr.json").is_file():
+        raise ConfigError(
+            "only a Zarr folder may be replaced by a store",
+            got=str(path),
+            remedy="give a path of its own, for example one that ends in .zarr",
+            where="store",
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writable = os.access(path.parent, os.W_OK | os.X_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise ConfigError(
+            "the store's folder must be writable", got=str(path.parent), remedy="give another path", where="store"
+        )
 
 
 def open_store(path: Path) -> xr.Dataset:
@@ -62,14 +100,27 @@ def open_store(path: Path) -> xr.Dataset:
 
 
 def _replace(source: Path, target: Path) -> None:
-    """Put a folder in the place of another; the old one is removed last."""
+    """Put a folder in the place of another; the old one is removed last, and put back when the new one cannot come."""
     if not target.exists():
         source.rename(target)
         return
     old = target.with_name(f".{target.name}.old.{uuid.uuid4().hex[:8]}")
     target.rename(old)
-    source.rename(target)
-    shutil.rmtree(old)
+    try:
+        source.rename(target)
+    except BaseException:
+        old.rename(target)
+        raise
+    _remove(old)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, even one that Zarr's threads still write to after an interrupt."""
+    for _ in range(20):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.05)
 
 
 def _encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyproj
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from pipeline.errors import CoordinateError, FormatError, GridError
 from pipeline.grid.axes import REGULAR
@@ -145,11 +146,17 @@ def turned(grid: Grid, near: Grid) -> Grid:
     return grid if turns == 0 else Grid(grid.crs, grid.x_edges + 360.0 * turns, grid.y_edges)
 
 
-def distance(lon_a: np.ndarray, lat_a: np.ndarray, lon_b: np.ndarray, lat_b: np.ndarray) -> np.ndarray:
-    """Return distances in m between points in degrees, on the WGS84 ellipsoid."""
-    points = [np.atleast_1d(np.asarray(values, dtype=np.float64)).ravel() for values in (lon_a, lat_a, lon_b, lat_b)]
-    a_lon, a_lat, b_lon, b_lat = np.broadcast_arrays(*points)
-    return np.asarray(pyproj.Geod(ellps="WGS84").inv(a_lon, a_lat, b_lon, b_lat)[2])
+def distance(lon_a: ArrayLike, lat_a: ArrayLike, lon_b: ArrayLike, lat_b: ArrayLike) -> np.ndarray:
+    """Return distances in m between points in degrees, on the WGS84 ellipsoid; NaN from a point that is on none.
+
+    Examples
+    --------
+    >>> (distance(120.0, 30.0, [120.0, 30.0], [31.0, 120.0]) / 1000).round(1).tolist()
+    [110.9, nan]
+    """
+    points = (np.asarray(values, dtype=np.float64) for values in (lon_a, lat_a, lon_b, lat_b))
+    from_lon, from_lat, to_lon, to_lat = np.broadcast_arrays(*points)
+    return np.asarray(pyproj.Geod(ellps="WGS84").inv(from_lon, from_lat, to_lon, to_lat)[2])
 
 
 def _find_dim(dataset: xr.Dataset, dims: tuple[str, ...], axis: str, where: str) -> str:

@@ -162,7 +162,7 @@ def _curtain(
     unit = field.attrs.get("units") or declared
     if unit is None:
         raise UnitError("the curtains must have a unit", remedy="declare background.unit", where=where)
-    own = np.asarray(data["height"].values, dtype=np.float64)
+    own = np.asarray(data["height"].values if "height" in data.variables else [], dtype=np.float64)
     if own.shape != heights.shape or not np.allclose(own, heights):
         raise CoordinateError(
             "the curtains' heights must be the exits'",

@@ -19,7 +19,10 @@ def expand(root: Path, pattern: str) -> list[Path]:
         raise InputError(
             "input paths must stay under inputs.root", got=pattern, remedy="move the file there or change inputs.root"
         )
-    found = sorted(path for path in root.glob(pattern) if path.is_file())
+    try:
+        found = sorted(path for path in root.glob(pattern) if path.is_file())
+    except ValueError as error:
+        raise InputError("an input path must be a path or a glob pattern", got=pattern, remedy=str(error)) from error
     if not found:
         raise InputError("an input path must name a file", got=pattern, remedy=f"look in {root}", where="inputs")
     return found

@@ -83,13 +83,8 @@ def hourly_means(
     hourly = bool(interval >= HOUR)
     if hourly:
         _check_whole_hours(time[kept | refused], where)
-    elif completeness.expected * interval > HOUR:
-        raise ConfigError(
-            f"the expected samples of {interval} must fit in an hour",
-            got=f"completeness.expected {completeness.expected}",
-            remedy=f"at most {HOUR // interval}",
-            where=where,
-        )
+    else:
+        _check_expected(interval, completeness, where)
     hour_of = time.astype("datetime64[h]")
     hours, flag, first = _groups(hour_of, bits, kept, refused)
     at = np.searchsorted(hours, hour_of[kept])
@@ -113,7 +108,7 @@ def uncertainty_of_mean(
 
     `sqrt(u^2 + (1 - f) s^2 / n)`: measurement uncertainty u does not shrink with n, for errors of calibration are
     common to all samples; s^2 / n is what sampling a share f of the hour adds, and vanishes for a full hour, whose
-    variability is no error of its mean (finite population correction; Cochran 1977, Sampling Techniques, eq. 2.12).
+    variability is no error of its mean (finite population correction; Cochran 1977, Sampling Techniques, chapter 2).
 
     Parameters
     ----------
@@ -153,6 +148,16 @@ def _groups(
 
 def _divide(total: np.ndarray, n: np.ndarray) -> np.ndarray:
     return np.where(n > 0, total / np.maximum(n, 1), np.nan)
+
+
+def _check_expected(interval: np.timedelta64, completeness: Completeness, where: str) -> None:
+    if completeness.expected * interval > HOUR:
+        raise ConfigError(
+            f"the expected samples of {interval} must fit in an hour",
+            got=f"completeness.expected {completeness.expected}",
+            remedy=f"at most {HOUR // interval}",
+            where=where,
+        )
 
 
 def _check_whole_hours(time: np.ndarray, where: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from pipeline import units
-from pipeline.errors import ConfigError, CoordinateError, InputError
+from pipeline.errors import ConfigError, CoordinateError, GridError, InputError
 from pipeline.grid.definition import Grid
 from pipeline.grid.overlap import Overlap, overlap
 from pipeline.grid.regrid import regrid_density
@@ -120,7 +120,10 @@ class _Sources:
             require_domain(source, self.grid, where=name)
         except CoordinateError:
             if source not in self.overlaps:
-                self.overlaps[source] = overlap(source, self.grid)
+                try:
+                    self.overlaps[source] = overlap(source, self.grid)
+                except GridError as error:
+                    raise GridError(error.rule, got=error.got, remedy=error.remedy, where=name) from error
             shared = self.overlaps[source]
             placed = regrid_density(density, shared)
             bare = float(((1.0 - shared.coverage) * self.grid.area).sum() / self.grid.area.sum())

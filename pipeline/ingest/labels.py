@@ -11,12 +11,17 @@ from pipeline.errors import TimeError
 from pipeline.ingest.netcdf import decode_times
 from pipeline.schema import HOUR
 
+# of the interval, not of a run or an epoch: "hours since the start of the simulation" says nothing about labels
+_START = re.compile(
+    r"\b(beginning|start) of (the |each |every )?((time|averaging|sampling) )?(interval|period|hour|day|month)"
+)
+
 
 def start_labels(dataset: xr.Dataset, name: str, *, where: str) -> np.ndarray:
     """Return the times of an axis that states that its labels are the start of each interval.
 
     A file says so by the attribute `label` "left", by CF bounds whose first column is the time, or in words
-    ("beginning" or "start" in `comment`, `notes` or `long_name`).
+    ("beginning of each averaging period", "start of the hour" in `comment`, `notes` or `long_name`).
 
     Raises
     ------
@@ -42,7 +47,7 @@ def start_labels(dataset: xr.Dataset, name: str, *, where: str) -> np.ndarray:
         said = str(time.attrs["label"]).lower() == "left"
     else:
         words = " ".join(str(time.attrs.get(key, "")) for key in ("comment", "notes", "long_name"))
-        said = bool(re.search(r"\b(beginning|start)\b", words.lower()))
+        said = bool(_START.search(words.lower()))
     if not said:
         raise TimeError(
             "the file must say that a time label is the start of its interval",

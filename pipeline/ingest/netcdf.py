@@ -24,8 +24,8 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 _REAL_CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
 _UNIT_SECONDS = {"day": 86400, "d": 86400, "hour": 3600, "hr": 3600, "h": 3600, "minute": 60, "min": 60}
 _UNIT_SECONDS |= {"second": 1, "sec": 1, "s": 1}
-# the first day of the Gregorian calendar: before it "standard" means Julian
-_GREGORIAN = np.datetime64("1582-10-15", "ms")
+# the first day of the Gregorian calendar: before it "standard" means Julian; and about the last that ns can hold
+_GREGORIAN, _LAST = np.datetime64("1582-10-15", "ms"), np.datetime64("2262-01-01", "ms")
 
 
 @contextmanager
@@ -43,7 +43,8 @@ def open_netcdf(path: str | Path) -> Iterator[xr.Dataset]:
     check_file(path)
     try:
         dataset = xr.open_dataset(path, engine="netcdf4", decode_times=False, decode_timedelta=False)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, AttributeError) as error:
+        # AttributeError is what netCDF4 raises for an attribute it cannot read
         raise _unreadable(path, error) from error
     with dataset:
         try:
@@ -124,8 +125,9 @@ def decode_times(time: xr.DataArray, *, where: str) -> np.ndarray:
     if seconds is None:
         raise TimeError("time must count days, hours, minutes or seconds", got=unit, remedy="convert it", where=where)
     values = np.asarray(time.values)
-    if values.size == 0 or not np.all(np.isfinite(values)):
-        raise TimeError("every time must be a number", got=values[:3].tolist(), remedy="remove fills", where=where)
+    if values.size == 0 or values.dtype.kind not in "iuf" or not np.all(np.isfinite(values)):
+        got = values.ravel()[:3].tolist()
+        raise TimeError("every time must be a number", got=got, remedy="remove fills", where=where)
     coarse = seconds * float(np.spacing(np.abs(values).max())) if values.dtype.kind == "f" else 0.0
     if coarse > 0.5:
         raise TimeError(
@@ -134,7 +136,8 @@ def decode_times(time: xr.DataArray, *, where: str) -> np.ndarray:
             remedy="store float64 or integers",
             where=where,
         )
-    return _from_first(values, unit, calendar, seconds, where)
+    # milliseconds since the first do not fit in the 32 bits that many files store seconds in
+    return _from_first(values.astype(np.float64), unit, calendar, seconds, where)
 
 
 def _from_first(values: np.ndarray, unit: str, calendar: str, seconds: int, where: str) -> np.ndarray:
@@ -148,12 +151,11 @@ def _from_first(values: np.ndarray, unit: str, calendar: str, seconds: int, wher
     except (ValueError, OverflowError) as error:
         raise TimeError("the time unit must be readable", got=unit, remedy=str(error), where=where) from error
     offset = (values - whole) * (1000 * seconds)
-    times = start + np.round(offset).astype(np.int64).astype("timedelta64[ms]")
-    if times.min() < _GREGORIAN or times.max() > np.datetime64("2262-01-01", "ms"):
-        raise TimeError(
-            "times must lie between 1582 and 2262", got=str(times.min()), remedy="check the unit", where=where
-        )
-    return np.asarray(times).astype("datetime64[ns]")
+    allowed = ((end - start).astype(np.float64) for end in (_GREGORIAN, _LAST))
+    if offset.min() < next(allowed) or offset.max() > next(allowed):
+        got = [f"{value:g}" for value in (values.min(), values.max())]
+        raise TimeError(f"times must lie between 1582 and 2262, in {unit}", got=got, remedy="check it", where=where)
+    return np.asarray(start + np.round(offset).astype("timedelta64[ms]")).astype("datetime64[ns]")
 
 
 def _unreadable(path: Path, error: Exception) -> FormatError:

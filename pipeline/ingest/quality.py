@@ -179,7 +179,7 @@ def sd_spikes(time: np.ndarray, value: np.ndarray, interval: np.timedelta64, lim
     """Return the mask of positive spikes by the standard deviation method, where a forward and a backward run agree.
 
     Going through time, a sample is above its past while `C > C_unf + alpha sigma + sqrt(n) sigma`, with `C_unf` the
-    last sample that was not, n the intervals between the two, and sigma the standard deviation of the week's values
+    last sample that was not, n the samples due between the two, and sigma the standard deviation of the week's values
     between their quartiles. A spike is above its past and its future. Taking either alone would call the air after
     a front a spike, and the half day around one low outlier. A gap longer than `spike_gap` starts anew: an analyser
     that visits several inlets in turn would otherwise lose whole visits of a growing night-time plume. A week with
@@ -238,10 +238,14 @@ def _rises(place: np.ndarray, visit: np.ndarray, value: np.ndarray, sigma: np.nd
     """
     spike = np.zeros(value.size, dtype=bool)
 
-    def above(i: int, last: int) -> bool:
-        return bool(value[i] - value[last] > (alpha + np.sqrt(place[i] - place[last] - 1)) * sigma[i])
+    def between(steps: np.ndarray) -> np.ndarray:
+        # labels that jitter can lie nearer than one interval
+        return np.sqrt(np.maximum(steps - 1, 0.0))
 
-    jump = np.diff(value) > (alpha + np.sqrt(np.diff(place) - 1)) * sigma[1:]
+    def above(i: int, last: int) -> bool:
+        return bool(value[i] - value[last] > (alpha + between(place[i] - place[last])) * sigma[i])
+
+    jump = np.diff(value) > (alpha + between(np.diff(place))) * sigma[1:]
     end = 0
     for last in np.flatnonzero(jump & (np.diff(visit) == 0)).tolist():
         if last < end:

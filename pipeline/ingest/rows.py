@@ -12,12 +12,13 @@ import pandas as pd
 from pipeline.errors import RegistryError, TimeError, UnitError
 from pipeline.ingest.clock import utc_start
 from pipeline.ingest.formats import gcwerks, icos, obspack, table, wdcgg
-from pipeline.ingest.formats.samples import HOUR, MONTH, Samples
+from pipeline.ingest.formats.samples import HOUR, MONTH, Samples, is_fill
 from pipeline.ingest.quality import Limits, assess, rejected
 from pipeline.ingest.site import check_position, periods, same_scale, scale_of, zone_and_mark
 from pipeline.schema import Flag
 from pipeline.settings import StationSettings
 from pipeline.units import Species, mole_fraction_factor
+from station_meta.fields import UNKNOWN
 
 READERS: dict[str, Callable[[Path, StationSettings, Species], Samples]] = {
     "gcwerks": gcwerks.read,
@@ -91,7 +92,7 @@ def read_rows(
     return FeedRows(order, intervals.pop(), tuple(names), tuple(notes))
 
 
-def judge(rows: FeedRows, feed: StationSettings, limits: Limits) -> np.ndarray:
+def judge(rows: FeedRows, limits: Limits) -> np.ndarray:
     """Fill in reasons and bits by comparing rows with each other and with the limits.
 
     Duplicates are settled first, then the quality tests see each time once.
@@ -104,17 +105,19 @@ def judge(rows: FeedRows, feed: StationSettings, limits: Limits) -> np.ndarray:
     Raises
     ------
     UnitError
-        When the typical value cannot be air in the unit stated.
+        When the typical value of a file cannot be air in the unit stated.
     TimeError
-        When labels lie nearer to each other than the interval.
+        When the labels of a file lie nearer to each other than the interval.
     """
     frame = rows.table
     reason, bits = frame["reason"].to_numpy(dtype=object).copy(), frame["bits"].to_numpy(dtype=np.uint32).copy()
     refused = _settle_duplicates(frame, reason, bits)
     usable = np.flatnonzero(reason == "")
     time, value = (frame[name].to_numpy()[usable] for name in ("time", "value"))
-    _check_unit(value, limits, feed)
-    _check_spacing(time, rows.interval, feed)
+    source = frame["source"].to_numpy()[usable]
+    for number, name in enumerate(rows.names):
+        _check_unit(value[source == number], limits, where=name)
+        _check_spacing(time[source == number], rows.interval, where=name)
     found = assess(time, value, rows.interval, limits)
     bits[usable] |= found
     out = rejected(found, limits)
@@ -136,7 +139,7 @@ def _frame(said: Samples, feed: StationSettings, gas: Species, registry: pd.Data
     time = utc_start(said.time, zone, "start" if too_long else marks, said.interval, where=where)
     facts = periods(time, feed, gas, registry)
     check_position(said, facts.one, where=where)
-    missing = ~np.isfinite(said.value) | np.isin(said.value, FILLS) | (np.abs(said.value) >= _FILLS_ABOVE)
+    missing = ~np.isfinite(said.value) | is_fill(said.value, FILLS) | (np.abs(said.value) >= _FILLS_ABOVE)
     scale, known, foreign = _scales(said, facts.which, [scale_of(s, gas) for s in facts.stations])
     reason = said.reason.copy()
     for mask, text in (
@@ -166,7 +169,7 @@ def _frame(said: Samples, feed: StationSettings, gas: Species, registry: pd.Data
 
 
 def _check_some(said: Samples, where: str) -> None:
-    """Raise when every row is of another station, or of another inlet: a wrong file, not odd rows."""
+    """Raise when every row is of another station or inlet, or without a time: a wrong file, not odd rows."""
     for what in ("other station", "other inlet"):
         if all(text.startswith(what) for text in said.reason):
             raise RegistryError(
@@ -175,6 +178,10 @@ def _check_some(said: Samples, where: str) -> None:
                 remedy="correct id, height or files of the feed",
                 where=where,
             )
+    if np.isnat(said.time).all():
+        raise TimeError(
+            "a row must have a readable time", got=str(said.reason[0]), remedy="check the time's format", where=where
+        )
 
 
 def _scales(said: Samples, which: np.ndarray, registered: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -183,7 +190,8 @@ def _scales(said: Samples, which: np.ndarray, registered: list[str]) -> tuple[np
     scale = np.where(said.scale == "", ours, said.scale)
     pairs = {(s, o): bool(s and o) and not same_scale(s, o) for s, o in set(zip(scale, ours, strict=True))}
     foreign = np.array([pairs[pair] for pair in zip(scale, ours, strict=True)], dtype=bool)
-    return scale, scale != "", foreign
+    known = np.array([text.casefold() not in ("", UNKNOWN) for text in scale], dtype=bool)
+    return scale, known, foreign
 
 
 def _require_scale(reason: np.ndarray, gas: Species, feed: StationSettings, where: str) -> None:
@@ -212,7 +220,7 @@ def _settle_duplicates(frame: pd.DataFrame, reason: np.ndarray, bits: np.ndarray
     return refused
 
 
-def _check_unit(value: np.ndarray, limits: Limits, feed: StationSettings) -> None:
+def _check_unit(value: np.ndarray, limits: Limits, *, where: str) -> None:
     if value.size == 0:
         return
     typical = float(np.median(value))
@@ -221,11 +229,11 @@ def _check_unit(value: np.ndarray, limits: Limits, feed: StationSettings) -> Non
             f"the typical value must be near air, {limits.fail[0]:g} to {limits.fail[1]:g}",
             got=float(f"{typical:.6g}"),
             remedy="the unit stated is not the unit written; declare the right one",
-            where=f"station {feed.id}",
+            where=where,
         )
 
 
-def _check_spacing(time: np.ndarray, interval: np.timedelta64, feed: StationSettings) -> None:
+def _check_spacing(time: np.ndarray, interval: np.timedelta64, *, where: str) -> None:
     if time.size < 2:
         return
     typical = np.median(np.diff(time).astype(np.int64)) * 1e-9
@@ -234,5 +242,5 @@ def _check_spacing(time: np.ndarray, interval: np.timedelta64, feed: StationSett
             f"labels must not be nearer than the averaging interval, {interval}",
             got=f"{typical:g} s",
             remedy="declare the interval of the feed (table.minutes), or one station and inlet",
-            where=f"station {feed.id}",
+            where=where,
         )

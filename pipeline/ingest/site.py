@@ -10,6 +10,7 @@ import pandas as pd
 
 import station_meta
 from pipeline.errors import CoordinateError, RegistryError, TimeError
+from pipeline.ingest.axes import distance
 from pipeline.ingest.formats.samples import Mark, Samples
 from pipeline.settings import StationSettings
 from pipeline.units import Species
@@ -17,7 +18,6 @@ from station_meta import Station, StationMetaError
 
 #: a header may lie this far from the registry, m (observations.md, "Coordinates")
 POSITION_TOLERANCE = 500.0
-_EARTH_RADIUS = 6371.0e3
 _UTC_NAMES = {"UTC", "Etc/UTC", "GMT", "Etc/GMT"}
 
 
@@ -57,7 +57,7 @@ def periods(time: np.ndarray, feed: StationSettings, gas: Species, registry: pd.
             station = station_meta.find(registry, feed.id, moments[at])
         except StationMetaError as error:
             refused = refused or error
-            begins = registry.loc[registry["id"] == feed.id, "valid_from"].to_numpy("datetime64[ns]")
+            begins = registry_rows(registry, feed.id)["valid_from"].to_numpy("datetime64[ns]")
             later = begins[begins > moments[at]]
             at = int(np.searchsorted(moments, later.min())) if later.size else moments.size
             continue
@@ -65,8 +65,12 @@ def periods(time: np.ndarray, feed: StationSettings, gas: Species, registry: pd.
         which[(time >= moments[at]) & (time <= moments[end - 1])] = len(found)
         found.append(station)
         at = end
+    if refused is not None and not found:
+        raise registry_error(refused) from refused
     if not found:
-        raise _registry_error(refused, feed)
+        raise RegistryError(
+            "a row must have a readable time", got="none", remedy="check the format", where=f"station {feed.id}"
+        )
     for station in found:
         _check_station(station, feed, gas)
     if len({station.station_class for station in found}) > 1:
@@ -77,6 +81,25 @@ def periods(time: np.ndarray, feed: StationSettings, gas: Species, registry: pd.
             where=f"station {feed.id}",
         )
     return Periods(which, tuple(found))
+
+
+def registry_rows(registry: pd.DataFrame, station: str) -> pd.DataFrame:
+    """Return the registry's rows of a station.
+
+    Raises
+    ------
+    RegistryError
+        When it has none; near names are suggested.
+    """
+    try:
+        return station_meta.periods_of(registry, station)
+    except StationMetaError as error:
+        raise registry_error(error) from error
+
+
+def registry_error(error: StationMetaError) -> RegistryError:
+    """Return the error of station_meta as one of this package, word for word."""
+    return RegistryError(error.rule, got=error.got, remedy=error.remedy, where=error.where)
 
 
 def zone_and_mark(said: Samples, feed: StationSettings, registry: pd.DataFrame, *, where: str) -> tuple[str, Mark]:
@@ -109,10 +132,9 @@ def check_position(said: Samples, station: Station, *, where: str) -> None:
         return
     lon, lat = said.position
     allowed = POSITION_TOLERANCE + said.position_error
-    apart = distance(lon, lat, station.lon, station.lat)
-    if abs(lat) <= 90 and apart <= allowed:
+    if distance(lon, lat, station.lon, station.lat) <= allowed:
         return
-    swapped = abs(lon) <= 90 and distance(lat, lon, station.lon, station.lat) <= allowed
+    swapped = bool(distance(lat, lon, station.lon, station.lat) <= allowed)
     raise CoordinateError(
         "longitude and latitude look swapped" if swapped else f"the file must lie within {allowed:g} m of the registry",
         got=f"lon {lon:g}, lat {lat:g}; registry lon {station.lon:g}, lat {station.lat:g}",
@@ -140,31 +162,8 @@ def same_scale(one: str, other: str) -> bool:
     return one.strip().casefold() == other.strip().casefold()
 
 
-def distance(lon1: float, lat1: float, lon2: float, lat2: float) -> float:
-    """Return the great-circle distance, m (haversine).
-
-    Examples
-    --------
-    >>> round(distance(120.0, 30.0, 120.0, 31.0) / 1000, 1)
-    111.2
-    """
-    lon1, lat1, lon2, lat2 = np.radians([lon1, lat1, lon2, lat2])
-    chord = np.sin((lat2 - lat1) / 2) ** 2 + np.cos(lat1) * np.cos(lat2) * np.sin((lon2 - lon1) / 2) ** 2
-    return float(2 * _EARTH_RADIUS * np.arcsin(np.sqrt(np.clip(chord, 0.0, 1.0))))
-
-
 def _moment(when: object) -> np.datetime64:
     return pd.Timestamp(str(when)).tz_convert("UTC").tz_localize(None).to_datetime64()
-
-
-def _registry_error(refused: StationMetaError | None, feed: StationSettings) -> RegistryError:
-    if refused is None:
-        return RegistryError(
-            "a row must have a readable time", got="none", remedy="check the format", where=f"station {feed.id}"
-        )
-    error = RegistryError(refused.rule, got=refused.got, remedy=refused.remedy, where=refused.where)
-    error.__cause__ = refused
-    return error
 
 
 def _check_station(station: Station, feed: StationSettings, gas: Species) -> None:
@@ -187,7 +186,7 @@ def _check_station(station: Station, feed: StationSettings, gas: Species) -> Non
 
 def _common(registry: pd.DataFrame, station: str, column: str) -> str | None:
     """Return the registry's value when all periods of the station agree on one."""
-    values = {str(value) for value in registry.loc[registry["id"] == station, column] if pd.notna(value) and str(value)}
+    values = {str(value) for value in registry_rows(registry, station)[column] if pd.notna(value) and str(value)}
     return values.pop() if len(values) == 1 else None
 
 

@@ -23,7 +23,7 @@ from pipeline.ingest.formats.text import read_lines
 from pipeline.ingest.hourly import Hours, hourly_means, uncertainty_of_mean
 from pipeline.ingest.quality import Limits, limits_of
 from pipeline.ingest.rows import OUTSIDE, FeedRows, judge, read_rows
-from pipeline.ingest.site import Periods, periods
+from pipeline.ingest.site import Periods, periods, registry_error, registry_rows
 from pipeline.schema import Flag, label
 from pipeline.settings import Completeness, Settings, StationSettings
 from pipeline.units import SPECIES, Species
@@ -132,7 +132,7 @@ def inspect(
         first = error.errors()[0]
         raise ConfigError(
             f"{'.'.join(map(str, first['loc'])) or 'format'}: {first['msg']}",
-            got=station if "id" in first["loc"] else declared["format"],
+            got=first["input"] if first["loc"] else declared["format"],
             remedy="correct it; a table needs a settings file that declares its columns",
         ) from error
     return read_station(path, feed, gas, registry)
@@ -183,7 +183,7 @@ def _read_feed(
     frame = rows.table
     facts = periods(frame["time"].to_numpy(), feed, gas, registry)
     limits = limits_of(gas, facts.one.station_class, where=f"station {feed.id}")
-    refused = judge(rows, feed, limits)
+    refused = judge(rows, limits)
     refused &= ~_clip(frame, window)
     hours = hourly_means(
         frame["time"].to_numpy(),
@@ -263,7 +263,7 @@ def _measurement(
     try:
         ours = [s.uncertainty_of(gas.name) if np.isnan(u) else u for s, u in zip(stations, stated, strict=True)]
     except station_meta.StationMetaError as error:
-        raise RegistryError(error.rule, got=error.got, remedy=error.remedy, where=error.where) from error
+        raise registry_error(error) from error
     foreign = (hours.flag & np.uint32(Flag.SCALE_UNCONVERTED)) != 0
     return np.asarray(ours, dtype=np.float64) + np.where(foreign, limits.scale_error, 0.0)
 
@@ -300,7 +300,7 @@ def _sorted(dataset: xr.Dataset) -> xr.Dataset:
 
 def _only_inlet(registry: pd.DataFrame, station: str) -> float:
     """Return the height of a station with one inlet."""
-    texts = set(registry.loc[registry["id"] == station, "inlets"].astype(str))
+    texts = set(registry_rows(registry, station)["inlets"].astype(str))
     heights = {part.strip() for text in texts for part in text.split(";") if part.strip()}
     if len(heights) != 1:
         raise RegistryError(

@@ -103,7 +103,7 @@ def sin_elevation(time: np.ndarray, lon: np.ndarray, lat: np.ndarray) -> np.ndar
     References
     ----------
     Michalsky 1988 (Solar Energy 40, 227): the Astronomical Almanac's approximate position, good to 0.01 degree from
-    1950 to 2050. (Spencer's series of 1971, often used instead, is half a degree off in declination by 2024.)
+    1950 to 2050.
     """
     days = (time - np.datetime64("2000-01-01T12:00", "ns")) / _DAY
     anomaly = np.radians(357.528 + 0.9856003 * days)

@@ -91,8 +91,7 @@ def assemble(
         value=used["value"].values.astype(np.float64),
         variance=used["uncertainty"].values.astype(np.float64) ** 2 + _representation(settings, used) ** 2,
         background=carried[rows].astype(np.float64),
-        background_covariance=settings.background.sigma**2
-        * exponential_matrix(since, np.zeros(rows.size), settings.background.hours),
+        background_covariance=settings.background.sigma**2 * exponential_matrix(since, settings.background.hours),
         footprint=scipy.sparse.csr_array(matrix),
         prior=fluxes["flux"].values.astype(np.float64),
         covariances=covariances,

@@ -132,17 +132,14 @@ def _distances(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
     return np.asarray(distance)
 
 
-def exponential_matrix(hours: np.ndarray, group: np.ndarray, e_folding: float) -> np.ndarray:
-    """Return the dense correlation exp(-|dt| / e_folding) between observations of one group, zero across groups.
+def exponential_matrix(hours: np.ndarray, e_folding: float) -> np.ndarray:
+    """Return the dense correlation exp(-|dt| / e_folding) between observations, (m, m).
 
     Parameters
     ----------
     hours : (m,) float64
         Time of each observation, hours.
-    group : (m,)
-        Observations of different groups are uncorrelated (station, or one value for all).
     e_folding
         Hours.
     """
-    lag = np.abs(hours[:, None] - hours[None, :])
-    return np.where(group[:, None] == group[None, :], np.exp(-lag / e_folding), 0.0)
+    return np.exp(-np.abs(hours[:, None] - hours[None, :]) / e_folding)

@@ -36,13 +36,12 @@ def summarise(solution: Solution, left_out: tuple[np.ndarray, np.ndarray]) -> Su
     """Return the scalars; `left_out` is what `leave_out` returned."""
     problem = solution.problem
     residual = problem.value - solution.mole_fraction
-    inverse = solution.solve(np.eye(problem.value.size))
     error, sigma = left_out
     return Summary(
         observations=problem.value.size,
         chi2=float(solution.innovation @ solution.weights / problem.value.size),
-        dofs_flux=float(np.sum(solution.signal * inverse)),
-        dofs_background=float(np.sum(problem.background_covariance * inverse)),
+        dofs_flux=float(np.sum(solution.signal * solution.inverse)),
+        dofs_background=float(np.sum(problem.background_covariance * solution.inverse)),
         prior_bias=float(solution.innovation.mean()),
         prior_rmse=rms(solution.innovation),
         posterior_bias=float(residual.mean()),
@@ -59,12 +58,15 @@ def leave_out(solution: Solution, group: np.ndarray) -> tuple[np.ndarray, np.nda
     ----------
     group : (m,)
         Label of each observation: its station, or its day when there is one station.
+
+    Returns
+    -------
+    residual, sigma: (m,) float64, mole-fraction unit
     """
-    inverse = solution.solve(np.eye(group.size))
     residual, sigma = np.empty(group.size), np.empty(group.size)
     for name in np.unique(group):
         rows = np.flatnonzero(group == name)
-        covariance = scipy.linalg.inv(inverse[np.ix_(rows, rows)])
+        covariance = scipy.linalg.inv(solution.inverse[np.ix_(rows, rows)])
         residual[rows] = covariance @ solution.weights[rows]
         sigma[rows] = np.sqrt(np.diag(covariance))
     return residual, sigma

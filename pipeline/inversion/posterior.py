@@ -86,19 +86,14 @@ def members(solution: Solution, count: int, seed: int) -> Iterator[tuple[np.ndar
         yield deviation - update, update
 
 
-def standard_deviation(solution: Solution, count: int, seed: int) -> np.ndarray:
-    """Return the posterior standard deviation of every flux, (sector, time, y, x), from `count` members."""
-    return spread_of(solution, members(solution, count, seed))
-
-
 def spread_of(solution: Solution, draws: Iterator[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Return sigma_posterior estimated from draws of `members`.
+    """Return sigma_posterior of every flux, (sector, time, y, x), estimated from draws of `members`.
 
     The prior variance D^2 is known exactly and is the sum of the posterior variance and the variance of the update,
     two uncorrelated draws of which each member gives. With A = mean square of the members' deviations and U = mean
-    square of the updates, sigma = D sqrt(A / (A + U)): never above the prior's, and with N members its relative
-    error is at most (U / (A + U)) / sqrt(N) against 1 / sqrt(2 N) of A alone where data say much, and vanishes
-    where they say nothing.
+    square of the updates, sigma = D sqrt(A / (A + U)): never above the prior's. With N members its relative error is
+    g / sqrt(N), g the share of the prior variance that the data remove, against 1 / sqrt(2 N) of A alone: none where
+    data say nothing, smaller up to g = 0.71 (sigma down to 0.54 D), and at most 1.41 times as large beyond.
     """
     kept = np.zeros_like(solution.problem.prior)
     moved = np.zeros_like(kept)

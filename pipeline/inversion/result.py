@@ -23,6 +23,9 @@ from pipeline.units import SECONDS_PER_HOUR, Species, species, tonnes_per_flux_u
 
 Variables = dict[str, Any]
 
+#: CF's modifier of a standard name for the uncertainty of the quantity
+_STD = " standard_error"
+
 #: diagnostics of every run, in the order they are shown
 DIAGNOSTICS = {
     "observations": "observations used",
@@ -64,12 +67,13 @@ def posterior(
     periods = reporting_periods(time, settings)
     rows = _functionals(regions, periods, gas)
     shape = (solution.problem.prior.shape[0], len(regions.ids), len(periods))
+    left_out = leave_out(solution, leave_out_groups(observations.isel(obs=assembled.rows)))
     deviations, std, draws = _ensemble(settings, solution, rows, progress)
     variables: Variables = {
         **_fields(solution, std, gas),
         **_regional(solution, rows, draws, shape),
-        **_observed(solution, assembled, observations, gas),
-        **_diagnostics(solution, assembled, observations),
+        **_observed(solution, assembled, observations, left_out, gas),
+        **_diagnostics(solution, left_out),
         "region_fraction": (
             ("region", "y", "x"),
             regions.fractions.toarray().reshape(len(regions.ids), *grid.shape),
@@ -77,9 +81,10 @@ def posterior(
         ),
     }
     if deviations is not None:
+        deviations += solution.flux
         variables["flux_ensemble"] = (
             ("member", "sector", "time", "y", "x"),
-            (solution.flux + deviations).astype(np.float32),
+            deviations,
             _flux_attrs(gas, "posterior ensemble member"),
         )
     coords = {
@@ -88,7 +93,7 @@ def posterior(
         "time": (
             "time",
             time,
-            {"standard_name": "time", "long_name": "start of the hour, UTC", "bounds": "time_bounds"},
+            {"standard_name": "time", "long_name": "start of the hour, UTC", "axis": "T", "bounds": "time_bounds"},
         ),
         "time_bounds": (("time", "edge"), np.stack([time, time + np.timedelta64(1, "h")], axis=1)),
         "region": ("region", np.array(regions.ids, dtype=object)),
@@ -147,9 +152,9 @@ def _ensemble(
     return kept, std, totals_of
 
 
-def _flux_attrs(gas: Species, what: str) -> dict[str, str]:
+def _flux_attrs(gas: Species, what: str, modifier: str = "") -> dict[str, str]:
     return {
-        "standard_name": f"surface_upward_mole_flux_of_{gas.standard_name}",
+        "standard_name": f"surface_upward_mole_flux_of_{gas.standard_name}{modifier}",
         "long_name": f"{what}, hourly mean, positive upward",
         "units": gas.flux_unit,
         "cell_methods": "time: mean area: mean",
@@ -161,12 +166,12 @@ def _fields(solution: Solution, std: np.ndarray, gas: Species) -> Variables:
     dims = ("sector", "time", "y", "x")
     prior_std = np.stack([c.sigma for c in solution.problem.covariances])
     return {
-        name: (dims, field.astype(np.float32), _flux_attrs(gas, what))
-        for name, field, what in (
-            ("flux_prior", solution.problem.prior, "prior flux"),
-            ("flux_prior_std", prior_std, "standard deviation of the prior flux"),
-            ("flux_posterior", solution.flux, "posterior mean flux"),
-            ("flux_posterior_std", std, "standard deviation of the posterior flux (ensemble estimate)"),
+        name: (dims, field.astype(np.float32), _flux_attrs(gas, what, modifier))
+        for name, field, what, modifier in (
+            ("flux_prior", solution.problem.prior, "prior flux", ""),
+            ("flux_prior_std", prior_std, "standard deviation of the prior flux", _STD),
+            ("flux_posterior", solution.flux, "posterior mean flux", ""),
+            ("flux_posterior_std", std, "standard deviation of the posterior flux (ensemble estimate)", _STD),
         )
     }
 
@@ -201,10 +206,16 @@ def _regional(
     }
 
 
-def _observed(solution: Solution, assembled: Assembled, observations: xr.Dataset, gas: Species) -> Variables:
+def _observed(
+    solution: Solution,
+    assembled: Assembled,
+    observations: xr.Dataset,
+    left_out: tuple[np.ndarray, np.ndarray],
+    gas: Species,
+) -> Variables:
     """Per observation: what was measured, what the prior and the posterior say; NaN where it was not used."""
     problem, rows = solution.problem, assembled.rows
-    error, sigma = leave_out(solution, leave_out_groups(observations.isel(obs=rows)))
+    error, sigma = left_out
     prior_variance = np.diag(solution.signal) + np.diag(problem.background_covariance)
 
     def full(values: np.ndarray, meaning: str) -> Any:
@@ -243,9 +254,8 @@ def leave_out_groups(used: xr.Dataset) -> np.ndarray:
     return used["time"].values.astype("datetime64[D]").astype(str)
 
 
-def _diagnostics(solution: Solution, assembled: Assembled, observations: xr.Dataset) -> Variables:
-    used = observations.isel(obs=assembled.rows)
-    summary = summarise(solution, leave_out(solution, leave_out_groups(used)))
+def _diagnostics(solution: Solution, left_out: tuple[np.ndarray, np.ndarray]) -> Variables:
+    summary = summarise(solution, left_out)
     return {
         f"diagnostic_{name}": ((), getattr(summary, name), {"long_name": meaning})
         for name, meaning in DIAGNOSTICS.items()

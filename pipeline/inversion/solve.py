@@ -46,6 +46,11 @@ class Solution:
     weights: np.ndarray
 
     @cached_property
+    def inverse(self) -> np.ndarray:
+        """K^-1, (m, m): for the diagnostics; the solution itself only needs the factor."""
+        return self.solve(np.eye(self.problem.value.size))
+
+    @cached_property
     def flux(self) -> np.ndarray:
         """Posterior mean fluxes, (sector, time, y, x)."""
         return self.problem.prior + self.correction(self.weights)

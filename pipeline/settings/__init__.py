@@ -4,8 +4,9 @@ An unknown key, a wrong type or an impossible value is refused with the path of 
 `tianyan config explain` prints every key.
 """
 
-from pipeline.settings.reader import explain, input_root, read_settings
+from pipeline.settings.reader import explain, input_root, read_settings, validated
 from pipeline.settings.sections import (
+    MOST_CELLS,
     BackgroundSettings,
     Box,
     Completeness,
@@ -20,6 +21,7 @@ from pipeline.settings.sections import (
 )
 
 __all__ = [
+    "MOST_CELLS",
     "BackgroundSettings",
     "Box",
     "Completeness",
@@ -34,4 +36,5 @@ __all__ = [
     "explain",
     "input_root",
     "read_settings",
+    "validated",
 ]

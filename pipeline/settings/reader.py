@@ -6,12 +6,14 @@ import difflib
 import tomllib
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import ConfigError
 from pipeline.settings.sections import Settings
+
+S = TypeVar("S", bound=BaseModel)
 
 
 def read_settings(path: str | Path) -> Settings:
@@ -27,18 +29,31 @@ def read_settings(path: str | Path) -> Settings:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError("the settings file must exist", got=str(path), remedy="check the path") from error
+    except OSError as error:
+        raise ConfigError("the settings file must be readable", got=str(error), remedy="check the path") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(
             "the file must be TOML in UTF-8", got=str(error), remedy="correct that line", where=str(path)
         ) from error
+    return validated(Settings, raw, where=path.name)
+
+
+def validated(section: type[S], values: dict[str, Any], *, where: str = "") -> S:
+    """Return a section made from plain values.
+
+    Raises
+    ------
+    ConfigError
+        As `read_settings`.
+    """
     try:
-        return Settings.model_validate(raw)
+        return section.model_validate(values)
     except ValidationError as error:
         lines = [_explain(item) for item in error.errors()]
         raise ConfigError(
             f"{len(lines)} setting(s) cannot be used:\n  " + "\n  ".join(lines) + "\n",
             remedy="correct them; `tianyan config explain` lists every key",
-            where=path.name,
+            where=where,
         ) from error
 
 
@@ -110,7 +125,7 @@ def _explain(item: Any) -> str:
         return f"{key}: required, and missing"
     got = item.get("input")
     shown = "" if isinstance(got, dict) else f"; got {got!r}"
-    return f"{key or 'file'}: {item['msg'].removeprefix('Value error, ')}{shown}"
+    return f"{f'{key}: ' if key else ''}{item['msg'].removeprefix('Value error, ')}{shown}"
 
 
 def _known_keys(location: tuple[Any, ...]) -> list[str]:

@@ -5,6 +5,7 @@ Paths are relative to `inputs.root`, which is relative to the TOML file.
 
 from __future__ import annotations
 
+import codecs
 from datetime import UTC
 from typing import Annotated, Literal, Self
 
@@ -13,6 +14,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+#: years a datetime64[ns] holds with room to spare; beyond them it wraps round without a word
+_YEARS = (1900, 2200)
+#: cells along an axis: 400 m round the globe
+MOST_CELLS = 100_000
 
 
 class Section(BaseModel):
@@ -30,8 +37,11 @@ class Window(Section):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         for name, value in (("start", self.start), ("end", self.end)):
-            if value.minute or value.second or value.microsecond:
-                raise ValueError(f"{name} must be a whole hour; got {value.isoformat()}")
+            utc = value.astimezone(UTC)
+            if utc.minute or utc.second or utc.microsecond:
+                raise ValueError(f"{name} must be a whole hour of UTC; got {value.isoformat()}")
+            if not _YEARS[0] <= utc.year <= _YEARS[1]:
+                raise ValueError(f"{name} must lie in the years {_YEARS[0]} to {_YEARS[1]}; got {value.isoformat()}")
         if self.end <= self.start:
             raise ValueError(f"end must be after start; got {self.start.isoformat()} to {self.end.isoformat()}")
         return self
@@ -69,9 +79,16 @@ class InputSettings(Section):
 class Axis(Section):
     """Evenly spaced cell centres."""
 
-    first: float = Field(description="first cell centre, in the CRS's unit")
+    first: Finite = Field(description="first cell centre, in the CRS's unit")
     step: Positive = Field(description="cell width")
-    count: int = Field(ge=2, description="number of cells")
+    count: int = Field(ge=2, le=MOST_CELLS, description="number of cells")
+
+
+def _require_box(box: tuple[float, float, float, float]) -> None:
+    """Raise unless the box is one on the globe; NaN is not."""
+    west, east, south, north = box
+    if not (-360 <= west < east <= 360 and east - west <= 360 and -90 <= south < north <= 90):
+        raise ValueError(f"box must be west < east, south < north in degrees; got {list(box)}")
 
 
 class GridSettings(Section):
@@ -88,14 +105,15 @@ class GridSettings(Section):
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        axes = self.crs is not None and self.x is not None and self.y is not None
-        box = self.box is not None and self.spacing is not None
-        if axes == box or (box and (self.crs or self.x or self.y)):
+        axes = [self.crs is not None, self.x is not None, self.y is not None]
+        box = [self.box is not None, self.spacing is not None]
+        # half of one way beside the whole of the other would be read by nobody
+        if (all(axes), any(box)) != (True, False) and (all(box), any(axes)) != (True, False):
             raise ValueError("give either crs, x and y, or box and spacing")
+        if self.margin and not all(box):
+            raise ValueError("margin goes with box and spacing")
         if self.box is not None:
-            west, east, south, north = self.box
-            if not (-180 <= west < east <= 360 and -90 <= south < north <= 90):
-                raise ValueError(f"box must be west < east, south < north in degrees; got {list(self.box)}")
+            _require_box(self.box)
         return self
 
 
@@ -105,6 +123,11 @@ class Box(Section):
     id: str = Field(description="short id")
     name: str = Field(description="name for people")
     box: tuple[float, float, float, float] = Field(description="west, east, south, north in degrees")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        _require_box(self.box)
+        return self
 
 
 class RegionSettings(Section):
@@ -149,6 +172,14 @@ class TableColumns(Section):
         default_factory=dict, description="flag column and the flags that mean valid"
     )
 
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError:
+            raise ValueError(f"encoding must be one Python knows; got {self.encoding!r}") from None
+        return self
+
 
 class StationSettings(Section):
     """One station's feed. Facts (position, scale, zone) come from station_meta."""
@@ -176,6 +207,9 @@ class StationSettings(Section):
     def _table_declared(self) -> Self:
         if (self.format == "table") != (self.table is not None):
             raise ValueError("format table and the section table go together")
+        hours = self.local_hours
+        if hours is not None and (hours[0] == hours[1] or not all(0 <= hour <= 24 for hour in hours)):
+            raise ValueError(f"local_hours must be two different hours of 0 to 24; got {list(hours)}")
         return self
 
 
@@ -214,9 +248,9 @@ class FluxSource(Section):
     missing: Literal["refuse", "zero"] = Field(
         default="refuse", description="what missing values mean: refuse the file, or zero (land in an ocean file)"
     )
-    scale: float = Field(default=1.0, description="factor on the file's numbers")
+    scale: Finite = Field(default=1.0, description="factor on the file's numbers")
     reason: str | None = Field(default=None, description="why scale is not 1; required then, and kept in the output")
-    profile: Literal["flat", "daylight"] | list[float] = Field(
+    profile: Literal["flat", "daylight"] | list[NonNegative] = Field(
         default="flat",
         description="hour-of-day shape, mean 1: flat, daylight (sine of solar elevation), or 24 weights by local hour",
     )
@@ -226,10 +260,8 @@ class FluxSource(Section):
     def _explained(self) -> Self:
         if self.scale != 1.0 and not self.reason:
             raise ValueError(f"scale {self.scale} needs a reason")
-        if isinstance(self.profile, list) and (
-            len(self.profile) != 24 or min(self.profile) < 0 or sum(self.profile) <= 0
-        ):
-            raise ValueError("profile must be 24 weights, none negative, not all zero")
+        if isinstance(self.profile, list) and (len(self.profile) != 24 or sum(self.profile) == 0):
+            raise ValueError("profile must be 24 weights, not all zero")
         if self.format == "netcdf" and self.variable is None:
             raise ValueError("format netcdf needs variable")
         if self.format != "netcdf" and self.unit is None:
@@ -308,6 +340,7 @@ class Settings(Section):
         for kind, names in (
             ("sectors", [s.name for s in self.sectors]),
             ("stations", [f"{s.id} at {s.height:g} m" for s in self.stations]),
+            ("regions.boxes", [box.id for box in self.regions.boxes]),
         ):
             twice = sorted({n for n in names if names.count(n) > 1})
             if twice:

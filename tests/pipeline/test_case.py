@@ -1,6 +1,8 @@
 """The simulated case from its files to its store, through the command a user types."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -120,6 +122,12 @@ def test_config_check_counts_the_inputs(case, monkeypatch, capsys):
     assert "fine." in capsys.readouterr().out
 
 
+def test_config_check_refuses_a_window_that_cannot_fit_in_memory(case, monkeypatch, capsys):
+    monkeypatch.setattr("os.sysconf", lambda _: 1000)
+    assert command(monkeypatch, "config", "check", case) == 2
+    assert re.search(r"must fit in memory; got .* cells x 2 sectors.*GB", capsys.readouterr().err)
+
+
 def test_config_explain_lists_keys(monkeypatch, capsys):
     assert command(monkeypatch, "config", "explain") == 0
     printed = capsys.readouterr().out
@@ -132,6 +140,26 @@ def test_an_error_is_one_paragraph_and_exit_code_2(tmp_path, monkeypatch, capsys
     assert printed.startswith("tianyan: the settings file must exist")
     assert "Remedy:" in printed
     assert "Traceback" not in printed
+
+
+def test_arguments_that_contradict_one_another_are_one_paragraph_too(monkeypatch, capsys):
+    words = ("ingest", "stations", "a.dat", "--station", "TAC", "--species", "co2", "--height", "100")
+    assert command(monkeypatch, *words, "--expected", "10") == 2
+    assert "minimum 45 must not exceed expected 10" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_take_the_store_is_refused_before_any_work(case, monkeypatch, capsys):
+    monkeypatch.setattr("pipeline.case.read_stations", lambda *_: 1 / 0)
+    assert command(monkeypatch, "run", case, "--store", case.parent) == 2
+    assert "only a Zarr folder may be replaced" in capsys.readouterr().err
+    assert case.is_file()
+
+
+def test_show_of_the_folder_one_stands_in_draws_beside_it(store, tmp_path, monkeypatch, capsys):
+    shutil.copytree(store, tmp_path / "here.zarr")
+    monkeypatch.chdir(tmp_path / "here.zarr")
+    assert command(monkeypatch, "show", ".") == 0
+    assert (tmp_path / "here.png").is_file()
 
 
 def test_help_teaches_and_does_not_import_heavy_libraries():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.settings import explain, input_root, read_settings
+from pipeline.settings import TableColumns, explain, input_root, read_settings, validated
 
 TACOLNESTON = Path(__file__).resolve().parents[2] / "workflows" / "tacolneston.toml"
 
@@ -53,6 +53,17 @@ def test_the_shipped_case_is_valid_and_its_paths_are_relative_to_it():
         ("[grid]", "[grid]\nspacing = 3000\nbox = [118, 123, 27, 31]", "give either crs, x and y, or box and spacing"),
         ('store = "', 'store = 3 # "', r"outputs.store: .*string; got 3"),
         ("variable = \"flux\"\ntime", "time", "format netcdf needs variable"),
+        ("start = 2014-06-29T18:00:00Z", "start = 2014-06-29T18:00:00+05:30", "start must be a whole hour of UTC"),
+        ("end = 2014-07-04T01:00:00Z }\nobs", "end = 2914-07-04T01:00:00Z }\nobs", "years 1900 to 2200; got 2914"),
+        ("first = -0.396", "first = nan", r"grid.x.first: .*finite number; got nan"),
+        ("count = 12", "count = 1000000", r"grid.x.count: .*less than or equal to 100000; got 1000000"),
+        ("[grid]", "[grid]\nspacing = 3000", "give either crs, x and y, or box and spacing"),
+        ("[grid]", "[grid]\nmargin = 3000", "margin goes with box and spacing"),
+        ("scale = 8.0", "scale = inf", r"sectors\[1\].sources\[1\].scale: .*finite number; got inf"),
+        ('"daylight"', "[nan]", r"sources\[1\].profile.*finite number; got nan"),
+        ('id = "EASTANGLIA"', 'id = "WINDOW"', "regions.boxes must be named once; WINDOW is not"),
+        ("[0.1, 1.8, 51.9, 53.0]", "[0.1, 1.8, 53.0, 51.9]", r"regions.boxes\[1\]: box must be west < east"),
+        ("height = 100\n", "height = 100\nlocal_hours = [12, 40]\n", "two different hours of 0 to 24"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_refused_with_the_path_of_its_key(edited, old, new, text):
@@ -60,6 +71,11 @@ def test_a_mistake_is_refused_with_the_path_of_its_key(edited, old, new, text):
         read_settings(edited(old, new))
     assert re.search(text, str(caught.value)), str(caught.value)
     assert "tianyan config explain" in str(caught.value)
+
+
+def test_an_encoding_nobody_knows_is_refused():
+    with pytest.raises(ConfigError, match="encoding must be one Python knows; got 'gb-what'"):
+        validated(TableColumns, {"time": "t", "value": "v", "unit": "ppm", "encoding": "gb-what"})
 
 
 def test_all_mistakes_of_a_file_come_in_one_message(edited):
@@ -75,6 +91,8 @@ def test_a_file_that_is_missing_or_is_not_toml_is_named(tmp_path):
     with pytest.raises(ConfigError, match="must exist"):
         read_settings(tmp_path / "none.toml")
     (tmp_path / "bad.toml").write_text("[case\n")
+    with pytest.raises(ConfigError, match="must be readable"):
+        read_settings(tmp_path)
     with pytest.raises(ConfigError, match=r"bad.toml: the file must be TOML"):
         read_settings(tmp_path / "bad.toml")
     (tmp_path / "gbk.toml").write_bytes("# 天眼".encode("gb18030"))

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import FormatError, UnitError
+from pipeline.errors import FormatError, TimeError, UnitError
 from pipeline.ingest.formats.samples import BAD_NUMBER, BAD_TIME, HOUR, RAGGED, Mark, Samples, first_reason, samples
 from pipeline.ingest.formats.text import column, numbers, read_lines, split_rows, times
 from pipeline.settings import StationSettings
 from pipeline.units import Species
 
 VALID_FLAGS = ("O", "U")
-_UTC = re.compile(r"UTC( ?[+-]0+)?")
+_UTC = re.compile(r"UTC( ?[+-]0+(:00)?)?")
 #: Carbon Portal names of the same column
 _PORTAL_TIME = ("DateTime", "TIMESTAMP")
 _PORTAL_UNITS = {"co2": "umol mol-1"}
@@ -30,6 +30,8 @@ def read_atc(path: Path, feed: StationSettings, gas: Species) -> Samples:
     ------
     FormatError
         When the header is cut, or is of another species or interval.
+    TimeError
+        When its times are not UTC.
     UnitError
         When the header states no unit.
     """
@@ -40,8 +42,8 @@ def read_atc(path: Path, feed: StationSettings, gas: Species) -> Samples:
     names = head[-1].lstrip("#").split(";")
     rows = split_rows(lines[len(head) :], len(head) + 1, len(names), ";", where=path.name)
     cell = {name: rows.cells[:, column(names, name, where=path.name)] for name in _atc_columns(gas)}
-    stamp = cell["Year"] + cell["Month"] + cell["Day"] + cell["Hour"] + cell["Minute"]
-    label = times(stamp, "%Y%m%d%H%M")
+    stamp = cell["Year"] + "-" + cell["Month"] + "-" + cell["Day"] + " " + cell["Hour"] + ":" + cell["Minute"]
+    label = times(stamp, "%Y-%m-%d %H:%M")
     (value, bad), (spread, _), (count, _) = (numbers(cell[name]) for name in (gas.name, "Stdev", "NbPoints"))
     scale, unknown = _scales(facts.get("MEASUREMENT SCALE", ""), cell["InstrumentId"])
     reason = first_reason(
@@ -60,7 +62,7 @@ def read_atc(path: Path, feed: StationSettings, gas: Species) -> Samples:
         unit=facts["MEASUREMENT UNIT"],
         interval=HOUR,
         marks=_mark(head),
-        zone="UTC" if _UTC.fullmatch(facts.get("TIME ZONE", "")) else None,
+        zone="UTC" if "TIME ZONE" in facts else None,
         where=path.name,
         spread=spread,
         count=count,
@@ -84,7 +86,9 @@ def read_portal(path: Path, feed: StationSettings, gas: Species) -> Samples:
     at = column(names, gas.name, where=path.name)
     rows = split_rows(lines[1:], 2, len(names), ",", where=path.name)
     cell = dict(zip(names, rows.cells.T, strict=True))
-    label = times(np.array([text[:19].replace("T", " ") for text in rows.cells[:, stamp]]), "%Y-%m-%d %H:%M:%S")
+    # a label with an offset other than Z is not this format: it becomes an unreadable time, never another hour
+    written = [text.removesuffix("Z").replace("T", " ") for text in rows.cells[:, stamp]]
+    label = times(np.array(written, dtype=object), "%Y-%m-%d %H:%M:%S")
     value, bad = numbers(rows.cells[:, at])
     reason = first_reason(
         len(label),
@@ -141,6 +145,8 @@ def _check_header(facts: dict[str, str], length: int, gas: Species, path: Path) 
             raise FormatError(
                 f"{key} must be {expected}", got=facts.get(key), remedy="choose another file", where=path.name
             )
+    if not _UTC.fullmatch(facts.get("TIME ZONE", "UTC")):
+        raise TimeError("TIME ZONE must be UTC", got=facts["TIME ZONE"], remedy="ask the provider", where=path.name)
     if not facts.get("MEASUREMENT UNIT"):
         raise UnitError("the header must state MEASUREMENT UNIT", got="none", remedy="fetch it again", where=path.name)
 

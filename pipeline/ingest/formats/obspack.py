@@ -113,12 +113,11 @@ def _interval(dataset: xr.Dataset, path: Path) -> np.timedelta64:
 
 def _labels(dataset: xr.Dataset, interval: np.timedelta64, path: Path) -> tuple[np.ndarray, Mark | None]:
     """Return time labels and what they mark: the variable said to hold the beginning, checked against the other."""
-    # as int64: seconds in int32, as these files have them, leave no room to reckon
-    time = decode_times(dataset["time"].astype(np.int64), where=f"{path.name}:time")
+    time = decode_times(dataset["time"], where=f"{path.name}:time")
     claim = _claim(dataset["time"])
     if "start_time" not in dataset or _claim(dataset["start_time"]) != "start":
         return time, claim
-    start = decode_times(dataset["start_time"].astype(np.int64), where=f"{path.name}:start_time")
+    start = decode_times(dataset["start_time"], where=f"{path.name}:start_time")
     share = {"start": 0, "centre": 1, "end": 2, None: 0}[claim]
     wrong = np.abs(time - start - share * interval // 2) > np.timedelta64(1, "s")
     if claim is not None and wrong.any():

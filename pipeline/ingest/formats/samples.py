@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -119,6 +120,17 @@ def samples(
         position_error=position_error,
         notes=notes,
     )
+
+
+def is_fill(value: np.ndarray, fills: Sequence[float]) -> np.ndarray:
+    """Return the mask of values that are one of the fills, as float64 or as the float32 nearest to it.
+
+    Examples
+    --------
+    >>> is_fill(np.array([np.float32(-999.99), 400.0, 0.0]), [-999.99, 0.0]).tolist()
+    [True, False, True]
+    """
+    return np.isin(value, fills) | np.isin(value, np.asarray(fills, dtype=np.float32).astype(np.float64))
 
 
 def first_reason(rows: int, *tests: tuple[np.ndarray, str | np.ndarray]) -> np.ndarray:

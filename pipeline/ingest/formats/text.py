@@ -56,7 +56,10 @@ def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
         return raw.decode(encoding).removeprefix("\ufeff").splitlines()
     except (UnicodeDecodeError, LookupError) as error:
         raise FormatError(
-            f"the text must be {encoding}", got=str(error), remedy="declare its encoding", where=path.name
+            f"the text must be {encoding}",
+            got=str(error),
+            remedy="save it in UTF-8, or declare encoding in the table section",
+            where=path.name,
         ) from error
 
 
@@ -93,9 +96,19 @@ def split_rows(lines: list[str], first: int, width: int, separator: str | None, 
         )
     blank = [""] * width
     cells = np.array([blank if wrong else row for (_, row), wrong in zip(numbered, ragged, strict=True)], dtype=object)
+    return Rows(cells.reshape(len(numbered), width), ragged, note_ragged(bad, width))
+
+
+def note_ragged(bad: list[int], width: int) -> tuple[str, ...]:
+    """Return the note that names the lines of another width, or none.
+
+    Examples
+    --------
+    >>> note_ragged([3, 9], 5)
+    ('not 5 columns at line 3, 9',)
+    """
     shown = ", ".join(map(str, bad[:_LINES_SHOWN])) + (", ..." if len(bad) > _LINES_SHOWN else "")
-    notes = (f"not {width} columns at line {shown}",) if bad else ()
-    return Rows(cells.reshape(len(numbered), width), ragged, notes)
+    return (f"not {width} columns at line {shown}",) if bad else ()
 
 
 def numbers(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -93,11 +93,10 @@ def _values(
         return
     resolved = file.variable(_RESOLVED)
     where = f"{file.name}: {_RESOLVED}"
-    if str(resolved["H_back"].attrs.get("units", "hours")) not in ("h", "hour", "hours", "hrs"):
-        raise TimeError(
-            "H_back must be in hours", got=resolved["H_back"].attrs["units"], remedy="convert it", where=where
-        )
-    bins = Bins.from_file(resolved["H_back"].values, part.residual_hours, where=where)
+    back = file.variable("H_back")
+    if str(back.attrs.get("units", "hours")) not in ("h", "hour", "hours", "hrs"):
+        raise TimeError("H_back must be in hours", got=back.attrs["units"], remedy="convert it", where=where)
+    bins = Bins.from_file(back.values, part.residual_hours, where=where)
     account.remark(
         f"footprints: {file.name}: bins of {bins.width} h back from the release hour; the last, from {bins.start[-1]} h"
         f" on, is not resolved and is spread over {part.residual_hours} h"

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import CoordinateError, RegistryError
+from pipeline.errors import CoordinateError
 from pipeline.grid.definition import Grid
 from pipeline.ingest.axes import distance
+from pipeline.ingest.site import registry_error
 from pipeline.schema import HOUR
 from pipeline.settings import Settings
 from station_meta import StationMetaError, find
@@ -97,12 +98,7 @@ class Receptors:
             try:
                 facts = find(self.registry, station, day)
             except StationMetaError as error:
-                raise RegistryError(
-                    "the receptor's station must be in the registry",
-                    got=str(error),
-                    remedy="add it to the station table",
-                    where=station,
-                ) from error
+                raise registry_error(error) from error
             self.places[station, day] = facts.lon, facts.lat
         return self.places[station, day]
 
@@ -114,8 +110,8 @@ class Receptors:
         CoordinateError
             With the distance.
         """
-        away = float(distance(*(np.array(value) for value in (*self.position(station, when), lon, lat)))[0])
-        if away > SAME_SITE:
+        away = float(distance(*self.position(station, when), lon, lat))
+        if not away <= SAME_SITE:  # NaN where it is no place on Earth
             raise CoordinateError(
                 f"the release must lie within {SAME_SITE:.0f} m of {station}",
                 got=f"{lon:.5f}, {lat:.5f}: {away:.0f} m away",
@@ -126,10 +122,8 @@ class Receptors:
     def at(self, lon: float, lat: float, height: float, when: np.datetime64) -> str | None:
         """Return the case's station at a position and height, or None."""
         for name, own in self.inlets:
-            if abs(own - height) <= SAME_HEIGHT:
-                place = self.position(name, when)
-                if distance(*(np.array(value) for value in (*place, lon, lat)))[0] <= SAME_SITE:
-                    return name
+            if abs(own - height) <= SAME_HEIGHT and distance(*self.position(name, when), lon, lat) <= SAME_SITE:
+                return name
         return None
 
 

@@ -29,6 +29,13 @@ def test_impossible_axes_are_refused():
         grid_from_settings(settings)
 
 
+@pytest.mark.parametrize(("spacing", "cells"), [(1e6, "0."), (1.0, "e+05")])
+def test_a_spacing_of_no_cell_or_of_too_many_is_refused(spacing, cells):
+    with pytest.raises(GridError, match=r"spacing must give at least one cell and at most 100000") as caught:
+        lambert_grid(west=118, east=123, south=27, north=31.5, spacing=spacing)
+    assert f"{cells}" in caught.value.got
+
+
 def test_no_regions_in_the_settings_is_no_regions(tmp_path):
     regions = make_regions(RegionSettings(), GRID, tmp_path)
     assert regions.ids == ()

@@ -215,7 +215,9 @@ def test_odd_tables_are_refused(tmp_path, exits, frame):
     rows = footprints(tmp_path, exits)
     with pytest.raises(ConfigError, match=r"error is background\.sigma; got 'uncertainty column co2_sd'"):
         series(tmp_path, rows, frame, uncertainty="co2_sd")
-    with pytest.raises(FormatError, match=r"must hold the declared columns; got \['ch4'\]"):
+    with pytest.raises(
+        FormatError, match=r"background\.csv: column ch4 must be there once; got \['time', 'co2', 'flag'\]"
+    ):
         series(tmp_path, rows, frame, value="ch4")
     with pytest.raises(TimeError, match="an hour must occur once; got '2014-07-01 05:00:00"):
         series(tmp_path, rows, pd.concat([frame, frame.iloc[5:6]]))
@@ -223,6 +225,10 @@ def test_odd_tables_are_refused(tmp_path, exits, frame):
         series(tmp_path, rows, frame, time_format="%d/%m/%Y %H:%M")
     with pytest.raises(UnitError, match=r"must lie within 200 to 1000 ppm; got '0\.396 ppm'"):
         series(tmp_path, rows, frame, unit="ppb")
+    (tmp_path / "page.parquet").write_text("<html>gone</html>")
+    with pytest.raises(FormatError, match=r"page\.parquet: the file must be data, not a web page"):
+        columns = {"time": "time", "value": "co2", "unit": "ppm"}
+        read(tmp_path, rows, kind="series", file="page.parquet", unit=None, table=columns)
     frame.loc[3, "time"] = "2014-07-01T03:30:00"
     with pytest.raises(TimeError, match="label must be a whole hour; got '2014-07-01T03:30:00'"):
         series(tmp_path, rows, frame)

@@ -221,6 +221,7 @@ def test_longitudes_a_turn_away_are_the_same(tmp_path, fields):
     ("time", "labels", "rule"),
     [
         ({"period": "1.0 hours"}, times(6), "must say that a time label is the start"),
+        ({"long_name": "hours since the start of the run"}, times(6), "must say that a time label is the start"),
         ({"label": "right", "comment": "beginning"}, times(6), "must say .*got {'label': 'right'"),
         ({"label": "left", "period": "3 hours"}, times(6), "releases must last one hour each; got '3 hours'"),
         ({"label": "left"}, times(6, step=2), "releases must last one hour each"),
@@ -256,6 +257,16 @@ def test_a_truncated_file_and_a_missing_variable_are_refused(tmp_path, fields):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(FormatError, match=r"a\.nc: .*truncated"):
         read(tmp_path)
+
+
+def test_hours_back_are_never_counted_from_the_dimension(tmp_path, fields):
+    path = write_name_file(
+        tmp_path / "a.nc", GRID, fields[0], times(6), resolved=fields[1], h_back=2 * np.arange(fields[1].shape[1])
+    )
+    with netCDF4.Dataset(path, "a") as data:
+        data.renameVariable("H_back", "lost")
+    with pytest.raises(FormatError, match=r"a\.nc: the file must hold H_back"):
+        read(tmp_path, "hourly")
 
 
 def test_hours_back_must_be_even(tmp_path, fields):

@@ -128,6 +128,9 @@ def times(values, units, **attrs):
         ([0, 1, 2.5], "hours since 2014-07-01", "gregorian"),
         ([0.0, 1 / 24, 2.5 / 24], "days since 2014-07-01 00:00:00", "proleptic_gregorian"),
         ([1404172800, 1404176400, 1404181800], "seconds since 1970-01-01 00:00:00Z", "standard"),
+        (np.int32([1404172800, 1404176400, 1404181800]), "seconds since 1970-01-01", "standard"),
+        (np.int16([0, 60, 150]), "minutes since 2014-07-01", "standard"),
+        (np.float32([0, 1, 2.5]), "hours since 2014-07-01", "standard"),
         ([8, 9, 10.5], "hours since 2014-07-01 00:00:00 +08:00", "standard"),
         # 1 January of year 1 is two days apart in the Julian and the proleptic calendar
         ([735416, 735416 + 1 / 24, 735416 + 2.5 / 24], "days since 0001-01-01", "standard"),
@@ -152,11 +155,31 @@ def test_one_instant_in_any_unit_is_one_instant(values, units, calendar):
         (times([1.0, np.nan], "days since 2014-01-01"), "every time must be a number"),
         (times(np.float32([16252.1]), "days since 1970-01-01"), "finely enough to tell seconds apart"),
         (times([1.0], "days since 0001-01-01"), "between 1582 and 2262"),
+        (times(["one"], "days since 2014-01-01"), r"every time must be a number; got \['one'\]"),
+        # a fill that is not declared
+        (times([16252, -9223372036854775806], "days since 1970-01-01"), "between 1582 and 2262.*'-9.22337e.18'"),
     ],
 )
 def test_times_that_are_not_real_dates_are_refused(time, rule):
     with pytest.raises(TimeError, match=rule):
         decode_times(time, where="a.nc:time")
+
+
+def test_an_unreadable_attribute_names_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.nc"
+    with netCDF4.Dataset(path, "w") as data:
+        data.createDimension("x", 4)
+
+    def fail(*_, **__):
+        # netCDF4's error for a damaged attribute
+        raise AttributeError("NetCDF: Can't open HDF5 attribute")
+
+    monkeypatch.setattr(xr, "open_dataset", fail)
+    with (
+        pytest.raises(FormatError, match=r"a\.nc: the file must be readable netCDF.*HDF5 attribute"),
+        open_netcdf(path),
+    ):
+        pass
 
 
 def test_an_unreadable_value_names_the_file(tmp_path):

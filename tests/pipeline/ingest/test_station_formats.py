@@ -1,6 +1,8 @@
 """Each reader takes from a file what its header says, and says why a row cannot be used."""
 
+import netCDF4
 import numpy as np
+import pandas as pd
 import pytest
 from station_files import feed, gcwerks, icos_atc, minutes, obspack, wdcgg
 
@@ -124,6 +126,22 @@ def test_an_icos_file_without_unit_is_refused(tmp_path):
         icos.read_atc(path, feed("icos-atc"), CO2)
 
 
+def test_icos_times_that_are_not_utc_are_refused(tmp_path):
+    path = icos_atc(tmp_path / "a.CO2", [(minutes("2024-07-01", 1)[0], 410, "O", 115)])
+    path.write_text(path.read_text(encoding="utf-8").replace("UTC +0", "UTC +1"), encoding="utf-8")
+    with pytest.raises(TimeError, match=r"a\.CO2: TIME ZONE must be UTC; got 'UTC \+1'"):
+        icos.read_atc(path, feed("icos-atc"), CO2)
+
+
+def test_portal_labels_with_an_offset_are_not_taken_for_utc(tmp_path):
+    path = tmp_path / "abc_co2.csv"
+    labels = ["2024-07-01 00:00:00", "2024-07-01T01:00:00Z", "2024-07-01T02:00:00+02:00"]
+    path.write_text("DateTime,co2\n" + "".join(f"{label},410.5\n" for label in labels))
+    found = icos.read_portal(path, feed("icos-csv"), CO2)
+    assert found.reason.tolist() == ["", "", "unreadable time"]
+    np.testing.assert_array_equal(found.time[:2], HOURS[:2].astype("datetime64[ns]"))
+
+
 def test_portal_rows_of_other_stations_and_inlets_say_so(tmp_path):
     path = tmp_path / "abc_co2.csv"
     path.write_text(
@@ -150,6 +168,17 @@ def test_obspack_times_that_contradict_their_frequency_are_refused(tmp_path):
     path = obspack(tmp_path / "a.nc", HOURS, [4.1e-4, 4.11e-4, 4.12e-4], dataset_data_frequency=2.0)
     with pytest.raises(TimeError, match=r"time, the centre, must lie 1/2 of 7200 seconds after start_time"):
         obspack_format.read(path, feed("obspack"), CO2)
+
+
+def test_obspack_days_keep_their_fraction(tmp_path):
+    path = obspack(tmp_path / "a.nc", HOURS, [410, 411, 412], unit="ppm", noaa=True)
+    with netCDF4.Dataset(path, "a") as data:
+        said = data["time"].comment
+        data.renameVariable("time", "seconds")
+        days = data.createVariable("time", "f8", ("obs",))
+        days.setncatts({"units": "days since 1970-01-01", "comment": said})
+        days[:] = np.asarray(data["seconds"][:]) / 86400
+    np.testing.assert_array_equal(obspack_format.read(path, feed("obspack"), CO2).time, HOURS.astype("datetime64[ns]"))
 
 
 def test_noaa_flags_tell_rejected_from_not_selected(tmp_path):
@@ -241,11 +270,50 @@ def test_labels_with_an_offset_are_turned_to_utc(tmp_path):
     np.testing.assert_array_equal(found.time, np.array(["2024-01-02T00", "2024-01-02T01"], dtype="datetime64[ns]"))
 
 
+@pytest.mark.parametrize(
+    ("label", "form", "zone"),
+    [
+        ("2024-01-02T08:00+08", None, "UTC"),
+        ("20240102T080000+0800", None, "UTC"),
+        ("2024-01-02", None, None),
+        ("00:00 02-01-2024", "%H:%M %d-%m-%Y", None),
+        ("20240102-0000", "%Y%m%d-%H%M", None),
+        ("02-01-2024 08:00 +0800", "%d-%m-%Y %H:%M %z", "UTC"),
+    ],
+)
+def test_only_an_offset_makes_a_label_utc(tmp_path, label, form, zone):
+    path = tmp_path / "a.csv"
+    path.write_text(f"when,co2 (ppm)\n{label},420.5\n")
+    found = table.read(path, feed("table", table=DECLARED | {"time_format": form}), CO2)
+    assert (found.zone, found.time[0]) == (zone, np.datetime64("2024-01-02T00:00"))
+
+
+def test_labels_with_and_without_an_offset_are_not_mixed(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("when,co2 (ppm)\n2024-01-02T08:00+08:00,420.5\n,421\n2024-01-02T09:00,421\n")
+    with pytest.raises(TimeError, match=r"a\.csv: when: all time labels must .*; got '2024-01-02T09:00'"):
+        table.read(path, feed("table", table=DECLARED), CO2)
+
+
+def test_an_open_quote_does_not_swallow_the_rows_after_it(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('when,co2 (ppm)\n2024-01-02T00:00,420\n2024-01-02T01:00,"421\n2024-01-02T02:00,422\n')
+    with pytest.raises(FormatError, match=r"a\.csv: the text must be CSV; got 'unexpected end of data, at line 4'"):
+        table.read(path, feed("table", table=DECLARED), CO2)
+    path.write_text("when,co2 (ppm)\n2024-01-02T00:00," + "9" * 200_000 + "\n")
+    with pytest.raises(FormatError, match=r"must be CSV; got 'field larger than field limit.*at line 2'"):
+        table.read(path, feed("table", table=DECLARED), CO2)
+
+
+def test_a_declared_fill_is_missing_in_either_precision(tmp_path):
+    frame = pd.DataFrame({"when": ["2024-01-02T00:00", "2024-01-02T01:00"], "co2 (ppm)": np.float32([-999.99, 420])})
+    frame.to_parquet(tmp_path / "a.parquet")
+    found = table.read(tmp_path / "a.parquet", feed("table", table=DECLARED | {"fill_values": [-999.99]}), CO2)
+    assert np.isnan(found.value).tolist() == [True, False]
+
+
 def test_parquet_and_csv_of_the_same_table_agree(tmp_path):
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame(
-        {"when": pandas.date_range("2024-01-02", periods=3, freq="h"), "co2 (ppm)": [420.5, 421, 0]}
-    )
+    frame = pd.DataFrame({"when": pd.date_range("2024-01-02", periods=3, freq="h"), "co2 (ppm)": [420.5, 421, 0]})
     frame.to_parquet(tmp_path / "a.parquet")
     frame.to_csv(tmp_path / "a.csv", index=False)
     one, other = (table.read(tmp_path / name, feed("table", table=DECLARED), CO2) for name in ("a.parquet", "a.csv"))

@@ -29,6 +29,15 @@ def test_limits_belong_to_the_passing_side():
     assert range_bits(value, REGIONAL).tolist() == [fail, suspect, suspect, 0, 0, suspect, suspect, fail]
 
 
+def test_labels_that_jitter_are_no_reason_to_fail():
+    time, value = series(120)
+    value[50] += 20
+    expected = sd_spikes(time, value, MINUTE, REGIONAL)
+    time[50] -= np.timedelta64(20, "s")
+    assert expected[50]
+    np.testing.assert_array_equal(sd_spikes(time, value, MINUTE, REGIONAL), expected)
+
+
 def test_a_class_without_limits_is_refused():
     with pytest.raises(RegistryError, match=r"quality limits of ch4 must be declared.*got 'micro'.*regional"):
         limits_of(species("ch4"), "micro")

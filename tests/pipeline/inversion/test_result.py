@@ -1,11 +1,14 @@
 """From checked Datasets to the posterior Dataset and its store."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pipeline_windows as windows
 import pytest
 import xarray as xr
 
-from pipeline.errors import InputError, SolverError
+from pipeline.errors import ConfigError, InputError, SolverError
 from pipeline.grid import Grid, open_store, write_store
 from pipeline.inversion import assemble, footprint_matrix, match_rows, posterior, solve
 from pipeline.schema import HOUR
@@ -110,6 +113,15 @@ def test_the_net_uncertainty_counts_the_covariance_of_sectors(result):
     assert covariance[0, 1] < 0
 
 
+def test_kept_members_scatter_about_the_posterior_mean_by_its_sigma(result):
+    draws = result["flux_ensemble"]
+    assert draws.dtype == np.float32
+    scaled = (draws - result["flux_posterior"]) / result["flux_posterior_std"].where(result["flux_posterior_std"] > 0)
+    # cells and hours are correlated, so the mean square over all of them and 8 members is only near 1
+    assert float((scaled**2).mean()) == pytest.approx(1.0, abs=0.25)
+    assert abs(float(scaled.mean())) < 0.25
+
+
 def test_posterior_uncertainty_never_exceeds_the_prior(result):
     assert (result["region_posterior_std"] <= result["region_prior_std"] * (1 + 1e-12)).all()
     assert (result["flux_posterior_std"] <= result["flux_prior_std"] * (1 + 1e-6)).all()
@@ -128,6 +140,30 @@ def test_a_store_is_opened_by_plain_xarray_with_cf_metadata(result, tmp_path):
     assert Grid.from_dataset(plain) == windows.GRID
     assert np.array_equal(flux.values, result["flux_posterior"].values)
     assert plain["obs_reason"].values.tolist() == result["obs_reason"].values.tolist()
+
+
+def test_bounds_and_grid_mapping_stand_in_their_own_attributes_only(result, tmp_path):
+    write_store(result, tmp_path / "a.zarr")
+    related = {"crs", "x_bounds", "y_bounds", "time_bounds"}
+    named = set()
+    for path in (tmp_path / "a.zarr").rglob("zarr.json"):
+        attributes = json.loads(path.read_text(encoding="utf-8"))["attributes"]
+        assert not related & set(attributes.get("coordinates", "").split()), path
+        named |= {attributes[key] for key in ("bounds", "grid_mapping") if key in attributes}
+    assert named == related
+    plain = xr.open_zarr(tmp_path / "a.zarr", decode_coords="all")
+    assert related <= set(plain.coords)
+    std = plain["flux_posterior_std"].attrs["standard_name"]
+    assert std == "surface_upward_mole_flux_of_carbon_dioxide standard_error"
+
+
+def test_a_store_copied_to_netcdf_holds_the_same(result, tmp_path):
+    write_store(result, tmp_path / "a.zarr")
+    xr.open_zarr(tmp_path / "a.zarr").to_netcdf(tmp_path / "a.nc")
+    with xr.open_dataset(tmp_path / "a.nc") as copy:
+        assert np.array_equal(copy["flux_posterior"].values, result["flux_posterior"].values)
+        assert copy["obs_reason"].values.tolist() == result["obs_reason"].values.tolist()
+        assert np.array_equal(copy["time_bounds"].values, result["time_bounds"].values)
 
 
 def test_the_same_inputs_give_the_same_bytes(result, inputs, solved, tmp_path):
@@ -161,6 +197,34 @@ def test_a_failed_write_leaves_the_earlier_store_whole(result, tmp_path, monkeyp
         write_store(result.isel(time=slice(0, 3)), tmp_path / "a.zarr")
     assert open_store(tmp_path / "a.zarr").sizes["time"] == windows.TIME.size
     assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
+
+
+def test_a_failed_exchange_puts_the_earlier_store_back(result, tmp_path, monkeypatch):
+    write_store(result, tmp_path / "a.zarr")
+    rename = Path.rename
+
+    def refuse_the_new(self, target):
+        if Path(target).name == "a.zarr" and ".old." not in self.name:
+            raise OSError("no")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse_the_new)
+    with pytest.raises(OSError, match="no"):
+        write_store(result.isel(time=slice(0, 3)), tmp_path / "a.zarr")
+    assert open_store(tmp_path / "a.zarr").sizes["time"] == windows.TIME.size
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
+
+
+def test_a_folder_that_is_not_a_store_is_never_replaced(result, tmp_path):
+    mine = tmp_path / "thesis"
+    mine.mkdir()
+    (mine / "chapter.txt").write_text("years of work")
+    for path in (mine, mine / "chapter.txt"):
+        with pytest.raises(ConfigError, match="only a Zarr folder may be replaced"):
+            write_store(result, path)
+    with pytest.raises(ConfigError, match="must be writable"):
+        write_store(result, mine / "chapter.txt" / "a.zarr")
+    assert [p.name for p in tmp_path.rglob("*")] == ["thesis", "chapter.txt"]
 
 
 def test_a_second_run_replaces_the_first(result, tmp_path):

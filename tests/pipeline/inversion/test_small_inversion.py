@@ -37,7 +37,7 @@ def make_problem(seed=3):
     )
     dense = random.exponential(0.2, (M, prior[0].size)) * (random.random((M, prior[0].size)) < 0.15)
     hours = np.arange(M) // 2 * 1.0
-    background_covariance = 0.8**2 * exponential_matrix(hours, np.zeros(M), 4.0)
+    background_covariance = 0.8**2 * exponential_matrix(hours, 4.0)
     variance = random.uniform(0.2, 1.0, M)
     value = 400 + random.normal(0, 3, M)
     return Problem(
