@@ -226,8 +226,8 @@ def test_odd_tables_are_refused(tmp_path, exits, frame):
     with pytest.raises(UnitError, match=r"must lie within 200 to 1000 ppm; got '0\.396 ppm'"):
         series(tmp_path, rows, frame, unit="ppb")
     (tmp_path / "page.parquet").write_text("<html>gone</html>")
+    columns = {"time": "time", "value": "co2", "unit": "ppm"}
     with pytest.raises(FormatError, match=r"page\.parquet: the file must be data, not a web page"):
-        columns = {"time": "time", "value": "co2", "unit": "ppm"}
         read(tmp_path, rows, kind="series", file="page.parquet", unit=None, table=columns)
     frame.loc[3, "time"] = "2014-07-01T03:30:00"
     with pytest.raises(TimeError, match="label must be a whole hour; got '2014-07-01T03:30:00'"):
