@@ -10,10 +10,9 @@ from pathlib import Path
 
 import xarray as xr
 
-import station_meta
 from kernels.jit import set_threads
 from pipeline.grid import Grid, Regions, grid_from_settings, make_regions, require_writable, write_store
-from pipeline.ingest import account, expand, read_background, read_fluxes, read_footprints, read_stations
+from pipeline.ingest import account, expand, read_background, read_fluxes, read_footprints, read_registry, read_stations
 from pipeline.inversion import assemble, posterior, require_memory, solve
 from pipeline.provenance import provenance
 from pipeline.settings import Settings, input_root, read_settings
@@ -61,7 +60,7 @@ def invert(settings: Settings, path: Path, root: Path, progress: Progress = quie
     progress("regions", 0, 0)
     regions = make_regions(settings.regions, grid, root)
     require_memory(settings, grid.size, len(regions.ids))
-    registry = station_meta.load()
+    registry = read_registry(settings, root)
 
     progress("observations", 0, 0)
     observations, accounts = read_stations(settings, root, registry)
@@ -117,6 +116,7 @@ def region_notes(regions: Regions) -> list[str]:
 def input_files(settings: Settings, root: Path) -> list[Path]:
     """Return every input file a case reads, in the order of the settings."""
     patterns = [
+        *settings.inputs.station_tables,
         *(pattern for feed in settings.stations for pattern in feed.files),
         *(pattern for source in settings.footprints for pattern in source.files),
         *(source.file for sector in settings.sectors for source in sector.sources),

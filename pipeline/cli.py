@@ -127,6 +127,7 @@ def stations(
     format: Annotated[str | None, Parameter(help="file format; recognised from the header when not given")] = None,
     expected: Annotated[int, Parameter(help="samples a full hour has (18 for a tower with three inlets in turn)")] = 60,
     minimum: Annotated[int, Parameter(help="fewer samples than this and the hour is flagged incomplete")] = 45,
+    table: Annotated[Path | None, Parameter(help="station table of your own (docs/stations.md)")] = None,
 ) -> None:
     """Read station files and print what became of every row.
 
@@ -135,12 +136,11 @@ def stations(
     files
         Files of one station.
     """
-    import station_meta
-    from pipeline.ingest import account, inspect
+    from pipeline.ingest import account, inspect, load_registry
     from pipeline.settings import Completeness, validated
     from pipeline.units import species as species_of
 
-    registry = station_meta.load()
+    registry = load_registry([table] if table else [])
     gas = species_of(species)
     completeness = validated(Completeness, {"expected": expected, "minimum": minimum})
     accounts = [

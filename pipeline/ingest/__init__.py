@@ -5,15 +5,18 @@ from pipeline.ingest.background import read_background
 from pipeline.ingest.files import expand
 from pipeline.ingest.footprints import read_footprints
 from pipeline.ingest.inventories import read_fluxes
+from pipeline.ingest.registry import load_registry, read_registry
 from pipeline.ingest.stations import inspect, read_station, read_stations
 
 __all__ = [
     "account",
     "expand",
     "inspect",
+    "load_registry",
     "read_background",
     "read_fluxes",
     "read_footprints",
+    "read_registry",
     "read_station",
     "read_stations",
 ]

@@ -74,6 +74,9 @@ class InputSettings(Section):
     """Where the files are."""
 
     root: str = Field(default=".", description="folder of all input paths, relative to this file")
+    station_tables: list[str] = Field(
+        default_factory=list, description="your own stations: CSV files with the columns of docs/stations.md"
+    )
 
 
 class Axis(Section):

@@ -1,0 +1,39 @@
+"""The station registry of a case: the shipped tables and the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+import station_meta
+from pipeline.ingest.files import expand
+from pipeline.ingest.site import registry_error
+from pipeline.settings import Settings
+from station_meta import StationMetaError
+
+
+def read_registry(settings: Settings, root: Path) -> pd.DataFrame:
+    """Return the shipped station tables with those of `inputs.station_tables`.
+
+    Raises
+    ------
+    RegistryError
+        With every fault of the tables: a missing scale, overlapping periods, swapped coordinates.
+    """
+    return load_registry([path for pattern in settings.inputs.station_tables for path in expand(root, pattern)])
+
+
+def load_registry(tables: Sequence[Path]) -> pd.DataFrame:
+    """Return the shipped station tables with these.
+
+    Raises
+    ------
+    RegistryError
+        As `read_registry`.
+    """
+    try:
+        return station_meta.load(station_meta.KNOWN, station_meta.ZHEJIANG_ILLUSTRATIVE, *tables)
+    except StationMetaError as error:
+        raise registry_error(error) from error
