@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -48,7 +49,7 @@ def run(
 
 
 @app.command
-def show(store: Path, *, picture: Path | None = None) -> None:
+def show(store: Path, *, picture: Path | None = None, full: Annotated[bool, Parameter(negative=())] = False) -> None:
     """Print the account of a store and draw its picture.
 
     Parameters
@@ -57,8 +58,10 @@ def show(store: Path, *, picture: Path | None = None) -> None:
         A Zarr folder written by `tianyan run`.
     picture
         PNG to write; beside the store when not given.
+    full
+        Print what became of the rows of every file, however many files there are.
     """
-    _show(store, picture=picture)
+    _show(store, picture=picture, full=full)
 
 
 @app.command
@@ -173,7 +176,7 @@ class _Progress:
         self._bar.update(self._task, description=stage, completed=done, total=of or None)
 
 
-def _show(store: Path, *, picture: Path | None = None) -> None:
+def _show(store: Path, *, picture: Path | None = None, full: bool = False) -> None:
     """Print the account and draw the picture, beside the store unless another place is given."""
     from rich.console import Console
 
@@ -183,9 +186,10 @@ def _show(store: Path, *, picture: Path | None = None) -> None:
     dataset = open_store(store)
     picture = picture or store.resolve().with_suffix(".png")
     console = Console()
-    print_account(dataset, console)
+    print_account(dataset, console, full=full)
     draw(dataset, picture)
-    console.print(f"store:   {store}\npicture: {picture}", highlight=False, markup=False, soft_wrap=True)
+    for name, path in (("store:  ", store), ("picture:", picture)):
+        console.print(f"{name} {os.path.relpath(path)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def main() -> None:

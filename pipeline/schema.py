@@ -90,6 +90,29 @@ def is_used(flag: np.ndarray) -> np.ndarray:
     return (np.asarray(flag, dtype=np.uint32) & np.uint32(_BLOCKING)) == 0
 
 
+def flag_names(bits: int) -> list[str]:
+    """Return the names of the bits set, in words.
+
+    Examples
+    --------
+    >>> flag_names(Flag.RANGE_SUSPECT | Flag.SPIKE)
+    ['range suspect', 'spike']
+    """
+    return [str(bit.name).lower().replace("_", " ") for bit in Flag if bits & bit]
+
+
+def why_unused(bits: int) -> str:
+    """Return the flags that keep an observation out of the inversion, in words; empty when none does.
+
+    Examples
+    --------
+    >>> why_unused(Flag.RANGE_SUSPECT | Flag.INCOMPLETE | Flag.HELD_OUT)
+    'flagged incomplete, held out'
+    """
+    named = flag_names(int(bits) & _BLOCKING)
+    return f"flagged {', '.join(named)}" if named else ""
+
+
 @dataclass(frozen=True)
 class Variable:
     """What one variable must look like. `unit` "gas" and "flux" stand for the species' own units."""

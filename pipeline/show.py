@@ -23,11 +23,18 @@ from pipeline.grid import Grid
 from pipeline.inversion import DIAGNOSTICS
 from pipeline.units import species
 
+#: lines of the account of files that are printed unasked
+_SHORT = 40
 
-def print_account(dataset: xr.Dataset, console: Console) -> None:
-    """Print what was read, rejected, used and found."""
+
+def print_account(dataset: xr.Dataset, console: Console, *, full: bool = False) -> None:
+    """Print what was read, rejected, used and found; the rows of many files only when `full`."""
     console.rule(str(dataset.attrs["title"]))
-    console.print(str(dataset.attrs["account"]), highlight=False, markup=False, soft_wrap=True)
+    account = str(dataset.attrs["account"])
+    if full or len(account.splitlines()) <= _SHORT:
+        console.print(account, highlight=False, markup=False, soft_wrap=True)
+    else:
+        console.print("rows of every file, used and rejected: `tianyan show STORE --full`", highlight=False)
     console.print(_use_table(dataset))
     for note in str(dataset.attrs["notes"]).splitlines():
         console.print(f"- {note}", highlight=False, markup=False)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.errors import SchemaError
-from pipeline.schema import Flag, is_used
+from pipeline.schema import Flag, flag_names, is_used
 
 USED = "used"
 _WIDTH = 120
@@ -74,30 +74,19 @@ def count_rows(reason: np.ndarray, bits: np.ndarray) -> dict[str, int]:
     for outcome, number in zip(*np.unique(reason[~used].astype(np.str_), return_counts=True), strict=True):
         counts[str(outcome)] = int(number)
     for value, number in zip(*np.unique(bits[used], return_counts=True), strict=True):
-        counts[USED + (f", flagged {' and '.join(names(int(value)))}" if value else "")] = int(number)
+        counts[USED + (f", flagged {' and '.join(flag_names(int(value)))}" if value else "")] = int(number)
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def count_flags(flag: np.ndarray) -> dict[str, int]:
     """Return the hours that carry each quality bit, for those that any hour carries."""
-    hours = {names(int(bit))[0]: int(np.sum((flag & np.uint32(bit)) != 0)) for bit in Flag}
+    hours = {flag_names(int(bit))[0]: int(np.sum((flag & np.uint32(bit)) != 0)) for bit in Flag}
     return {name: number for name, number in hours.items() if number}
 
 
 def count_usable(flag: np.ndarray) -> int:
     """Return the hours whose flags let the inversion use them."""
     return int(is_used(flag).sum())
-
-
-def names(bits: int) -> list[str]:
-    """Return the names of the bits set, in words.
-
-    Examples
-    --------
-    >>> names(Flag.RANGE_SUSPECT | Flag.SPIKE)
-    ['range suspect', 'spike']
-    """
-    return [str(bit.name).lower().replace("_", " ") for bit in Flag if bits & bit]
 
 
 def render(accounts: Sequence[Account]) -> str:

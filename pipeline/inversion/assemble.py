@@ -13,7 +13,7 @@ from pipeline.grid import Grid
 from pipeline.inversion.covariance import exponential_matrix, separable_covariance
 from pipeline.inversion.operator import footprint_matrix, match_rows
 from pipeline.inversion.problem import Problem
-from pipeline.schema import HOUR, check, is_used
+from pipeline.schema import HOUR, check, is_used, why_unused
 from pipeline.settings import Settings
 
 
@@ -104,7 +104,9 @@ def _reasons(observations: xr.Dataset, match: np.ndarray, carried: np.ndarray) -
     reason = np.full(match.size, "", dtype=object)
     reason[~np.isfinite(carried)] = "no background"
     reason[match < 0] = "no footprint"
-    reason[~is_used(observations["flag"].values)] = "flagged"
+    flag = observations["flag"].values
+    for bits in np.unique(flag[~is_used(flag)]):
+        reason[flag == bits] = why_unused(bits)
     return reason
 
 

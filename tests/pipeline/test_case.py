@@ -105,15 +105,23 @@ def test_show_prints_the_account_and_draws_a_picture(store, tmp_path, monkeypatc
     picture = tmp_path / "a.png"
     assert command(monkeypatch, "show", store, "--picture", picture) == 0
     printed = capsys.readouterr().out
-    for word in ("Hangzhou", "reduced chi2", "ZJ_P01", "hourly observations", str(picture)):
+    for word in ("Hangzhou", "reduced chi2", "ZJ_P01", "hourly observations", picture.name):
         assert word in printed
+    assert "missing value" not in printed
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert picture.stat().st_size > 30_000
 
 
+def test_show_in_full_accounts_for_the_rows_of_every_file(store, tmp_path, monkeypatch, capsys):
+    assert command(monkeypatch, "show", store, "--picture", tmp_path / "a.png", "--full") == 0
+    printed = capsys.readouterr().out
+    assert printed.count(", read") == len(set(xr.open_zarr(store)["obs_station"].values.tolist()))
+    assert "missing value" in printed
+
+
 def test_run_says_where_the_store_is(case, tmp_path, monkeypatch, capsys):
     assert command(monkeypatch, "run", case, "--store", tmp_path / "b.zarr") == 0
-    assert str(tmp_path / "b.zarr") in capsys.readouterr().out
+    assert "b.zarr" in capsys.readouterr().out
     assert (tmp_path / "b.png").is_file()
 
 

@@ -51,7 +51,7 @@ def test_observations_are_used_or_have_a_reason(inputs, solved):
     _, assembled, _ = solved
     reasons = assembled.reason
     assert reasons[0] == "no footprint"
-    assert reasons[3] == "flagged"
+    assert reasons[3] == "flagged range fail"
     assert np.sum(reasons == "") == assembled.rows.size == inputs[0].sizes["obs"] - 2
 
 
@@ -87,7 +87,7 @@ def test_a_footprint_outside_the_window_or_the_grid_is_refused(inputs):
 def test_no_usable_observation_is_an_error_that_counts_the_reasons(inputs):
     observed, *others = inputs
     flagged = observed.assign(flag=("obs", np.full(observed.sizes["obs"], 1, dtype=np.uint32), observed["flag"].attrs))
-    with pytest.raises(SolverError, match="'flagged': 48"):
+    with pytest.raises(SolverError, match="'flagged missing': 48"):
         assemble(windows.settings(), windows.GRID, flagged, *others)
 
 
