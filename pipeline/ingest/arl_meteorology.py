@@ -1,0 +1,314 @@
+"""ARL packed weather on pressure levels to the "meteorology" dataset, on the file's own grid.
+
+Files on sigma, terrain-following or hybrid levels are refused. A pressure level that lies below the ground at any
+point or hour read is left out everywhere and listed in `attrs["levels_below_ground"]`: over mountains few are left,
+so use terrain-following weather there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyproj
+import xarray as xr
+
+from pipeline.errors import ConfigError, CoordinateError, FormatError, TimeError
+from pipeline.grid import Grid
+from pipeline.ingest.arl import Period, periods, read_field
+from pipeline.schema import label
+
+#: radius of the sphere that ARL grids are defined on, m (HYSPLIT's CMAPF library)
+_EARTH_RADIUS = 6_371_200.0
+#: standard gravity, m s-2 (CGPM 1901)
+_GRAVITY = 9.80665
+#: specific gas constants of dry air and water vapour, J kg-1 K-1 (US Standard Atmosphere 1976; IAPWS)
+_R_DRY, _R_VAPOUR = 287.053, 461.52
+_PRESSURE_LEVELS = 2
+_PASCAL_PER_HPA = 100.0
+
+_SURFACE = {
+    "surface_pressure": "PRSS",
+    "boundary_layer_height": "PBLH",
+    "friction_velocity": "USTR",
+    "heat_flux": "SHTF",
+    "terrain": "SHGT",
+}
+_UPPER = {"height": "HGTS", "temperature": "TEMP", "u": "UWND", "v": "VWND", "omega": "WWND", "humidity": "RELH"}
+_ROUGHNESS = "RGHS"
+
+
+def read_arl(
+    path: str | Path,
+    hours: tuple[np.datetime64, np.datetime64] | None = None,
+    *,
+    roughness: float | None = None,
+) -> xr.Dataset:
+    """Read the weather of an ARL packed file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    hours
+        First and last time wanted, both included; None reads all.
+    roughness
+        Aerodynamic roughness length, m, used everywhere in place of the file's field RGHS.
+
+    Returns
+    -------
+    The "meteorology" dataset. Winds are along the grid's axes, as ARL files hold them. Vertical velocity is
+    -omega / (rho g), the hydrostatic approximation (Holton & Hakim 2013, section 3.5): the rise of the pressure surface
+    itself, dz/dt + u dz/dx + v dz/dy, is neglected. Specific humidity is `specific_humidity`.
+
+    Raises
+    ------
+    InputError, FormatError
+        For a file that cannot be read (see `pipeline.ingest.arl`), or lacks a field.
+    TimeError
+        For hours the file does not hold, or times that are not evenly spaced.
+    CoordinateError
+        For a projection or a vertical coordinate that cannot be used, or a grid, levels or ground that change.
+    ConfigError
+        For a roughness length that is not positive.
+    """
+    path = Path(path)
+    if roughness is not None and not (np.isfinite(roughness) and roughness > 0):
+        raise ConfigError("the roughness length must be positive", got=roughness, remedy="give it in metres")
+    chosen = _select(periods(path), hours, path.name)
+    _check_same(chosen, path.name)
+    grid = grid_of(chosen[0], path.name)
+    surface_names = dict(_SURFACE) if roughness is not None else {**_SURFACE, "roughness": _ROUGHNESS}
+    surface = {key: np.empty((len(chosen), 1, *grid.shape), np.float32) for key in surface_names}
+    upper = {key: np.empty((len(chosen), len(chosen[0].levels) - 1, *grid.shape), np.float32) for key in _UPPER}
+    with path.open("rb") as stream:
+        for time, period in enumerate(chosen):
+            places = _places(period, surface_names, path.name)
+            for key, numbers in places.items():
+                target = surface[key] if key in surface else upper[key]
+                for level, number in enumerate(numbers):
+                    target[time, level] = read_field(stream, period, number, path.name)
+    fields = {key: values[:, 0] for key, values in surface.items()}
+    if roughness is not None:
+        fields["roughness"] = np.full((len(chosen), *grid.shape), roughness, np.float32)
+    return _dataset(chosen, grid, fields, upper, path.name)
+
+
+def specific_humidity(relative: np.ndarray, temperature: np.ndarray, pressure: np.ndarray) -> np.ndarray:
+    """Return specific humidity from relative humidity over water.
+
+    Saturation vapour pressure after Bolton (1980), Mon. Weather Rev. 108, 1046, eq. 10.
+
+    Parameters
+    ----------
+    relative
+        Relative humidity, percent; packing may leave it just below zero, which is taken as zero.
+    temperature
+        Air temperature, K.
+    pressure
+        Air pressure, Pa; the three broadcast.
+
+    Returns
+    -------
+    kg kg-1
+
+    Examples
+    --------
+    >>> round(float(specific_humidity(np.array(100.0), np.array(293.15), np.array(100000.0))), 5)
+    0.01466
+    """
+    celsius = temperature - 273.15
+    vapour = np.maximum(relative, 0.0) * (0.01 * 611.2) * np.exp(17.67 * celsius / (celsius + 243.5))
+    ratio = _R_DRY / _R_VAPOUR
+    return ratio * vapour / (pressure - (1.0 - ratio) * vapour)
+
+
+def grid_of(period: Period, name: str) -> Grid:
+    """Return the grid of a file's index record.
+
+    Raises
+    ------
+    CoordinateError
+        For a grid that is not longitude-latitude, Lambert conformal, Mercator or polar stereographic with its y axis
+        along the reference meridian, or whose sync point cannot be placed.
+    """
+    _, _, ref_lat, ref_lon, size, _, _, sync_x, sync_y, sync_lat, sync_lon, _ = period.grid
+    crs = crs_of(period, name)
+    # a grid size of zero marks longitude-latitude; the spacings then stand where the reference point was
+    dx, dy = (size * 1e3, size * 1e3) if size else (ref_lon, ref_lat)
+    to_plane = pyproj.Proj(crs) if size else None
+    x, y = to_plane(sync_lon, sync_lat) if to_plane else (sync_lon, sync_lat)
+    # the grid's points are counted from 1
+    centres_x, centres_y = x + (np.arange(period.nx) + 1 - sync_x) * dx, y + (np.arange(period.ny) + 1 - sync_y) * dy
+    back = to_plane(x, y, inverse=True) if to_plane and np.all(np.isfinite([x, y])) else (x, y)
+    turn = (back[0] - sync_lon + 180.0) % 360.0 - 180.0
+    if not (abs(turn) < 1e-6 and abs(back[1] - sync_lat) < 1e-6):
+        raise CoordinateError(
+            f"point ({sync_x:g}, {sync_y:g}) must lie at latitude {sync_lat:g}, longitude {sync_lon:g} in {crs}",
+            got=f"latitude {back[1]:.6g}, longitude {back[0]:.6g}",
+            remedy="check the grid definition in the file's index record",
+            where=f"{name}:record {period.record}",
+        )
+    return Grid.from_centres(crs, centres_x, centres_y)
+
+
+def crs_of(period: Period, name: str) -> str:
+    """Return the CRS of a file's index record as a PROJ string, or "EPSG:4326" for longitude and latitude.
+
+    The cone angle is the latitude of tangency: 90 polar stereographic, 0 Mercator, Lambert conformal between; the
+    grid size is true at the reference latitude, which need not be that of tangency.
+
+    Raises
+    ------
+    CoordinateError
+        For any other projection.
+    """
+    pole_lat, _, ref_lat, ref_lon, size, orientation, tangent, *_ = period.grid
+    if size == 0.0:
+        return "EPSG:4326"
+    if size < 0 or orientation != 0.0 or abs(pole_lat) != 90.0 or abs(tangent) > 90.0 or abs(ref_lat) > 90.0:
+        raise CoordinateError(
+            "the projection must be longitude-latitude, Lambert conformal, Mercator or polar stereographic, not turned",
+            got=f"pole {pole_lat:g}, size {size:g} km, orientation {orientation:g}, cone angle {tangent:g}",
+            remedy="convert the file to one of these",
+            where=f"{name}:record {period.record}",
+        )
+    sphere = f"+R={_EARTH_RADIUS:.0f} +units=m +no_defs"
+    if tangent == 0.0:
+        return f"+proj=merc +lon_0={ref_lon:g} +lat_ts={ref_lat:g} {sphere}"
+    if abs(tangent) == 90.0:
+        true_scale = 0.5 * (1.0 + np.sin(np.radians(ref_lat)) * np.sign(tangent))
+        return f"+proj=stere +lat_0={tangent:g} +lon_0={ref_lon:g} +k_0={true_scale:.12g} {sphere}"
+    scale = _lambert_scale(ref_lat, tangent)
+    return f"+proj=lcc +lat_1={tangent:g} +lat_0={tangent:g} +lon_0={ref_lon:g} +k_0={1 / scale:.12g} {sphere}"
+
+
+def _lambert_scale(latitude: float, tangent: float) -> float:
+    """Return the scale of a tangent Lambert conformal map of the sphere (Snyder 1987, eq. 15-4)."""
+    phi, phi_0 = np.radians(latitude), np.radians(tangent)
+    ratio = np.tan(np.pi / 4 - phi / 2) / np.tan(np.pi / 4 - phi_0 / 2)
+    return float(np.cos(phi_0) / np.cos(phi) * ratio ** np.sin(phi_0))
+
+
+def _select(found: list[Period], hours: tuple[np.datetime64, np.datetime64] | None, name: str) -> list[Period]:
+    """Return the periods wanted, which must be there and evenly spaced."""
+    times = np.array([period.time for period in found])
+    first, last = hours if hours is not None else (times[0], times[-1])
+    if not times[0] <= first <= last <= times[-1]:
+        raise TimeError(
+            f"the hours must lie in the file, from {_minute(times[0])} to {_minute(times[-1])}",
+            got=f"{_minute(first)} to {_minute(last)}",
+            remedy="give hours of this file, or read another",
+            where=name,
+        )
+    wanted = np.flatnonzero((times >= first) & (times <= last))
+    steps = np.diff(times[wanted])
+    if wanted.size == 0 or np.any(steps <= np.timedelta64(0)) or np.any(steps != steps[:1]):
+        raise TimeError(
+            "the file's times must ascend in even steps over the hours wanted",
+            got=[_minute(times[i]) for i in wanted[:1]] + sorted({str(step.astype("m8[m]")) for step in steps}),
+            remedy="fill the missing hours, or read the parts apart",
+            where=name,
+        )
+    return [found[i] for i in wanted]
+
+
+def _check_same(chosen: list[Period], name: str) -> None:
+    """Raise unless the levels are of pressure and every period has the first one's grid and levels."""
+    first = chosen[0]
+    for period in chosen:
+        where = f"{name}:record {period.record}"
+        if period.vertical != _PRESSURE_LEVELS:
+            raise CoordinateError(
+                "the vertical coordinate must be pressure (flag 2)",
+                got=period.vertical,
+                remedy="use a file on pressure levels, or the model's own output",
+                where=where,
+            )
+        if (period.grid, period.nx, period.ny, period.levels) != (first.grid, first.nx, first.ny, first.levels):
+            raise CoordinateError(
+                "the grid and levels must stay the same",
+                got=str(_minute(period.time)),
+                remedy="read the hours before it apart",
+                where=where,
+            )
+
+
+def _places(period: Period, surface: dict[str, str], name: str) -> dict[str, list[int]]:
+    """Return where the records of each field are, one number per level."""
+    numbers = {(level, variable): number for number, (level, variable, _) in enumerate(period.fields)}
+    wanted = [(key, 0, variable) for key, variable in surface.items()]
+    wanted += [(key, level, variable) for key, variable in _UPPER.items() for level in range(1, len(period.levels))]
+    places: dict[str, list[int]] = {key: [] for key in (*surface, *_UPPER)}
+    for key, level, variable in wanted:
+        if (level, variable) not in numbers:
+            also = "; or give `roughness`" if variable == _ROUGHNESS else ""
+            raise FormatError(
+                f"the file must hold {variable} ({key.replace('_', ' ')}) on level {level}",
+                got=sorted({found for at, found in numbers if at == level}),
+                remedy=f"make the file with it{also}",
+                where=f"{name}:record {period.record}",
+            )
+        places[key].append(numbers[level, variable])
+    return places
+
+
+def _dataset(
+    chosen: list[Period], grid: Grid, surface: dict[str, np.ndarray], upper: dict[str, np.ndarray], name: str
+) -> xr.Dataset:
+    """Return the labelled dataset of the levels above the ground."""
+    terrain = surface.pop("terrain")
+    if np.any(terrain != terrain[0]):
+        raise CoordinateError(
+            "the ground (SHGT) must stay the same",
+            got="it changes with time",
+            remedy="read the parts apart",
+            where=name,
+        )
+    height = upper.pop("height") - terrain[:, None]
+    kept = _above_ground(height, name)
+    levels = np.array(chosen[0].levels[1:])
+    pressure = np.broadcast_to(
+        (levels[kept] * _PASCAL_PER_HPA).astype(np.float32)[None, :, None, None], height[:, kept].shape
+    )
+    upper = {key: values[:, kept] for key, values in upper.items()}
+    humidity = specific_humidity(upper.pop("humidity"), upper["temperature"], pressure)
+    virtual = upper["temperature"] * (1.0 + (_R_VAPOUR / _R_DRY - 1.0) * humidity)
+    density = pressure / (_R_DRY * virtual)
+    w = -upper.pop("omega") * _PASCAL_PER_HPA / (density * _GRAVITY)
+    volume = {"height": height[:, kept], "pressure": pressure, "humidity": humidity, "density": density, "w": w}
+    surface["surface_pressure"] *= _PASCAL_PER_HPA
+    variables: dict[str, tuple[tuple[str, ...], np.ndarray]]
+    variables = {key: (("time", "level", "y", "x"), values) for key, values in (volume | upper).items()}
+    variables |= {key: (("time", "y", "x"), values) for key, values in surface.items()}
+    out = xr.Dataset(
+        {**variables, "terrain": (("y", "x"), terrain[0])},
+        coords={**grid.coordinates(), "time": np.array([period.time for period in chosen])},
+        attrs={"source": f"{name} ({chosen[0].source.strip()})", "levels_below_ground": levels[~kept].tolist()},
+    )
+    return label(out.astype(np.float32, keep_attrs=True), "meteorology")
+
+
+def _above_ground(height: np.ndarray, name: str) -> np.ndarray:
+    """Return (level,) bool, the levels above the ground everywhere; their heights must ascend."""
+    kept = height.min(axis=(0, 2, 3)) > 0.0
+    if kept.sum() < 2:
+        raise CoordinateError(
+            "at least two pressure levels must lie above the ground everywhere",
+            got=int(kept.sum()),
+            remedy="use weather on terrain-following levels",
+            where=name,
+        )
+    rise = np.diff(height[:, kept], axis=1)
+    if not np.all(rise > 0):
+        raise CoordinateError(
+            "heights (HGTS) must ascend with the level",
+            got=f"a step of {rise.min():.4g} m",
+            remedy="check the order of the levels and the field",
+            where=name,
+        )
+    return kept
+
+
+def _minute(time: np.datetime64) -> str:
+    return str(time.astype("datetime64[m]"))
