@@ -7,7 +7,6 @@ from pipeline.grid.axes import ascending
 from pipeline.grid.build import grid_from_settings, lambert_grid, make_regions
 from pipeline.grid.definition import Grid
 from pipeline.grid.overlap import Overlap, overlap
-from pipeline.grid.plane import equal_area
 from pipeline.grid.region_files import file_regions
 from pipeline.grid.regions import Regions, box_regions, regions_from_polygons
 from pipeline.grid.regrid import Regridded, regrid_density, regrid_total
@@ -21,7 +20,6 @@ __all__ = [
     "Regridded",
     "ascending",
     "box_regions",
-    "equal_area",
     "file_regions",
     "grid_from_settings",
     "lambert_grid",

@@ -19,28 +19,6 @@ _E = float(np.sqrt(_E2))
 TURN = 2 * np.pi * _A
 
 
-def equal_area(
-    lon: Any, lat: Any, lon_0: float, origin: tuple[float, float] = (0.0, 0.0)
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return points in the equal-area plane about `lon_0`; longitudes turn to within 180 degrees of it.
-
-    Parameters
-    ----------
-    lon, lat
-        Any shape, degrees.
-    lon_0
-        Central longitude, degrees.
-    origin
-        Subtracted from the coordinates, m.
-
-    Returns
-    -------
-    x, y: float64, m
-    """
-    lon = np.asarray(lon, dtype=np.float64)
-    return easting(near(lon, lon_0), lon_0) - origin[0], northing(lat) - origin[1]
-
-
 def easting(lon: Any, lon_0: float) -> np.ndarray:
     """Return the plane's x of longitudes (degrees), m, without turning them."""
     return _A * np.radians(np.asarray(lon, dtype=np.float64) - lon_0)

@@ -15,6 +15,7 @@ import xarray as xr
 
 from pipeline.errors import ConfigError, CoordinateError, FormatError, TimeError
 from pipeline.grid import Grid
+from pipeline.ingest.air import moist_density
 from pipeline.ingest.arl import Period, periods, read_field
 from pipeline.schema import label
 
@@ -273,8 +274,7 @@ def _dataset(
     )
     upper = {key: values[:, kept] for key, values in upper.items()}
     humidity = specific_humidity(upper.pop("humidity"), upper["temperature"], pressure)
-    virtual = upper["temperature"] * (1.0 + (_R_VAPOUR / _R_DRY - 1.0) * humidity)
-    density = pressure / (_R_DRY * virtual)
+    density = moist_density(pressure, upper["temperature"], humidity, dry=_R_DRY, vapour=_R_VAPOUR)
     w = -upper.pop("omega") * _PASCAL_PER_HPA / (density * _GRAVITY)
     volume = {"height": height[:, kept], "pressure": pressure, "humidity": humidity, "density": density, "w": w}
     surface["surface_pressure"] *= _PASCAL_PER_HPA

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import RegistryError
-from pipeline.schema import Flag
+from pipeline.schema import HOUR, Flag
 from pipeline.units import Species
 
 _WEEK = np.timedelta64(7, "D")
@@ -133,7 +133,7 @@ def assess(time: np.ndarray, value: np.ndarray, interval: np.timedelta64, limits
     bits[flat_line(time, value, interval, limits)] |= np.uint32(Flag.FLAT_LINE)
     # a value that cannot be air says nothing about its neighbours
     usable = np.flatnonzero((bits & np.uint32(Flag.RANGE_FAIL | Flag.FLAT_LINE)) == 0)
-    if limits.spike is not None and interval < np.timedelta64(1, "h"):
+    if limits.spike is not None and interval < HOUR:
         test = sd_spikes if limits.spike == "sd" else hampel_spikes
         found = test(time[usable], value[usable], interval, limits)
         bits[usable[found]] |= np.uint32(Flag.SPIKE)

@@ -24,7 +24,7 @@ from pipeline.ingest.hourly import Hours, hourly_means, uncertainty_of_mean
 from pipeline.ingest.quality import Limits, limits_of
 from pipeline.ingest.rows import OUTSIDE, FeedRows, judge, read_rows
 from pipeline.ingest.site import Periods, periods, registry_error, registry_rows
-from pipeline.schema import Flag, label
+from pipeline.schema import HOUR, Flag, label
 from pipeline.settings import Completeness, Settings, StationSettings
 from pipeline.units import SPECIES, Species
 
@@ -226,7 +226,7 @@ def _select_hours(hours: Hours, feed: StationSettings, facts: Periods) -> None:
             where=f"station {feed.id}",
         )
     local = hours.time + standard_offset(zone, int(hours.time[0].astype("datetime64[Y]").astype(int)) + 1970)
-    hour = (local - local.astype("datetime64[D]")) // np.timedelta64(1, "h")
+    hour = (local - local.astype("datetime64[D]")) // HOUR
     start, end = feed.local_hours
     hours.flag[(hour < start) | (hour >= end)] |= np.uint32(Flag.NOT_SELECTED_HOUR)
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from pipeline.errors import ConfigError, InputError
 from pipeline.grid.definition import Grid
+from pipeline.schema import HOUR
 
 _DAY = np.timedelta64(24, "h")
 
@@ -74,7 +75,7 @@ def daylight(hours: np.ndarray, grid: Grid) -> np.ndarray:
     day = hours.astype("datetime64[D]")
     out = np.empty((hours.size, *grid.shape))
     for one in np.unique(day):
-        starts = one.astype("datetime64[ns]") + np.arange(24) * np.timedelta64(1, "h")
+        starts = one.astype("datetime64[ns]") + np.arange(24) * HOUR
         middles = starts + np.timedelta64(30, "m")
         light = np.clip(sin_elevation(middles[:, None, None], lon, lat), 0.0, None)
         mean = light.mean(axis=0)
@@ -86,7 +87,7 @@ def daylight(hours: np.ndarray, grid: Grid) -> np.ndarray:
                 where="profile",
             )
         here = day == one
-        out[here] = (light / mean)[((hours[here] - starts[0]) // np.timedelta64(1, "h")).astype(int)]
+        out[here] = (light / mean)[((hours[here] - starts[0]) // HOUR).astype(int)]
     return out
 
 
@@ -111,7 +112,7 @@ def sin_elevation(time: np.ndarray, lon: np.ndarray, lat: np.ndarray) -> np.ndar
     obliquity = np.radians(23.439 - 4e-7 * days)
     ascension = np.arctan2(np.cos(obliquity) * np.sin(longitude), np.cos(longitude))
     declination = np.arcsin(np.sin(obliquity) * np.sin(longitude))
-    hour = (time - time.astype("datetime64[D]")) / np.timedelta64(1, "h")
+    hour = (time - time.astype("datetime64[D]")) / HOUR
     sidereal = np.radians(15.0 * (6.697375 + 0.0657098242 * days + hour) + lon)
     phi = np.radians(lat)
     return np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.cos(sidereal - ascension)

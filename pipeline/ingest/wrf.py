@@ -16,6 +16,7 @@ import xarray as xr
 
 from pipeline.errors import ConfigError, CoordinateError, FormatError, TimeError, UnitError
 from pipeline.grid.definition import Grid
+from pipeline.ingest.air import moist_density, virtual_temperature
 from pipeline.ingest.netcdf import decode_times, open_netcdf
 from pipeline.ingest.wrf_grid import wrf_grid
 from pipeline.schema import HOUR, SCHEMAS, label
@@ -208,6 +209,7 @@ def _fields(
     terrain, vapour = read("HGT"), read("QVAPOR")
     pressure = read("P") + read("PB")
     temperature = (read("T") + REFERENCE_THETA) * (pressure / REFERENCE_PRESSURE) ** KAPPA
+    humidity = vapour / (1 + vapour)
     fields = {
         "height": _middle((read("PH") + read("PHB")) / GRAVITY, 0) - terrain,
         "u": _middle(read("U"), 2),
@@ -215,8 +217,8 @@ def _fields(
         "w": _middle(read("W"), 0),
         "temperature": temperature,
         "pressure": pressure,
-        "humidity": vapour / (1 + vapour),
-        "density": moist_density(pressure, temperature, vapour / (1 + vapour)),
+        "humidity": humidity,
+        "density": moist_density(pressure, temperature, humidity, dry=R_DRY, vapour=R_VAPOUR),
         "surface_pressure": read("PSFC"),
         "friction_velocity": read("UST"),
         "heat_flux": read("HFX"),
@@ -238,14 +240,6 @@ def _middle(values: np.ndarray, axis: int) -> np.ndarray:
     count = values.shape[axis] - 1
     below, above = np.arange(count), np.arange(1, count + 1)
     return 0.5 * (values.take(below, axis) + values.take(above, axis))
-
-
-def moist_density(pressure: np.ndarray, temperature: np.ndarray, humidity: np.ndarray) -> np.ndarray:
-    """Return the density of moist air, kg m-3, from pressure (Pa), temperature (K) and specific humidity (kg kg-1).
-
-    p = rho Rd T (1 + (Rv / Rd - 1) q), the ideal-gas law of both gases together.
-    """
-    return pressure / (R_DRY * temperature * (1 + (R_VAPOUR / R_DRY - 1) * humidity))
 
 
 def richardson_height(
@@ -283,7 +277,7 @@ def richardson_height(
 
 def _derived_height(fields: dict[str, np.ndarray], where: str) -> np.ndarray:
     """Return the boundary-layer height by `richardson_height`, which must exist everywhere."""
-    virtual = fields["temperature"] * (1 + (R_VAPOUR / R_DRY - 1) * fields["humidity"])
+    virtual = virtual_temperature(fields["temperature"], fields["humidity"], dry=R_DRY, vapour=R_VAPOUR)
     theta = virtual * (REFERENCE_PRESSURE / fields["pressure"]) ** KAPPA
     found = richardson_height(fields["height"], theta, fields["u"], fields["v"], fields["friction_velocity"])
     if missing := int(np.isnan(found).sum()):

@@ -18,6 +18,7 @@ from pipeline.inversion.assemble import Assembled
 from pipeline.inversion.diagnostics import leave_out, summarise
 from pipeline.inversion.posterior import members, spread_of, totals
 from pipeline.inversion.solve import Solution
+from pipeline.schema import HOUR
 from pipeline.settings import Settings
 from pipeline.units import SECONDS_PER_HOUR, Species, species, tonnes_per_flux_unit
 
@@ -95,7 +96,7 @@ def posterior(
             time,
             {"standard_name": "time", "long_name": "start of the hour, UTC", "axis": "T", "bounds": "time_bounds"},
         ),
-        "time_bounds": (("time", "edge"), np.stack([time, time + np.timedelta64(1, "h")], axis=1)),
+        "time_bounds": (("time", "edge"), np.stack([time, time + HOUR], axis=1)),
         "region": ("region", np.array(regions.ids, dtype=object)),
         "region_name": ("region", np.array(regions.names, dtype=object)),
         "region_name_en": ("region", np.array(regions.names_en, dtype=object)),

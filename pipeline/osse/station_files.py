@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.osse.instruments import MINUTES
+from pipeline.schema import HOUR
 
 #: what a micro sensor's gateway writes for no value
 FILL = -999.0
@@ -60,7 +61,7 @@ def write_micro(path: Path, start: np.datetime64, hourly: np.ndarray, valid: np.
     valid : (hour,) bool
         Hours with status N; the others carry status D and the fill value.
     """
-    ends = pd.DatetimeIndex(start + (1 + np.arange(hourly.size)) * np.timedelta64(1, "h"))
+    ends = pd.DatetimeIndex(start + (1 + np.arange(hourly.size)) * HOUR)
     local = ends.tz_localize("UTC").tz_convert("Asia/Shanghai")
     frame = pd.DataFrame(
         {

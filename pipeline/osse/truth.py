@@ -12,7 +12,7 @@ from pipeline.osse.pattern import at_points, bump, city_rows, land_fraction, off
 from pipeline.osse.sources import CITIES, NEIGHBOURS, PLANTS, City
 from pipeline.osse.weather import local_hour
 from pipeline.osse.world import World
-from pipeline.schema import label
+from pipeline.schema import HOUR, label
 from pipeline.units import SPECIES, flux_factor
 
 SECTORS = ("anthropogenic", "biosphere")
@@ -114,7 +114,7 @@ def _biosphere(grid: Grid, times: np.ndarray, world: World) -> np.ndarray:
     built = sum(bump(grid, c.lon, c.lat, c.core) * 2 * np.pi * c.core**2 for c in (*CITIES, *NEIGHBOURS))
     vegetation = land_fraction(grid) * hills * (1 - 0.8 * np.clip(built, 0, 1))
     hour = local_hour(times)[:, None, None]
-    drift = ((times - times[0]) / np.timedelta64(1, "h"))[:, None, None] / 12
+    drift = ((times - times[0]) / HOUR)[:, None, None] / 12
     waves = np.sin(2 * lon + world.cloud[0] + drift) + np.sin(3 * lat + world.cloud[1] - drift)
     clear = 0.8 + 0.1 * waves
     warm = 1 + 0.2 * np.cos(2 * np.pi * (hour - 15) / 24)
