@@ -160,16 +160,71 @@ SCHEMAS: dict[str, dict[str, Variable]] = {
             ("obs", "exit_height", "x"), "f", "1", "share of particles leaving south", required=False
         ),
         "exit_west": Variable(("obs", "exit_height", "y"), "f", "1", "share of particles leaving west", required=False),
+        "end_lon": Variable(
+            ("obs", "particle"),
+            "f",
+            "degrees_east",
+            "longitude where a particle ends: it leaves the grid or runs out",
+            required=False,
+        ),
+        "end_lat": Variable(("obs", "particle"), "f", "degrees_north", "latitude of a particle's end", required=False),
+        "end_height": Variable(
+            ("obs", "particle"), "f", "m", "height above ground of a particle's end", required=False
+        ),
+        "end_pressure": Variable(("obs", "particle"), "f", "Pa", "air pressure at a particle's end", required=False),
+        "end_age": Variable(
+            ("obs", "particle"),
+            "f",
+            "s",
+            "time from a particle's end to the receptor's hour start; negative after it",
+            required=False,
+        ),
+        "end_weight": Variable(
+            ("obs", "particle"), "f", "1", "share of the receptor's air a particle stands for", required=False
+        ),
+        "truncated_share": Variable(
+            ("obs",), "f", "1", "share of the integral left out to keep the footprint sparse", required=False
+        ),
+    },
+    "receptors": {
+        "time": Variable(("obs",), "M", "", "start of the release, UTC; particles leave evenly over `duration`"),
+        "duration": Variable(("obs",), "f", "s", "length of the release; 0 for an instant"),
+        "station": Variable(("obs",), "T", "", "station id, or id of the sounding"),
+        "lon": Variable(("obs",), "f", "degrees_east", "longitude of the inlet or of the sounding's centre"),
+        "lat": Variable(("obs",), "f", "degrees_north", "latitude of the inlet or of the sounding's centre"),
+        "height": Variable(("obs",), "f", "m", "height of the inlet above ground; top of the release for a column"),
+        "averaging_kernel": Variable(
+            ("obs", "layer"),
+            "f",
+            "1",
+            "column averaging kernel by layer; NaN rows are points, not columns",
+            required=False,
+        ),
+        "pressure_edge": Variable(
+            ("obs", "layer_edge"),
+            "f",
+            "1",
+            "layer edges as shares of the surface pressure, from 1 down",
+            required=False,
+        ),
     },
     "background": {
         "time": Variable(("obs",), "M", "", "start of the receptor's averaging hour, UTC"),
         "station": Variable(("obs",), "T", "", "receptor's station id"),
         "background": Variable(("obs",), "f", "gas", "mole fraction carried in from outside the grid"),
+        "background_spread": Variable(
+            ("obs",), "f", "gas", "standard deviation of it over the particles", required=False
+        ),
         "exit_share": Variable(("obs",), "f", "1", "share of particles the mean rests on, before normalisation"),
     },
     "meteorology": {
         "time": Variable(("time",), "M", "", "valid time of the instantaneous fields, UTC"),
-        "height": Variable(("time", "level", "y", "x"), "f", "m", "height of the level above ground, ascending"),
+        "height": Variable(
+            ("time", "level", "y", "x"),
+            "f",
+            "m",
+            "height of the level above ground, ascending; a level below ground is negative and not used",
+        ),
         "u": Variable(("time", "level", "y", "x"), "f", "m s-1", "wind along the grid's x"),
         "v": Variable(("time", "level", "y", "x"), "f", "m s-1", "wind along the grid's y"),
         "w": Variable(("time", "level", "y", "x"), "f", "m s-1", "vertical velocity, positive upward"),

@@ -19,20 +19,24 @@ from pipeline.settings.sections import (
     StationSettings,
     TableColumns,
 )
+from pipeline.settings.transport import ColumnSettings, MeteorologySettings, TransportSettings
 
 __all__ = [
     "MOST_CELLS",
     "BackgroundSettings",
     "Box",
+    "ColumnSettings",
     "Completeness",
     "FluxSource",
     "FootprintSettings",
     "GridSettings",
+    "MeteorologySettings",
     "RegionSettings",
     "SectorSettings",
     "Settings",
     "StationSettings",
     "TableColumns",
+    "TransportSettings",
     "explain",
     "input_root",
     "read_settings",

@@ -7,25 +7,18 @@ from __future__ import annotations
 
 import codecs
 from datetime import UTC
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+from pipeline.settings.base import Finite, NonNegative, Positive, Section
+from pipeline.settings.transport import ColumnSettings, TransportSettings
 
 #: years a datetime64[ns] holds with room to spare; beyond them it wraps round without a word
 _YEARS = (1900, 2200)
 #: cells along an axis: 400 m round the globe
 MOST_CELLS = 100_000
-
-
-class Section(BaseModel):
-    """Base of all sections: immutable, no unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
 class Window(Section):
@@ -292,12 +285,16 @@ class SectorSettings(Section):
 class BackgroundSettings(Section):
     """The mole fraction carried in from outside, and the error of it."""
 
-    kind: Literal["curtains", "series"] = Field(
-        description="curtains: boundary mole fractions weighted by particle exits; series: a table by hour"
+    kind: Literal["curtains", "series", "field"] = Field(
+        description=(
+            "curtains: boundary mole fractions weighted by particle exits; series: a table by hour; field: a model's "
+            "mole fractions sampled where the particles of our own footprints end"
+        )
     )
-    file: str = Field(description="path under inputs.root")
+    file: str = Field(description="path under inputs.root; for kind field also a glob pattern")
     table: TableColumns | None = Field(default=None, description="columns, for kind series")
-    unit: str | None = Field(default=None, description="unit of the curtains when the file states none")
+    variable: str | None = Field(default=None, description="variable of the mole fraction, for kind field")
+    unit: str | None = Field(default=None, description="unit of the curtains or the field when the file states none")
     sigma: Positive = Field(description="one-sigma error of the background, species unit")
     hours: Positive = Field(description="e-folding time of the background error, hours")
 
@@ -305,6 +302,8 @@ class BackgroundSettings(Section):
     def _table_declared(self) -> Self:
         if (self.kind == "series") != (self.table is not None):
             raise ValueError("kind series and the section table go together")
+        if (self.kind == "field") != (self.variable is not None):
+            raise ValueError("kind field and the key variable go together")
         return self
 
 
@@ -331,8 +330,12 @@ class Settings(Section):
     inputs: InputSettings = Field(default=InputSettings(), description="where the files are")
     grid: GridSettings = Field(description="the grid")
     regions: RegionSettings = Field(default=RegionSettings(), description="areas whose totals are reported")
-    stations: list[StationSettings] = Field(min_length=1, description="station feeds")
-    footprints: list[FootprintSettings] = Field(min_length=1, description="footprints made elsewhere")
+    stations: list[StationSettings] = Field(default_factory=list, description="station feeds")
+    columns: list[ColumnSettings] = Field(default_factory=list, description="satellite columns")
+    transport: TransportSettings | None = Field(
+        default=None, description="our own footprints, made by `tianyan footprints`"
+    )
+    footprints: list[FootprintSettings] = Field(default_factory=list, description="footprints made elsewhere")
     sectors: list[SectorSettings] = Field(min_length=1, description="flux sectors")
     background: BackgroundSettings = Field(description="what is carried in from outside")
     solver: SolverSettings = Field(default=SolverSettings(), description="how the solution is computed")
@@ -348,4 +351,10 @@ class Settings(Section):
             twice = sorted({n for n in names if names.count(n) > 1})
             if twice:
                 raise ValueError(f"{kind} must be named once; {', '.join(twice)} is not")
+        if not self.stations and not self.columns:
+            raise ValueError("a case needs stations or columns")
+        if (self.transport is None) == (not self.footprints):
+            raise ValueError("give either transport (our own footprints) or footprints (made elsewhere)")
+        if self.background.kind == "field" and self.transport is None:
+            raise ValueError("background kind field needs transport: only our own footprints keep where particles end")
         return self

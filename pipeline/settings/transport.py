@@ -1,0 +1,63 @@
+"""Sections of our own transport: the weather, the particles, and the columns they are released along."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline.settings.base import NonNegative, Positive, Section
+
+
+class MeteorologySettings(Section):
+    """The weather that carries the particles."""
+
+    format: Literal["wrf", "era5", "arl"] = Field(
+        description="wrf: wrfout; era5: pressure levels, netCDF or GRIB (extra: grib); arl: STILT and HYSPLIT files"
+    )
+    files: list[str] = Field(min_length=1, description="paths or glob patterns under inputs.root")
+    roughness: Positive | None = Field(
+        default=None, description="roughness length, m, everywhere, for files that hold none"
+    )
+    boundary_layer: Literal["file", "richardson"] = Field(
+        default="file",
+        description="boundary-layer height: the file's, or where it holds none by bulk Richardson number",
+    )
+
+
+class TransportSettings(Section):
+    """Our own footprints: backward particles through the weather."""
+
+    meteorology: MeteorologySettings = Field(description="the weather")
+    folder: str = Field(description="folder of footprints and prepared weather, relative to this file")
+    hours: int = Field(default=24, ge=1, le=240, description="longest travel time back, hours")
+    particles: int = Field(default=1000, ge=1, le=100_000, description="particles per receptor")
+    seed: int = Field(default=1, ge=0, lt=2**32, description="seed of the turbulence")
+    top: Positive = Field(default=12_000.0, description="lid of the particles, m above ground")
+    lowest_layer: Positive = Field(default=150.0, description="the boundary layer is at least this deep, m")
+    dilution: Positive = Field(
+        default=0.5, le=1.0, description="share of the boundary layer through which surface fluxes are mixed at once"
+    )
+    near_field: bool = Field(
+        default=True, description="near the receptor, mix only through the plume's own depth (Fasoli et al. 2018)"
+    )
+    smoothing: NonNegative = Field(
+        default=1.0, description="factor on the bandwidth of Fasoli et al. (2018); 0 switches smoothing off"
+    )
+    truncation: float = Field(
+        default=1e-3, ge=0, lt=0.1, description="largest share of a footprint's integral left out to keep it sparse"
+    )
+    convection: bool = Field(default=False, description="mix particles through deep convection where a parcel rises")
+
+
+class ColumnSettings(Section):
+    """One satellite's columns."""
+
+    id: str = Field(pattern=r"^[A-Z0-9_]{2,16}$", description="name of the instrument, for example TROPOMI")
+    format: Literal["openmethane"] = Field(description="layout of the files")
+    files: list[str] = Field(min_length=1, description="paths or glob patterns under inputs.root")
+    top: Positive = Field(default=6000.0, description="particles are released from the ground to this height, m")
+    quality: NonNegative = Field(default=0.5, description="soundings of a lower quality value are flagged, not used")
+    representation_error: NonNegative = Field(
+        description="one-sigma error of comparing a column with the model, species unit"
+    )
