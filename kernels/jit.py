@@ -4,7 +4,8 @@ Options, and why
 - `nogil`: several Python threads may run kernels at once.
 - `error_model="numpy"`: the default adds a branch per division and blocks vectorisation (numba#1256); kernels guard
   their denominators themselves.
-- `fastmath` stays off: recursions are compared with float64 references to rounding error, and NaN must survive.
+- `fastmath` stays off: recursions are compared with float64 references to rounding error, and NaN must survive. Lane
+  kernels alone, whose inputs are checked before, may contract, and assume no NaN; they never reorder sums.
 - `cache`: Numba keys a cached kernel on the file that defines it and does not see an edit in a file it calls, so the
   cache directory carries a digest of every kernel source. Processes that start together each compile into a
   temporary file and rename it, so a cold start is slow, never wrong.
@@ -55,6 +56,12 @@ config.CACHE_DIR = str(_cache_directory())
 def kernel(function: F) -> F:
     """Compile a serial kernel."""
     return cast(F, numba.njit(nogil=True, error_model="numpy", cache=True)(function))
+
+
+def lane_kernel(function: F) -> F:
+    """Compile a serial kernel of float32 lanes, whose loops are to vectorise; it must not be given NaN."""
+    flags = {"nnan", "ninf", "nsz", "arcp", "contract", "afn"}
+    return cast(F, numba.njit(nogil=True, error_model="numpy", cache=True, fastmath=flags, forceinline=True)(function))
 
 
 def parallel_kernel(function: F) -> F:

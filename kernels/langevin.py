@@ -1,14 +1,19 @@
-"""Vertical motion of a particle in inhomogeneous turbulence: the Langevin equation with drift and density correction.
+"""Vertical motion of particles in inhomogeneous turbulence: the Langevin equation with drift and density correction.
 
 For the normalised velocity omega = w' / sigma_w (Thomson 1987, J. Fluid Mech. 180, 529; density term of Stohl and
 Thomson 1999, Boundary-Layer Meteorol. 90, 155):
 
     d omega = -omega / T_L dt + (d sigma_w / dz + sigma_w d ln rho / dz) dt + sqrt(2 / T_L) dW,   dz = sigma_w omega dt
 
-stepped by the midpoint rule: half a step in height, the exact Ornstein-Uhlenbeck update with the coefficients there,
-half a step in height. The ground reflects. At the boundary-layer top, where sigma_w jumps, a particle crosses with
-probability min(1, rho_2 sigma_2 / (rho_1 sigma_1)) and is reflected otherwise (Thomson et al. 1997, Atmos. Environ.
-31, 1): what is well mixed stays so on both sides.
+stepped by the midpoint rule: half a step in height with the last sigma_w, the exact Ornstein-Uhlenbeck update with the
+coefficients there, half a step in height with the new sigma_w. A sub-step is 0.2 T_L, 0.07 T_L in a stable layer. The
+ground and the lid reflect. At the boundary-layer top, where sigma_w jumps, a particle crosses with probability
+min(1, rho_2 sigma_2 / (rho_1 sigma_1)) and is reflected otherwise (Thomson et al. 1997, Atmos. Environ. 31, 1): what is
+well mixed stays so on both sides.
+
+Sixteen particles advance together, each by its own sub-step: `state` is one flat float32 array of ROWS rows of LANES
+numbers, since separate arrays would have to be proven distinct before the loop may vectorise. Its rows are numbered
+below.
 """
 
 from __future__ import annotations
@@ -16,120 +21,125 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange
 
-from kernels.jit import kernel, parallel_kernel
-from kernels.noise import normal_pair, stream_key
-from kernels.turbulence import vertical_turbulence
+from kernels.elementary import exp2
+from kernels.jit import lane_kernel
+from kernels.noise import deviates
+from kernels.turbulence import SIGMA_ABOVE, STABLE, regime, vertical_turbulence
 
+LANES = 16
+# what a sub-step changes: height m, omega, time left s, sigma_w and T_L of the last sub-step, its number (bits of a
+# uint32), and the time spent below the dilution height, s
+Z, OMEGA, LEFT, SIGMA, TIME, COUNT, BELOW = (row * LANES for row in range(7))
+# what it reads: the stream's key (bits of two uint32), the layer, d ln rho / dz m-1, dilution height and lid m, share
+# of T_L, and the chances to cross the layer's top upward and downward
+HIGH, LOW, H, INVERSE_H, FRICTION, CONVECTIVE, INVERSE_L, KIND = (row * LANES for row in range(7, 15))
+DENSITY_SLOPE, DILUTION, LID, SHARE, UPWARD, DOWNWARD = (row * LANES for row in range(15, 21))
+ROWS = 21
+
+_F = np.float32
 #: shortest sub-step, s: bounds the work of a particle that lies at the ground
-SHORTEST = 1.0
+SHORTEST = _F(1.0)
+#: a sub-step as a share of T_L
+SHARE_DEFAULT, SHARE_STABLE = _F(0.2), _F(0.07)
+
+_ZERO, _ONE, _TWO, _HALF = _F(0.0), _F(1.0), _F(2.0), _F(0.5)
+_LOG2_E = _F(1.0 / math.log(2.0))
+_NEXT = np.uint32(1)
 
 
-@kernel
-def half_move(z: float, omega: float, sigma: float, half: float) -> tuple[float, float]:
-    """Move for half a sub-step; the ground reflects."""
-    z = z + sigma * omega * half
-    if z < 0.0:
-        return -z, -omega
-    return z, omega
-
-
-@kernel
-def vertical_step(
-    z: float,
-    omega: float,
-    h: float,
-    friction_velocity: float,
-    convective_velocity: float,
-    obukhov: float,
-    log_density_slope: float,
-    longest: float,
-    fraction: float,
-    deviate: float,
-    uniform: float,
-) -> tuple[float, float, float]:
-    """Advance one sub-step; return (z m, omega, seconds taken).
-
-    `log_density_slope` is d ln rho / dz, m-1; the sub-step is `fraction` of T_L at the start, at most `longest` s.
-    `deviate` is a standard normal, `uniform` in [0, 1) decides a crossing of the layer's top.
-    """
-    sigma, _, time = vertical_turbulence(z, h, friction_velocity, convective_velocity, obukhov)
-    step = min(longest, max(fraction * time, SHORTEST))
-    inside = z < h
-    z, omega = half_move(z, omega, sigma, 0.5 * step)
-    if (z < h) != inside:
-        z, omega = cross(z, omega, h, friction_velocity, convective_velocity, obukhov, uniform)
-        inside = z < h
-    sigma, slope, time = vertical_turbulence(z, h, friction_velocity, convective_velocity, obukhov)
-    keep = math.exp(-step / time)
-    drift = slope + sigma * log_density_slope
-    omega = keep * omega + math.sqrt(1.0 - keep * keep) * deviate + (1.0 - keep) * time * drift
-    z, omega = half_move(z, omega, sigma, 0.5 * step)
-    if (z < h) != inside:
-        # the first half's uniform, turned by half: a particle seldom crosses twice in one sub-step
-        turned = uniform + 0.5 if uniform < 0.5 else uniform - 0.5
-        z, omega = cross(z, omega, h, friction_velocity, convective_velocity, obukhov, turned)
-    return z, omega, step
-
-
-@kernel
-def cross(
-    z: float,
-    omega: float,
-    h: float,
-    friction_velocity: float,
-    convective_velocity: float,
-    obukhov: float,
-    uniform: float,
-) -> tuple[float, float]:
-    """Let a particle that stepped over the layer's top pass, or reflect it there; return (z, omega)."""
-    below, _, _ = vertical_turbulence(h * (1.0 - 1e-9), h, friction_velocity, convective_velocity, obukhov)
-    above, _, _ = vertical_turbulence(h, h, friction_velocity, convective_velocity, obukhov)
-    upward = z >= h
-    ratio = above / below if upward else below / above
-    if uniform < ratio:
-        # the rest of the way is made at the other side's speed; omega, being normalised, stays
-        return h + (z - h) * ratio, omega
-    return 2.0 * h - z, -omega
-
-
-def _mix_column(
-    z: np.ndarray,
-    omega: np.ndarray,
-    seconds: float,
-    top: float,
-    layer: np.ndarray,
-    fraction: float,
-    seed: int,
+@lane_kernel
+def set_layer(
+    state: np.ndarray,
+    lane: int,
+    h: np.float32,
+    friction: np.float32,
+    convective: np.float32,
+    inverse_obukhov: np.float32,
+    density_slope: np.float32,
 ) -> None:
-    """Advance a column of particles in place for `seconds`.
-
-    # p = particle    (p), (p) -> (p), (p)
-
-    `layer` holds h, u*, w*, L and d ln rho / dz; the column's top reflects.
-    """
-    h, friction, convective, obukhov, slope = layer[0], layer[1], layer[2], layer[3], layer[4]
-    for p in prange(z.shape[0]):
-        key = stream_key(seed, 0, p)
-        remaining = seconds
-        height = z[p]
-        velocity = omega[p]
-        count = 0
-        while remaining > 1e-9:
-            deviate, other = normal_pair(key, count)
-            count += 1
-            # the second deviate's rank is the uniform
-            uniform = 0.5 * math.erfc(other / math.sqrt(2.0))
-            height, velocity, taken = vertical_step(
-                height, velocity, h, friction, convective, obukhov, slope, remaining, fraction, deviate, uniform
-            )
-            if height > top:
-                height, velocity = 2.0 * top - height, -velocity
-            remaining -= taken
-        z[p] = height
-        omega[p] = velocity
+    """Put the layer a particle is in into its lane of `state`."""
+    inverse_h = _ONE / h
+    kind = regime(h, inverse_obukhov)
+    below, _, _ = vertical_turbulence(h * _F(0.999999), h, inverse_h, friction, convective, inverse_obukhov, kind)
+    state[H + lane] = h
+    state[INVERSE_H + lane] = inverse_h
+    state[FRICTION + lane] = friction
+    state[CONVECTIVE + lane] = convective
+    state[INVERSE_L + lane] = inverse_obukhov
+    state[KIND + lane] = kind
+    state[DENSITY_SLOPE + lane] = density_slope
+    state[SHARE + lane] = SHARE_STABLE if kind == STABLE else SHARE_DEFAULT
+    state[UPWARD + lane] = SIGMA_ABOVE / below
+    state[DOWNWARD + lane] = below / SIGMA_ABOVE
 
 
-mix_column_serial = kernel(_mix_column)
-mix_column = parallel_kernel(_mix_column)
+@lane_kernel
+def set_turbulence(state: np.ndarray, lane: int) -> None:
+    """Put sigma_w and T_L at the particle's height into its lane, for its first sub-step."""
+    sigma, _, time = vertical_turbulence(
+        state[Z + lane], state[H + lane], state[INVERSE_H + lane], state[FRICTION + lane],
+        state[CONVECTIVE + lane], state[INVERSE_L + lane], state[KIND + lane],
+    )  # fmt: skip
+    state[SIGMA + lane] = sigma
+    state[TIME + lane] = time
+
+
+@lane_kernel
+def half_move(
+    z: np.float32,
+    omega: np.float32,
+    way: np.float32,
+    h: np.float32,
+    upward: np.float32,
+    downward: np.float32,
+    uniform: np.float32,
+) -> tuple[np.float32, np.float32]:
+    """Move by `way` m; the ground reflects, the layer's top lets pass with probability `upward` or `downward`."""
+    to = z + way
+    turned = to < _ZERO
+    to = -to if turned else to
+    crossed = (z < h) != (to < h)
+    ratio = upward if z < h else downward
+    passed = uniform < ratio
+    # beyond the top the rest of the way is made at the other side's speed; omega, being normalised, stays
+    beyond = h + (to - h) * ratio if passed else abs(_TWO * h - to)
+    back = turned != (crossed and not passed)
+    return beyond if crossed else to, -omega if back else omega
+
+
+@lane_kernel
+def sub_step(state: np.ndarray) -> None:
+    """Advance every lane by its own sub-step, at most by its time left; a lane without any stays as it is."""
+    for i in range(LANES):
+        z, omega, left = state[Z + i], state[OMEGA + i], state[LEFT + i]
+        sigma, time = state[SIGMA + i], state[TIME + i]
+        h, upward, downward, lid = state[H + i], state[UPWARD + i], state[DOWNWARD + i], state[LID + i]
+        step = min(left, max(state[SHARE + i] * time, SHORTEST))
+        half = _HALF * step
+        number = _F(state[COUNT + i]).view(np.uint32)
+        normal, _, uniform = deviates(_F(state[HIGH + i]).view(np.uint32), _F(state[LOW + i]).view(np.uint32), number)
+        z, omega = half_move(z, omega, sigma * omega * half, h, upward, downward, uniform)
+        sigma, slope, time = vertical_turbulence(
+            z, h, state[INVERSE_H + i], state[FRICTION + i], state[CONVECTIVE + i], state[INVERSE_L + i],
+            state[KIND + i],
+        )  # fmt: skip
+        keep = exp2(-step / time * _LOG2_E)
+        drift = slope + sigma * state[DENSITY_SLOPE + i]
+        omega = keep * omega + math.sqrt(_ONE - keep * keep) * normal + (_ONE - keep) * time * drift
+        below = step if z < state[DILUTION + i] else _ZERO
+        # the first half's uniform, turned by half: a particle seldom crosses twice in one sub-step
+        uniform = uniform + _HALF if uniform < _HALF else uniform - _HALF
+        inside = z < h
+        z, omega = half_move(z, omega, sigma * omega * half, h, upward, downward, uniform)
+        # the next sub-step starts on the side the particle is on now
+        beside = SIGMA_ABOVE * downward if z < h else SIGMA_ABOVE
+        sigma = sigma if (z < h) == inside else beside
+        high = z > lid
+        state[Z + i] = _TWO * lid - z if high else z
+        state[OMEGA + i] = -omega if high else omega
+        state[LEFT + i] = left - step
+        state[SIGMA + i] = sigma
+        state[TIME + i] = time
+        state[COUNT + i] = np.uint32(number + _NEXT).view(np.float32)
+        state[BELOW + i] += below

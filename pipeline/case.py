@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import xarray as xr
 
 from kernels.jit import set_threads
 from pipeline.grid import Grid, Regions, grid_from_settings, make_regions, require_writable, write_store
 from pipeline.ingest import account, expand, read_background, read_fluxes, read_footprints, read_registry, read_stations
+from pipeline.ingest.receptors import all_receptors
 from pipeline.inversion import assemble, posterior, require_memory, solve
 from pipeline.provenance import provenance
 from pipeline.settings import Settings, input_root, read_settings
@@ -63,7 +65,7 @@ def invert(settings: Settings, path: Path, root: Path, progress: Progress = quie
     registry = read_registry(settings, root)
 
     progress("observations", 0, 0)
-    observations, accounts = read_stations(settings, root, registry)
+    observations, accounts, observation_notes = read_observations(settings, root, registry)
     progress("footprints", 0, 0)
     footprints, footprint_notes = read_footprints(settings, grid, root, registry)
     progress("background", 0, 0)
@@ -86,9 +88,27 @@ def invert(settings: Settings, path: Path, root: Path, progress: Progress = quie
         progress=lambda done: progress("ensemble", done, settings.solver.members),
     )
     result.attrs["account"] = account.render(accounts)
-    result.attrs["notes"] = "\n".join([*region_notes(regions), *footprint_notes, *background_notes, *flux_notes])
+    notes = [*region_notes(regions), *observation_notes, *footprint_notes, *background_notes, *flux_notes]
+    result.attrs["notes"] = "\n".join(notes)
     result.attrs["provenance"] = provenance(path, root, input_files(settings, root))
     return result
+
+
+def read_observations(
+    settings: Settings, root: Path, registry: pd.DataFrame
+) -> tuple[xr.Dataset, list[account.Account], list[str]]:
+    """Return the observations of a case, stations and columns, with their accounts and notes.
+
+    Raises
+    ------
+    InputError
+        When a file cannot be used.
+    """
+    if not settings.columns:
+        observations, accounts = read_stations(settings, root, registry)
+        return observations, accounts, []
+    observations, _, accounts, notes = all_receptors(settings, root, registry)
+    return observations, accounts, notes
 
 
 def domain_grid(settings: Settings) -> Grid:
@@ -118,6 +138,8 @@ def input_files(settings: Settings, root: Path) -> list[Path]:
     patterns = [
         *settings.inputs.station_tables,
         *(pattern for feed in settings.stations for pattern in feed.files),
+        *(pattern for column in settings.columns for pattern in column.files),
+        *(settings.transport.meteorology.files if settings.transport else []),
         *(pattern for source in settings.footprints for pattern in source.files),
         *(source.file for sector in settings.sectors for source in sector.sources),
         settings.background.file,

@@ -91,6 +91,11 @@ _CARBON_PER_CELL_IN_SI = {
     "tc cell-1 year-1": _TONNE_PER_YEAR, "tc/cell/year": _TONNE_PER_YEAR, "tc cell-1 yr-1": _TONNE_PER_YEAR,
 }  # fmt: skip
 
+_PRESSURE_IN_SI = {
+    "pa": 1.0, "pascal": 1.0, "pascals": 1.0,
+    "hpa": 100.0, "mb": 100.0, "mbar": 100.0, "millibar": 100.0, "millibars": 100.0,
+}  # fmt: skip
+
 
 def _fold(unit: str) -> str:
     """Fold the spellings of one unit together: case of letters that carry none, Greek mu, dots, carets, spaces."""
@@ -144,6 +149,35 @@ def mole_fraction_factor(unit: str, gas: Species, *, where: str = "") -> float:
             where=where,
         )
     return si / gas.mole_fraction_in_si
+
+
+def pressure_factor(unit: str, *, where: str = "") -> float:
+    """Return the factor from `unit` to Pa.
+
+    Raises
+    ------
+    UnitError
+        When the unit is not a known pressure.
+
+    Examples
+    --------
+    >>> pressure_factor("hPa")
+    100.0
+    """
+    factor = _PRESSURE_IN_SI.get(_fold(unit))
+    if factor is None:
+        raise UnitError(
+            "the unit must be a pressure",
+            got=unit,
+            remedy=f"correct the attribute units; one of {', '.join(_PRESSURE_IN_SI)}",
+            where=where,
+        )
+    return factor
+
+
+def is_pressure(unit: str) -> bool:
+    """Return whether `pressure_factor` knows the unit."""
+    return _fold(unit) in _PRESSURE_IN_SI
 
 
 def flux_factor(unit: str, gas: Species, *, where: str = "") -> tuple[float, bool]:

@@ -5,6 +5,7 @@ from pipeline.ingest.background import read_background
 from pipeline.ingest.files import expand
 from pipeline.ingest.footprints import read_footprints
 from pipeline.ingest.inventories import read_fluxes
+from pipeline.ingest.meteorology import read_meteorology, source_key, weather_times
 from pipeline.ingest.registry import load_registry, read_registry
 from pipeline.ingest.stations import inspect, read_station, read_stations
 
@@ -16,7 +17,10 @@ __all__ = [
     "read_background",
     "read_fluxes",
     "read_footprints",
+    "read_meteorology",
     "read_registry",
     "read_station",
     "read_stations",
+    "source_key",
+    "weather_times",
 ]

@@ -1,13 +1,13 @@
 """ARL packed weather on pressure levels to the "meteorology" dataset, on the file's own grid.
 
-Files on sigma, terrain-following or hybrid levels are refused. A pressure level that lies below the ground at any
-point or hour read is left out everywhere and listed in `attrs["levels_below_ground"]`: over mountains few are left,
-so use terrain-following weather there.
+Files on sigma, terrain-following or hybrid levels are refused. Pressure levels below the ground stay, with negative
+heights: what the file holds there is extrapolated.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyproj
@@ -17,6 +17,8 @@ from pipeline.errors import ConfigError, CoordinateError, FormatError, TimeError
 from pipeline.grid import Grid
 from pipeline.ingest.air import moist_density
 from pipeline.ingest.arl import Period, periods, read_field
+from pipeline.ingest.meteorology_checks import check_weather
+from pipeline.ingest.richardson import derived_height
 from pipeline.schema import label
 
 #: radius of the sphere that ARL grids are defined on, m (HYSPLIT's CMAPF library)
@@ -30,13 +32,16 @@ _PASCAL_PER_HPA = 100.0
 
 _SURFACE = {
     "surface_pressure": "PRSS",
-    "boundary_layer_height": "PBLH",
     "friction_velocity": "USTR",
     "heat_flux": "SHTF",
     "terrain": "SHGT",
 }
 _UPPER = {"height": "HGTS", "temperature": "TEMP", "u": "UWND", "v": "VWND", "omega": "WWND", "humidity": "RELH"}
-_ROUGHNESS = "RGHS"
+_ROUGHNESS, _BOUNDARY_LAYER = "RGHS", "PBLH"
+_REMEDIES = {
+    _ROUGHNESS: "; or give the setting roughness",
+    _BOUNDARY_LAYER: '; or set boundary_layer = "richardson"',
+}
 
 
 def read_arl(
@@ -44,6 +49,7 @@ def read_arl(
     hours: tuple[np.datetime64, np.datetime64] | None = None,
     *,
     roughness: float | None = None,
+    boundary_layer: Literal["file", "richardson"] = "file",
 ) -> xr.Dataset:
     """Read the weather of an ARL packed file.
 
@@ -54,22 +60,28 @@ def read_arl(
     hours
         First and last time wanted, both included; None reads all.
     roughness
-        Aerodynamic roughness length, m, used everywhere in place of the file's field RGHS.
+        Aerodynamic roughness length, m, for files without the field RGHS.
+    boundary_layer
+        "richardson" derives the boundary-layer height where PBLH is absent (`richardson_height`).
 
     Returns
     -------
-    The "meteorology" dataset. Winds are along the grid's axes, as ARL files hold them. Vertical velocity is
+    The "meteorology" dataset. Heights are the file's geopotential ones (HGTS), as HYSPLIT and STILT take them: 0.16 %
+    below the geometric at 10 km. Winds are along the grid's axes, as ARL files hold them. Vertical velocity is
     -omega / (rho g), the hydrostatic approximation (Holton & Hakim 2013, section 3.5): the rise of the pressure surface
     itself, dz/dt + u dz/dx + v dz/dy, is neglected. Specific humidity is `specific_humidity`.
 
     Raises
     ------
     InputError, FormatError
-        For a file that cannot be read (see `pipeline.ingest.arl`), or lacks a field.
+        For a file that cannot be read (see `pipeline.ingest.arl`), lacks a field, or whose heights do not ascend.
     TimeError
         For hours the file does not hold, or times that are not evenly spaced.
     CoordinateError
-        For a projection or a vertical coordinate that cannot be used, or a grid, levels or ground that change.
+        For a projection or a vertical coordinate that cannot be used, a grid, levels or ground that change, or fewer
+        than two levels above the ground.
+    UnitError
+        For implausible numbers.
     ConfigError
         For a roughness length that is not positive.
     """
@@ -79,7 +91,7 @@ def read_arl(
     chosen = _select(periods(path), hours, path.name)
     _check_same(chosen, path.name)
     grid = grid_of(chosen[0], path.name)
-    surface_names = dict(_SURFACE) if roughness is not None else {**_SURFACE, "roughness": _ROUGHNESS}
+    surface_names = _surface_names(chosen[0], roughness, boundary_layer)
     surface = {key: np.empty((len(chosen), 1, *grid.shape), np.float32) for key in surface_names}
     upper = {key: np.empty((len(chosen), len(chosen[0].levels) - 1, *grid.shape), np.float32) for key in _UPPER}
     with path.open("rb") as stream:
@@ -90,9 +102,9 @@ def read_arl(
                 for level, number in enumerate(numbers):
                     target[time, level] = read_field(stream, period, number, path.name)
     fields = {key: values[:, 0] for key, values in surface.items()}
-    if roughness is not None:
+    if "roughness" not in fields and roughness is not None:
         fields["roughness"] = np.full((len(chosen), *grid.shape), roughness, np.float32)
-    return _dataset(chosen, grid, fields, upper, path.name)
+    return check_weather(_dataset(chosen, grid, fields, upper, path.name), [path.name] * len(chosen))
 
 
 def specific_humidity(relative: np.ndarray, temperature: np.ndarray, pressure: np.ndarray) -> np.ndarray:
@@ -235,6 +247,17 @@ def _check_same(chosen: list[Period], name: str) -> None:
             )
 
 
+def _surface_names(period: Period, roughness: float | None, boundary_layer: str) -> dict[str, str]:
+    """Return the surface fields to read: those that stand in for nothing, and the others where the file has them."""
+    held = {variable for level, variable, _ in period.fields if level == 0}
+    names = dict(_SURFACE)
+    if _ROUGHNESS in held or roughness is None:
+        names["roughness"] = _ROUGHNESS
+    if _BOUNDARY_LAYER in held or boundary_layer == "file":
+        names["boundary_layer_height"] = _BOUNDARY_LAYER
+    return names
+
+
 def _places(period: Period, surface: dict[str, str], name: str) -> dict[str, list[int]]:
     """Return where the records of each field are, one number per level."""
     numbers = {(level, variable): number for number, (level, variable, _) in enumerate(period.fields)}
@@ -243,11 +266,10 @@ def _places(period: Period, surface: dict[str, str], name: str) -> dict[str, lis
     places: dict[str, list[int]] = {key: [] for key in (*surface, *_UPPER)}
     for key, level, variable in wanted:
         if (level, variable) not in numbers:
-            also = "; or give `roughness`" if variable == _ROUGHNESS else ""
             raise FormatError(
                 f"the file must hold {variable} ({key.replace('_', ' ')}) on level {level}",
                 got=sorted({found for at, found in numbers if at == level}),
-                remedy=f"make the file with it{also}",
+                remedy=f"make the file with it{_REMEDIES.get(variable, '')}",
                 where=f"{name}:record {period.record}",
             )
         places[key].append(numbers[level, variable])
@@ -257,7 +279,7 @@ def _places(period: Period, surface: dict[str, str], name: str) -> dict[str, lis
 def _dataset(
     chosen: list[Period], grid: Grid, surface: dict[str, np.ndarray], upper: dict[str, np.ndarray], name: str
 ) -> xr.Dataset:
-    """Return the labelled dataset of the levels above the ground."""
+    """Return the labelled dataset."""
     terrain = surface.pop("terrain")
     if np.any(terrain != terrain[0]):
         raise CoordinateError(
@@ -267,47 +289,40 @@ def _dataset(
             where=name,
         )
     height = upper.pop("height") - terrain[:, None]
-    kept = _above_ground(height, name)
-    levels = np.array(chosen[0].levels[1:])
-    pressure = np.broadcast_to(
-        (levels[kept] * _PASCAL_PER_HPA).astype(np.float32)[None, :, None, None], height[:, kept].shape
-    )
-    upper = {key: values[:, kept] for key, values in upper.items()}
+    levels = np.array(chosen[0].levels[1:], dtype=np.float32) * np.float32(_PASCAL_PER_HPA)
+    pressure = np.broadcast_to(levels[None, :, None, None], height.shape)
     humidity = specific_humidity(upper.pop("humidity"), upper["temperature"], pressure)
     density = moist_density(pressure, upper["temperature"], humidity, dry=_R_DRY, vapour=_R_VAPOUR)
     w = -upper.pop("omega") * _PASCAL_PER_HPA / (density * _GRAVITY)
-    volume = {"height": height[:, kept], "pressure": pressure, "humidity": humidity, "density": density, "w": w}
+    volume = {"height": height, "pressure": pressure, "humidity": humidity, "density": density, "w": w}
     surface["surface_pressure"] *= _PASCAL_PER_HPA
+    if "boundary_layer_height" not in surface:
+        surface["boundary_layer_height"] = _derived(chosen, volume | upper | surface, name)
     variables: dict[str, tuple[tuple[str, ...], np.ndarray]]
     variables = {key: (("time", "level", "y", "x"), values) for key, values in (volume | upper).items()}
     variables |= {key: (("time", "y", "x"), values) for key, values in surface.items()}
     out = xr.Dataset(
         {**variables, "terrain": (("y", "x"), terrain[0])},
         coords={**grid.coordinates(), "time": np.array([period.time for period in chosen])},
-        attrs={"source": f"{name} ({chosen[0].source.strip()})", "levels_below_ground": levels[~kept].tolist()},
+        attrs={"source": f"{name} ({chosen[0].source.strip()})"},
     )
     return label(out.astype(np.float32, keep_attrs=True), "meteorology")
 
 
-def _above_ground(height: np.ndarray, name: str) -> np.ndarray:
-    """Return (level,) bool, the levels above the ground everywhere; their heights must ascend."""
-    kept = height.min(axis=(0, 2, 3)) > 0.0
-    if kept.sum() < 2:
-        raise CoordinateError(
-            "at least two pressure levels must lie above the ground everywhere",
-            got=int(kept.sum()),
-            remedy="use weather on terrain-following levels",
-            where=name,
-        )
-    rise = np.diff(height[:, kept], axis=1)
-    if not np.all(rise > 0):
-        raise CoordinateError(
-            "heights (HGTS) must ascend with the level",
-            got=f"a step of {rise.min():.4g} m",
-            remedy="check the order of the levels and the field",
-            where=name,
-        )
-    return kept
+def _derived(chosen: list[Period], fields: dict[str, np.ndarray], name: str) -> np.ndarray:
+    """Return (time, y, x) boundary-layer heights by bulk Richardson number."""
+    return np.stack(
+        [
+            derived_height(
+                {key: values[step] for key, values in fields.items()},
+                gravity=_GRAVITY,
+                dry=_R_DRY,
+                vapour=_R_VAPOUR,
+                where=f"{name} at {_minute(period.time)}",
+            )
+            for step, period in enumerate(chosen)
+        ]
+    )
 
 
 def _minute(time: np.datetime64) -> str:

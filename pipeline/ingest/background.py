@@ -1,4 +1,4 @@
-"""The mole fraction carried in from outside: boundary curtains weighted by particle exits, or a table by hour."""
+"""The mole fraction carried in from outside: boundary curtains, a table by hour, or a field where particles end."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import xarray as xr
 from pipeline.errors import ConfigError, CoordinateError, InputError, TimeError, UnitError
 from pipeline.grid.definition import Grid
 from pipeline.ingest.axes import find_frame, require_domain
+from pipeline.ingest.background_field import sample_field
 from pipeline.ingest.files import expand
 from pipeline.ingest.labels import start_labels
 from pipeline.ingest.netcdf import decode_times, open_netcdf
@@ -31,9 +32,9 @@ def read_background(
     Parameters
     ----------
     settings
-        `background` names the file.
+        `background` names the file, or for kind "field" the files.
     footprints
-        Dataset "footprints" of `pipeline.schema`; kind "curtains" needs its exit shares.
+        Dataset "footprints" of `pipeline.schema`; kind "curtains" needs its exit shares, kind "field" its ends.
     gas
         The species.
     grid
@@ -53,25 +54,21 @@ def read_background(
     InputError
         One of its kinds, naming file, rule, value and remedy.
     """
-    paths = expand(root, settings.background.file)
-    if len(paths) != 1:
+    chosen = settings.background
+    paths = expand(root, chosen.file)
+    if len(paths) != 1 and chosen.kind != "field":
         raise ConfigError(
             "the background is one file", got=[p.name for p in paths], remedy="name it", where="background"
         )
-    if settings.background.kind == "curtains":
-        values, share, notes = _curtains(paths[0], settings.background.unit, footprints, gas, grid)
+    spread = None
+    if chosen.variable is not None:
+        values, spread, share, notes = sample_field(paths, chosen.variable, chosen.unit, footprints, gas)
+    elif chosen.kind == "curtains":
+        values, share, notes = _curtains(paths[0], chosen.unit, footprints, gas, grid)
     else:
-        values, notes = read_series(paths[0], settings.background.table, footprints, gas)
+        values, notes = read_series(paths[0], chosen.table, footprints, gas)
         share = np.ones(values.size)
-    low, high = PLAUSIBLE[gas.name]
-    odd = ~((values >= low) & (values <= high))
-    if odd.any():
-        raise UnitError(
-            f"background {gas.name} must lie within {low:g} to {high:g} {gas.mole_fraction_unit}",
-            got=f"{values[odd][0]:.6g} {gas.mole_fraction_unit}",
-            remedy="correct the declared unit, or the file",
-            where=paths[0].name,
-        )
+    _require_plausible(values, gas, paths[0].name)
     dataset = xr.Dataset(
         {
             "time": ("obs", footprints["time"].values),
@@ -81,7 +78,22 @@ def read_background(
         },
         attrs={"species": gas.name},
     )
+    if spread is not None:
+        dataset["background_spread"] = ("obs", spread)
     return label(dataset, "background"), notes
+
+
+def _require_plausible(values: np.ndarray, gas: Species, name: str) -> None:
+    """Raise unless all mole fractions are ones that air can have."""
+    low, high = PLAUSIBLE[gas.name]
+    odd = ~((values >= low) & (values <= high))
+    if odd.any():
+        raise UnitError(
+            f"background {gas.name} must lie within {low:g} to {high:g} {gas.mole_fraction_unit}",
+            got=f"{values[odd][0]:.6g} {gas.mole_fraction_unit}",
+            remedy="correct the declared unit, or the file",
+            where=name,
+        )
 
 
 def _curtains(

@@ -16,8 +16,10 @@ import xarray as xr
 
 from pipeline.errors import ConfigError, CoordinateError, FormatError, TimeError, UnitError
 from pipeline.grid.definition import Grid
-from pipeline.ingest.air import moist_density, virtual_temperature
+from pipeline.ingest.air import moist_density
+from pipeline.ingest.meteorology_checks import RANGES
 from pipeline.ingest.netcdf import decode_times, open_netcdf
+from pipeline.ingest.richardson import KAPPA, REFERENCE_PRESSURE, derived_height
 from pipeline.ingest.wrf_grid import wrf_grid
 from pipeline.schema import HOUR, SCHEMAS, label
 
@@ -25,28 +27,10 @@ from pipeline.schema import HOUR, SCHEMAS, label
 GRAVITY = 9.81
 #: gas constants of dry air and of water vapour, J kg-1 K-1; the heat capacity is 3.5 R_DRY
 R_DRY, R_VAPOUR = 287.0, 461.6
-#: R / cp, reference pressure (Pa) and reference potential temperature (K)
-KAPPA, REFERENCE_PRESSURE, REFERENCE_THETA = 2.0 / 7.0, 1.0e5, 300.0
+#: reference potential temperature, K
+REFERENCE_THETA = 300.0
 #: frames of one run may differ by the rounding of float32 terrain after a restart, m
 TERRAIN_TOLERANCE = 0.01
-#: critical bulk Richardson number and weight of the surface shear (Vogelezang and Holtslag 1996, sections 3 and 4)
-CRITICAL_RICHARDSON, SHEAR_WEIGHT = 0.25, 100.0
-
-#: plausible ranges; advection leaves mixing ratios a little below zero
-RANGES = {
-    "surface_pressure": (3.0e4, 1.1e5),
-    "pressure": (1.0, 1.1e5),
-    "temperature": (150.0, 350.0),
-    "humidity": (-1e-5, 0.1),
-    "u": (-200.0, 200.0),
-    "v": (-200.0, 200.0),
-    "w": (-100.0, 100.0),
-    "boundary_layer_height": (0.0, 1.0e4),
-    "friction_velocity": (0.0, 10.0),
-    "heat_flux": (-1500.0, 1500.0),
-    "roughness": (1e-7, 20.0),
-    "terrain": (-500.0, 9000.0),
-}
 
 _SURFACE = ("south_north", "west_east")
 _MASS = ("bottom_top", *_SURFACE)
@@ -82,8 +66,9 @@ def read_wrf(
     *,
     roughness: float | None = None,
     derive: Collection[str] = (),
+    step: np.timedelta64 = HOUR,
 ) -> xr.Dataset:
-    """Read hourly WRF output, whatever the order of the files.
+    """Read WRF output of every hour, whatever the order of the files.
 
     Parameters
     ----------
@@ -96,6 +81,9 @@ def read_wrf(
         Roughness length, m, for files without ZNT; not used where ZNT is present.
     derive
         May hold "boundary_layer_height": derived by `richardson_height` where PBLH is absent.
+
+    step
+        Time between frames, whole hours; more than one for output that was written more seldom.
 
     Returns
     -------
@@ -117,18 +105,32 @@ def read_wrf(
     if unknown := set(derive) - {"boundary_layer_height"}:
         remedy = 'only "boundary_layer_height" can be derived'
         raise ConfigError("a derived field must be known", got=sorted(unknown), remedy=remedy, where="derive")
-    wanted = None if hours is None else _hours_of(*hours)
+    wanted = None if hours is None else _hours_of(*hours, step)
     frames: dict[np.datetime64, _Frame] = {}
     for path in paths:
         for time, frame in _frames(Path(path), wanted, roughness, derive):
             _keep(frames, time, frame)
-    times = _complete(frames, wanted)
+    times = _complete(frames, wanted, step)
     return _joined([frames[time] for time in times], np.array(times))
 
 
-def _hours_of(first: np.datetime64, last: np.datetime64) -> np.ndarray:
-    """Return every hour from first to last, both included."""
-    hours = np.arange(first.astype("datetime64[h]"), last.astype("datetime64[h]") + 1)
+def wrf_times(path: Path) -> np.ndarray:
+    """Return the times of a file, datetime64[ns], without reading any field.
+
+    Raises
+    ------
+    InputError, FormatError
+        For a file that is absent, truncated or holds no times.
+    TimeError
+        For times that are no dates or off the whole hour.
+    """
+    with open_netcdf(path) as file:
+        return _times(file, path.name)
+
+
+def _hours_of(first: np.datetime64, last: np.datetime64, step: np.timedelta64) -> np.ndarray:
+    """Return the hours from first to last, both included."""
+    hours = np.arange(first.astype("datetime64[h]"), last.astype("datetime64[h]") + 1, step.astype("timedelta64[h]"))
     if hours.size == 0 or hours[0] != first or hours[-1] != last:
         got = f"{first} to {last}"
         raise TimeError("hours must be two whole hours in order", got=got, remedy="round them", where="hours")
@@ -152,9 +154,9 @@ def _frames(
         for index, time in enumerate(_times(file, path.name)):
             if wanted is None or time in wanted:
                 where = f"{path.name} at {np.datetime_as_string(time, 'h')}"
-                fields = _fields(file, index, path.name, roughness, derive)
+                fields = _fields(file, index, where, roughness, derive)
                 _check(fields, where)
-                lon, lat = (_read(file, name, index, path.name) for name in ("XLONG", "XLAT"))
+                lon, lat = (_read(file, name, index, where) for name in ("XLONG", "XLAT"))
                 grid = wrf_grid(lon, lat, file.attrs, where=path.name)
                 yield time, _Frame({name: values.astype(np.float32) for name, values in fields.items()}, grid, where)
 
@@ -231,7 +233,9 @@ def _fields(
     if "PBLH" in file.variables or "boundary_layer_height" not in derive:
         fields["boundary_layer_height"] = read("PBLH")
     else:
-        fields["boundary_layer_height"] = _derived_height(fields, where)
+        fields["boundary_layer_height"] = derived_height(
+            fields, gravity=GRAVITY, dry=R_DRY, vapour=R_VAPOUR, where=where
+        )
     return fields
 
 
@@ -240,54 +244,6 @@ def _middle(values: np.ndarray, axis: int) -> np.ndarray:
     count = values.shape[axis] - 1
     below, above = np.arange(count), np.arange(1, count + 1)
     return 0.5 * (values.take(below, axis) + values.take(above, axis))
-
-
-def richardson_height(
-    height: np.ndarray, theta: np.ndarray, u: np.ndarray, v: np.ndarray, friction_velocity: np.ndarray
-) -> np.ndarray:
-    """Return the height where the bulk Richardson number first reaches its critical value.
-
-    Ri(z) = g (theta(z) - theta_s) (z - z_s) / (theta_s (|V(z) - V_s|^2 + b u*^2)), s the lowest level, b = 100,
-    critical value 0.25 (Vogelezang and Holtslag 1996, doi:10.1007/BF02430331); linear between levels. No thermal
-    excess is added to theta_s. It is not the height that WRF's own scheme would write: a scheme by turbulent energy
-    can be half or twice of it.
-
-    Parameters
-    ----------
-    height, theta, u, v : (level, y, x)
-        Height above ground, m; virtual potential temperature, K; wind, m s-1.
-    friction_velocity : (y, x)
-        m s-1.
-
-    Returns
-    -------
-    (y, x) m above ground; NaN where the number stays below critical up to the top
-    """
-    shear = (u - u[0]) ** 2 + (v - v[0]) ** 2 + SHEAR_WEIGHT * np.maximum(friction_velocity, 1e-3) ** 2
-    number = GRAVITY * (theta - theta[0]) * (height - height[0]) / (theta[0] * shear)
-    above = number >= CRITICAL_RICHARDSON
-    # the number is zero at the lowest level, so the first level above is never that one
-    first = np.maximum(np.argmax(above, axis=0), 1)[None]
-    upper, lower = (np.take_along_axis(number, level, axis=0)[0] for level in (first, first - 1))
-    top, base = (np.take_along_axis(height, level, axis=0)[0] for level in (first, first - 1))
-    reached = above.any(axis=0)
-    share = (CRITICAL_RICHARDSON - lower) / np.where(reached, upper - lower, 1.0)
-    return np.where(reached, base + share * (top - base), np.nan)
-
-
-def _derived_height(fields: dict[str, np.ndarray], where: str) -> np.ndarray:
-    """Return the boundary-layer height by `richardson_height`, which must exist everywhere."""
-    virtual = virtual_temperature(fields["temperature"], fields["humidity"], dry=R_DRY, vapour=R_VAPOUR)
-    theta = virtual * (REFERENCE_PRESSURE / fields["pressure"]) ** KAPPA
-    found = richardson_height(fields["height"], theta, fields["u"], fields["v"], fields["friction_velocity"])
-    if missing := int(np.isnan(found).sum()):
-        raise FormatError(
-            f"the bulk Richardson number must reach {CRITICAL_RICHARDSON} below the model's top",
-            got=f"{missing} columns where it does not",
-            remedy="write PBLH",
-            where=f"{where}:PBLH",
-        )
-    return found
 
 
 def _check(fields: dict[str, np.ndarray], where: str) -> None:
@@ -330,11 +286,13 @@ def _keep(frames: dict[np.datetime64, _Frame], time: np.datetime64, frame: _Fram
     frames[time] = frame
 
 
-def _complete(frames: dict[np.datetime64, _Frame], wanted: np.ndarray | None) -> list[np.datetime64]:
+def _complete(
+    frames: dict[np.datetime64, _Frame], wanted: np.ndarray | None, step: np.timedelta64
+) -> list[np.datetime64]:
     """Return the hours in order, none missing."""
     if wanted is None and not frames:
         raise TimeError("there must be at least one hour", got="none", remedy="check the paths", where="paths")
-    hours = np.arange(min(frames), max(frames) + HOUR, HOUR) if wanted is None else wanted
+    hours = np.arange(min(frames), max(frames) + step, step) if wanted is None else wanted
     missing = [str(np.datetime_as_string(hour, "h")) for hour in hours if hour not in frames]
     if missing:
         shown = ", ".join(missing[:6]) + (f" and {len(missing) - 6} more" if len(missing) > 6 else "")

@@ -111,7 +111,24 @@ def _reasons(observations: xr.Dataset, match: np.ndarray, carried: np.ndarray) -
 
 
 def _representation(settings: Settings, used: xr.Dataset) -> np.ndarray:
-    """Return the representation error of each observation, from its station's feed."""
-    table = {(feed.id, round(float(feed.height), 1)): feed.representation_error for feed in settings.stations}
-    pairs = zip(used["station"].values, np.round(used["height"].values.astype(np.float64), 1), strict=True)
-    return np.array([table[str(station), float(height)] for station, height in pairs])
+    """Return the representation error of each observation, from its station's feed or its satellite's columns."""
+    feeds = {(feed.id, round(float(feed.height), 1)): feed.representation_error for feed in settings.stations}
+    columns = {column.id: column.representation_error for column in settings.columns}
+    errors = []
+    for station, height, platform in zip(
+        map(str, used["station"].values),
+        np.round(used["height"].values.astype(np.float64), 1).tolist(),
+        map(str, used["platform"].values),
+        strict=True,
+    ):
+        # the id of a sounding starts with its instrument's, which has no hyphen
+        error = columns.get(station.split("-")[0]) if platform == "satellite" else feeds.get((station, height))
+        if error is None:
+            raise SolverError(
+                "an observation must be of a station and height, or of a satellite, of the settings",
+                got=f"{station} at {height:g} m ({platform})",
+                remedy=f"stations: {sorted(feeds)}; columns: {sorted(columns)}",
+                where="observations",
+            )
+        errors.append(error)
+    return np.array(errors)

@@ -346,6 +346,7 @@ class Settings(Section):
         for kind, names in (
             ("sectors", [s.name for s in self.sectors]),
             ("stations", [f"{s.id} at {s.height:g} m" for s in self.stations]),
+            ("columns", [c.id for c in self.columns]),
             ("regions.boxes", [box.id for box in self.regions.boxes]),
         ):
             twice = sorted({n for n in names if names.count(n) > 1})

@@ -33,7 +33,7 @@ class TransportSettings(Section):
     hours: int = Field(default=24, ge=1, le=240, description="longest travel time back, hours")
     particles: int = Field(default=1000, ge=1, le=100_000, description="particles per receptor")
     seed: int = Field(default=1, ge=0, lt=2**32, description="seed of the turbulence")
-    top: Positive = Field(default=12_000.0, description="lid of the particles, m above ground")
+    top: float = Field(default=12_000.0, ge=2000.0, le=20_000.0, description="lid of the particles, m above ground")
     lowest_layer: Positive = Field(default=150.0, description="the boundary layer is at least this deep, m")
     dilution: Positive = Field(
         default=0.5, le=1.0, description="share of the boundary layer through which surface fluxes are mixed at once"

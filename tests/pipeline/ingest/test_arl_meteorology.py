@@ -3,61 +3,15 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
+from arl_cases import LAMBERT, NX, NY, weather, write
 
 from pipeline.errors import ConfigError, CoordinateError, FormatError, TimeError
 from pipeline.grid import Grid
-from pipeline.ingest.arl import Period, checksum
+from pipeline.ingest.arl import Period
 from pipeline.ingest.arl_meteorology import crs_of, grid_of, read_arl, specific_humidity
 
-LAMBERT = (90.0, 0.0, 45.0, 8.0, 12.0, 0.0, 45.0, 6.0, 5.0, 45.0, 8.0, 0.0)
-NY, NX = 12, 45
-LEVELS = [1.0, 1000.0, 925.0, 850.0]
 REFERENCE = Path(__file__).resolve().parents[4] / "shared" / "reference" / "stilt" / "weather.arl"
-
-
-def slope(corner, step=0.01):
-    """A field that packs exactly: every difference is one step."""
-    y, x = np.mgrid[0:NY, 0:NX]
-    return corner + step * (x + y)
-
-
-def weather(**changes):
-    """Return (level, variable) -> (first value, step) of a small atmosphere; None takes a field out."""
-    surface = {"PRSS": (1010.0, 0.125), "PBLH": (800.0, 1.0), "USTR": (0.25, 2**-9), "SHTF": (-20.0, 0.5),
-               "SHGT": (30.0, 0.25), "RGHS": (0.125, 2**-8)}  # fmt: skip
-    fields = {(0, name): value for name, value in surface.items()}
-    for level, height in enumerate((150.0, 800.0, 1500.0), start=1):
-        upper = {"HGTS": (height, 0.5), "TEMP": (290.0 - 5 * level, 2**-5), "UWND": (4.0 + level, 2**-6),
-                 "VWND": (-2.0, 2**-6), "WWND": (-0.0625, 2**-12), "RELH": (60.0, 0.125)}  # fmt: skip
-        fields |= {(level, name): value for name, value in upper.items()}
-    for name, value in changes.items():
-        for key in [key for key in fields if key[1] == name]:
-            fields[key] = value
-    return {key: value for key, value in fields.items() if value is not None}
-
-
-def write(path, fields, hours=(0, 1, 2), grid=LAMBERT, vertical=2):
-    data = b""
-    for time in pd.Timestamp("2024-06-01") + pd.to_timedelta(hours, unit="h"):
-        date, listing, records = f"{time.year % 100:2d}{time.month:2d}{time.day:2d}{time.hour:2d} 0", "", b""
-        for level, value in enumerate(LEVELS):
-            held = {name: field for (at, name), field in fields.items() if at == level}
-            listing += f"{value:6.1f}{len(held):2d}"
-            for name, (corner, step) in held.items():
-                packed = np.full((NY, NX), 128, np.uint8)
-                packed[0, 0] = 127
-                exponent = int(np.log2(step)) + 7
-                text = f"{date}{level:2d}99{name}{exponent:4d}{2.0**exponent / 254:14.7E}{corner:14.7E}"
-                listing += f"{name}{checksum(packed):3d} "
-                records += text.encode() + packed.tobytes()
-        head = f"TEST  0 0{''.join(f'{number:7.2f}' for number in grid)}"
-        head += f"{NX:3d}{NY:3d}{len(LEVELS):3d}{vertical:2d}{108 + len(listing):4d}{listing}"
-        index = f"{date} 099INDX   0{0:14.7E}{0:14.7E}{head}".encode()
-        data += index.ljust(50 + NX * NY) + records
-    path.write_bytes(data)
-    return path
 
 
 def period(*grid, nx=20, ny=10):
@@ -138,26 +92,40 @@ def test_a_missing_field_is_named(tmp_path, name):
 
 def test_roughness_is_never_invented(tmp_path):
     path = write(tmp_path / "a.arl", weather(RGHS=None))
-    with pytest.raises(FormatError, match=r"the file must hold RGHS .*or give `roughness`"):
+    with pytest.raises(FormatError, match=r"the file must hold RGHS .*or give the setting roughness"):
         read_arl(path)
     assert np.all(read_arl(path, roughness=0.25)["roughness"] == 0.25)
+    # the file's own goes before it
+    full = write(tmp_path / "b.arl", weather())
+    assert read_arl(full, roughness=0.25).equals(read_arl(full))
     with pytest.raises(ConfigError, match="the roughness length must be positive; got 0"):
         read_arl(path, roughness=0.0)
 
 
-def test_levels_below_the_ground_anywhere_are_left_out_and_listed(tmp_path):
+def test_levels_below_the_ground_stay_with_negative_heights(tmp_path):
     # the ground rises from 30 m to 254 m, so that the lowest level is under it only in the far corner
     out = read_arl(write(tmp_path / "a.arl", weather(SHGT=(30.0, 4.0))))
-    assert out.attrs["levels_below_ground"] == [1000.0]
-    assert out["pressure"][0, :, 0, 0].values.tolist() == [92500.0, 85000.0]
-    assert float(out["height"].min()) > 0
-    with pytest.raises(CoordinateError, match="at least two pressure levels must lie above the ground"):
+    assert out["pressure"][0, :, 0, 0].values.tolist() == [100000.0, 92500.0, 85000.0]
+    assert float(out["height"][0, 0, 0, 0]) == 120.0
+    assert float(out["height"][0, 0, -1, -1]) == 150.0 + 55 * 0.5 - (30.0 + 55 * 4.0)
+    with pytest.raises(CoordinateError, match=r"b.arl at .*T00:00:height: at least two levels must lie above .*got 1"):
         read_arl(write(tmp_path / "b.arl", weather(SHGT=(800.0, 1.0))))
 
 
 def test_heights_that_do_not_ascend_are_refused(tmp_path):
-    with pytest.raises(CoordinateError, match=r"heights \(HGTS\) must ascend with the level; got 'a step of 0 m'"):
+    with pytest.raises(FormatError, match=r"a.arl at .*:height: heights must ascend .*got 'a step of 0 m'"):
         read_arl(write(tmp_path / "a.arl", weather(HGTS=(500.0, 0.5))))
+
+
+def test_boundary_layer_height_is_derived_only_when_absent_and_asked_for(tmp_path):
+    bare, full = write(tmp_path / "a.arl", weather(PBLH=None)), write(tmp_path / "b.arl", weather())
+    with pytest.raises(FormatError, match=r'must hold PBLH .*set boundary_layer = "richardson"'):
+        read_arl(bare)
+    derived = read_arl(bare, boundary_layer="richardson")["boundary_layer_height"]
+    # the lowest level stands at 120 m and the next at 770 m, where theta is 1.4 K higher: a share of that layer
+    assert np.all((derived > 115) & (derived < 800))
+    assert float(derived.max() - derived.min()) > 0
+    assert read_arl(full, boundary_layer="richardson").equals(read_arl(full))
 
 
 @pytest.mark.parametrize("vertical", [1, 3, 4])

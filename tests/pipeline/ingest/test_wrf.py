@@ -2,84 +2,14 @@
 
 import netCDF4
 import numpy as np
-import pyproj
 import pytest
 import xarray as xr
 from ingest_cases import shared_data
+from wrf_cases import DX, HOUR, LAMBERT, LAMBERT_CRS, NX, NY, NZ, P0, START, T0, fields, positions, write
 
 from pipeline.errors import ConfigError, CoordinateError, FormatError, TimeError, UnitError
 from pipeline.grid.definition import Grid
 from pipeline.ingest import wrf
-
-NZ, NY, NX = 6, 5, 7
-DX, T0, P0 = 9000.0, 280.0, 1.01e5
-LAMBERT = {"MAP_PROJ": 1, "TRUELAT1": 30.0, "TRUELAT2": 60.0, "STAND_LON": 110.0, "MOAD_CEN_LAT": 29.0}
-LAMBERT |= {"CEN_LON": 120.0, "POLE_LAT": 90.0, "DX": DX, "DY": DX}
-LAMBERT_CRS = "+proj=lcc +lat_1=30 +lat_2=60 +lat_0=29 +lon_0=110 +R=6370000 +units=m"
-START = np.datetime64("2022-12-07T00", "ns")
-HOUR = np.timedelta64(1, "h")
-
-
-def positions(crs=LAMBERT_CRS, lon=120.0, lat=29.0):
-    to_plane = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
-    x, y = to_plane.transform(lon, lat)
-    x, y = np.meshgrid(x + DX * np.arange(NX), y + DX * np.arange(NY))
-    lon, lat = to_plane.transform(x, y, direction="INVERSE")
-    return x, y, lon, lat
-
-
-def fields(hour=0):
-    """Return an isothermal hydrostatic atmosphere over sloping ground, with winds linear in every direction."""
-    k, j, i = np.meshgrid(np.arange(NZ + 1.0), np.arange(NY + 1.0), np.arange(NX + 1.0), indexing="ij")
-    terrain = (50.0 + 30 * i + 20 * j)[0, :NY, :NX]
-    full = terrain + (40 * k + 12 * k**2)[:, :NY, :NX]
-    middle = 0.5 * (full[1:] + full[:-1])
-    pressure = P0 * np.exp(-9.81 * middle / (287.0 * T0))
-    two = np.ones((NY, NX))
-    return {
-        "HGT": terrain,
-        "PHB": 9.81 * full - 100.0,
-        "PH": np.full(full.shape, 100.0),
-        "PB": 0.9 * pressure,
-        "P": 0.1 * pressure,
-        "T": T0 * (1e5 / pressure) ** (2 / 7) - 300.0,
-        "QVAPOR": np.zeros(pressure.shape),
-        "U": (1.0 + hour + 0.5 * i - 0.2 * j + 0.3 * k)[:NZ, :NY],
-        "V": (-2.0 + 0.1 * i + 0.4 * j - 0.3 * k)[:NZ, :, :NX],
-        "W": (0.05 * k - 0.01 * i)[:, :NY, :NX],
-        "PSFC": P0 * np.exp(-9.81 * terrain / (287.0 * T0)),
-        "UST": 0.3 * two,
-        "HFX": -20.0 * two,
-        "PBLH": (400.0 + terrain),
-        "ZNT": 0.1 * two,
-    }
-
-
-def write(path, hours=(0,), attrs=LAMBERT, drop=(), minutes=0, lonlat=None, extra=None, change=None, **replaced):
-    dims = {"bottom_top": NZ, "south_north": NY, "west_east": NX}
-    lon, lat = lonlat or positions()[2:]
-    with netCDF4.Dataset(path, "w") as data:
-        data.setncatts({key: np.float32(value) if key != "MAP_PROJ" else value for key, value in attrs.items()})
-        data.createDimension("Time", None)
-        data.createDimension("DateStrLen", 19)
-        for name, size in dims.items():
-            data.createDimension(name, size)
-            data.createDimension(f"{name}_stag", size + 1)
-        times = data.createVariable("Times", "S1", ("Time", "DateStrLen"))
-        for index, hour in enumerate(hours):
-            text = str(np.datetime64(START + hour * HOUR + np.timedelta64(minutes, "m"), "s")).replace("T", "_")
-            times[index] = netCDF4.stringtochar(np.array([text], dtype="S19"))[0]
-            values = fields(hour) | {"XLONG": lon, "XLAT": lat} | (extra or {}) | replaced
-            for name, factor in (change or {}).items():
-                values[name] = values[name] * factor
-            for name in set(values) - set(drop):
-                shape = values[name].shape
-                axes = zip(list(dims)[-len(shape) :], shape, strict=True)
-                names = [f"{dim}_stag" if size == dims[dim] + 1 else dim for dim, size in axes]
-                if name not in data.variables:
-                    data.createVariable(name, "f4", ("Time", *names), fill_value=-9e33)
-                data[name][index] = values[name]
-    return path
 
 
 def test_isothermal_atmosphere_has_its_closed_form(tmp_path):
@@ -227,7 +157,7 @@ def test_frames_of_two_domains_are_refused(tmp_path):
 
 @pytest.mark.parametrize("name", [name for name in fields() if name != "ZNT"])
 def test_a_missing_variable_is_named(tmp_path, name):
-    with pytest.raises(FormatError, match=rf"a\.nc:{name}: the variable {name} must be present"):
+    with pytest.raises(FormatError, match=rf"a\.nc at 2022-12-07T00:{name}: the variable {name} must be present"):
         wrf.read_wrf([write(tmp_path / "a.nc", drop=[name])], None)
 
 
@@ -256,7 +186,9 @@ def test_times_come_from_xtime_where_times_is_absent(tmp_path):
 def test_missing_values_are_counted_with_their_level(tmp_path):
     wind = fields()["U"]
     wind[2, 1, :3] = np.nan
-    with pytest.raises(FormatError, match=r"a\.nc:U: values must be finite; got '3 missing, first at level 2'"):
+    with pytest.raises(
+        FormatError, match=r"a\.nc at 2022-12-07T00:U: values must be finite; got '3 missing, first at level 2'"
+    ):
         wrf.read_wrf([write(tmp_path / "a.nc", U=wind)], None)
 
 
@@ -292,21 +224,10 @@ def test_files_that_are_not_whole_wrfout_are_refused(tmp_path):
     with pytest.raises(FormatError, match=r"west_east_stag must be one longer than west_east; got"):
         wrf.read_wrf([tmp_path / "e.nc"], None)
     flat = write(tmp_path / "d.nc", W=np.zeros((NZ, NY, NX)))
-    with pytest.raises(FormatError, match=r"d\.nc:W: the dims must be those of wrfout; got \('Time', 'bottom_top'"):
+    with pytest.raises(
+        FormatError, match=r"d\.nc at 2022-12-07T00:W: the dims must be those of wrfout; got \('Time', 'bottom_top'"
+    ):
         wrf.read_wrf([flat], None)
-
-
-def test_bulk_richardson_height_of_a_linear_profile_has_its_closed_form():
-    # constant wind: g gradient (z - zs)^2 / (theta_s 100 u*^2) = 0.25
-    z = np.broadcast_to((10 + 5 * np.arange(120.0))[:, None, None], (120, 2, 3))
-    stress = np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]])
-    theta = 290 + 0.02 * (z - 10)
-    wind = np.full(z.shape, 4.0)
-    truth = 10 + np.sqrt(0.25 * 290 * 100 * stress**2 / (9.81 * 0.02))
-    got = wrf.richardson_height(z, theta, wind, -wind, stress)
-    np.testing.assert_allclose(got, truth, atol=0.2)
-    # a neutral profile has no top
-    assert np.isnan(wrf.richardson_height(z, 0 * theta + 290, wind, wind, stress)).all()
 
 
 def test_boundary_layer_height_is_derived_only_when_absent_and_asked_for(tmp_path):

@@ -1,0 +1,237 @@
+"""The weather of a case: which hours its files hold, and the reading of a stretch of them, whatever the format."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from pipeline.errors import CoordinateError, TimeError
+from pipeline.grid import Grid
+from pipeline.ingest.arl import periods
+from pipeline.ingest.arl_meteorology import read_arl
+from pipeline.ingest.era5 import read_era5
+from pipeline.ingest.era5_files import era5_times
+from pipeline.ingest.files import expand
+from pipeline.ingest.wrf import read_wrf, wrf_times
+from pipeline.schema import HOUR, label
+from pipeline.settings import MeteorologySettings
+
+#: missing times named in a message
+_SHOWN = 6
+
+
+def weather_hours(settings: MeteorologySettings, root: Path) -> dict[np.datetime64, list[Path]]:
+    """Return which files hold each time, from their indexes alone: no field is decoded.
+
+    Parameters
+    ----------
+    settings
+        Section [transport.meteorology].
+    root
+        Folder of the input paths.
+
+    Returns
+    -------
+    UTC datetime64[ns], ascending, to files sorted by name. Files without a time hold for every time.
+
+    Raises
+    ------
+    InputError
+        One of its kinds, for files that are absent, truncated or not of the format, and TimeError for none or for an
+        ARL time in two files.
+    """
+    still: list[Path] = []
+    hours: dict[np.datetime64, list[Path]] = {}
+    for path in _files(settings, root):
+        times = _file_times(settings.format, path, *_stamp(path))
+        if not times:
+            still.append(path)
+        for time in times:
+            hours.setdefault(time, []).append(path)
+    if not hours:
+        got = [path.name for path in still[:_SHOWN]]
+        raise TimeError("the weather must hold at least one time", got=got, remedy="add files", where="meteorology")
+    for time, paths in hours.items():
+        if settings.format == "arl" and len(paths) > 1:
+            raise TimeError(
+                "an ARL time must be in one file",
+                got=f"{_minute(time)} in {paths[0].name} and {paths[1].name}",
+                remedy="leave one of them out of meteorology.files",
+                where="meteorology",
+            )
+    return {time: sorted(hours[time] + still) for time in sorted(hours)}
+
+
+def weather_times(settings: MeteorologySettings, root: Path) -> np.ndarray:
+    """Return the times that the weather's files hold, ascending, datetime64[ns].
+
+    Raises
+    ------
+    InputError
+        As `weather_hours`.
+    """
+    return np.array(list(weather_hours(settings, root)), dtype="datetime64[ns]")
+
+
+def source_key(settings: MeteorologySettings, root: Path, time: np.datetime64) -> str:
+    """Return a digest of what one time's weather is made from, to know without decoding whether it has changed.
+
+    Parameters
+    ----------
+    settings, root
+        As `weather_hours`.
+    time
+        One of `weather_times`.
+
+    Returns
+    -------
+    64 hexadecimal digits: SHA-256 of the format, the roughness, the boundary layer, and path, size and time of change
+    of every file that holds the time.
+
+    Raises
+    ------
+    TimeError
+        For a time that no file holds; InputError as `weather_hours`.
+    """
+    hours = weather_hours(settings, root)
+    key = time.astype("datetime64[ns]")
+    if key not in hours:
+        raise _missing([key], hours)
+    files = [(path.relative_to(root).as_posix(), *_stamp(path)) for path in hours[key]]
+    told = [settings.format, settings.roughness, settings.boundary_layer, _minute(key), files]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def read_meteorology(
+    settings: MeteorologySettings, root: Path, first: np.datetime64, last: np.datetime64
+) -> xr.Dataset:
+    """Read the weather from one time to another, both included, whatever the order of the files.
+
+    Parameters
+    ----------
+    settings, root
+        As `weather_hours`.
+    first, last
+        UTC; both must be among `weather_times`.
+
+    Returns
+    -------
+    Dataset "meteorology" of `pipeline.schema`, at the source's own times and on its own grid. Times are evenly spaced,
+    by the smallest step between any two times of the source.
+
+    Raises
+    ------
+    TimeError
+        For missing times, which are named.
+    InputError
+        Another of its kinds, naming file, time and field: see `read_wrf`, `read_era5`, `read_arl`.
+    """
+    hours = weather_hours(settings, root)
+    start, end = (time.astype("datetime64[ns]") for time in (first, last))
+    times = _wanted(hours, start, end)
+    files = list(dict.fromkeys(path for time in times for path in hours[time]))
+    if settings.format == "wrf":
+        derive = ("boundary_layer_height",) if settings.boundary_layer == "richardson" else ()
+        step = np.diff(times[:2])[0] if len(times) > 1 else HOUR
+        return read_wrf(files, (start, end), roughness=settings.roughness, derive=derive, step=step)
+    if settings.format == "era5":
+        return read_era5(files, (start, end), roughness=settings.roughness, boundary_layer=settings.boundary_layer)
+    parts = []
+    for path in files:
+        held = [time for time in times if path in hours[time]]
+        parts.append(
+            read_arl(
+                path,
+                (held[0], held[-1]),
+                roughness=settings.roughness,
+                boundary_layer=settings.boundary_layer,
+            )
+        )
+    return _joined(parts, [path.name for path in files])
+
+
+def _files(settings: MeteorologySettings, root: Path) -> list[Path]:
+    """Return the files that the patterns name, each once."""
+    return list(dict.fromkeys(path for pattern in settings.files for path in expand(root, pattern)))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Return size and time of change, ns."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=65536)
+def _file_times(kind: str, path: Path, *stamp: int) -> tuple[np.datetime64, ...]:  # noqa: ARG001 - part of the key
+    """Return the times of a file; kept while its size and time of change stay."""
+    if kind == "wrf":
+        return tuple(wrf_times(path))
+    if kind == "era5":
+        return tuple(era5_times(path))
+    # a time twice in one file is refused when the file is read
+    return tuple(np.unique([period.time for period in periods(path)]))
+
+
+def _wanted(hours: dict[np.datetime64, list[Path]], first: np.datetime64, last: np.datetime64) -> list[np.datetime64]:
+    """Return the even row of times from first to last, all of which must be there."""
+    if first > last:
+        got = f"{_minute(first)} to {_minute(last)}"
+        raise TimeError("the first time must not be after the last", got=got, remedy="swap them", where="meteorology")
+    held = np.array(list(hours), dtype="datetime64[ns]")
+    if ends := [time for time in dict.fromkeys((first, last)) if time not in hours]:
+        raise _missing(ends, hours)
+    if first == last:
+        return [first]
+    step = np.diff(held).min()
+    times = np.unique(np.append(np.arange(first, last, step), last))
+    inside = held[(held >= first) & (held <= last)]
+    if gaps := list(np.setdiff1d(times, inside)):
+        raise _missing(gaps, hours)
+    if odd := list(np.setdiff1d(inside, times)):
+        got = f"{_minute(odd[0])}, off the step of {step.astype('timedelta64[m]')}"
+        raise TimeError("times must be evenly spaced", got=got, remedy="leave such files out", where="meteorology")
+    return list(times)
+
+
+def _missing(times: Sequence[np.datetime64], hours: dict[np.datetime64, list[Path]]) -> TimeError:
+    held = list(hours)
+    shown = ", ".join(_minute(time) for time in times[:_SHOWN])
+    more = f" and {len(times) - _SHOWN} more" if len(times) > _SHOWN else ""
+    return TimeError(
+        f"every time must be present; the files hold {_minute(held[0])} to {_minute(held[-1])}",
+        got=f"missing {shown}{more}",
+        remedy="fetch these hours",
+        where="meteorology",
+    )
+
+
+def _joined(parts: list[xr.Dataset], names: list[str]) -> xr.Dataset:
+    """Return the datasets of several files as one in order of time; grid, levels and ground must be the same."""
+    first = parts[0]
+    grid = Grid.from_dataset(first)
+    for part, name in zip(parts[1:], names[1:], strict=True):
+        grid.require_match(Grid.from_dataset(part), where=name)
+        # pressure levels are the same everywhere, so one column tells them
+        pairs = {
+            "levels": [data["pressure"].values[0, :, 0, 0] for data in (first, part)],
+            "ground (SHGT)": [data["terrain"].values for data in (first, part)],
+        }
+        if other := [what for what, (mine, theirs) in pairs.items() if not np.array_equal(mine, theirs)]:
+            rule = f"the {other[0]} must be that of {names[0]}"
+            raise CoordinateError(rule, got="another", remedy="do not mix archives", where=name)
+    if len(parts) == 1:
+        return first
+    still = [name for name in first.variables if "time" not in first[name].dims]
+    coords = [name for name in still if name in first.coords]
+    moving = xr.concat([part.drop_vars(still) for part in parts], "time", combine_attrs="override")
+    return label(moving.sortby("time").assign(first[still].variables).set_coords(coords), "meteorology")
+
+
+def _minute(time: np.datetime64) -> str:
+    return str(np.datetime_as_string(time, "m"))
