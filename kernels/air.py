@@ -8,19 +8,23 @@ Arrays, all on the weather's own grid with fixed heights above ground, one slot 
     place   (y, x, 4)              float64   column and row on the flux grid, in cells from its lower left corner, and
                                              weather cells per metre along x and y
 
-Winds are in cells, so that neither map factors nor the grid's turning appear here. Interpolation is linear in every
-direction: between the ground, where w is zero, and the first level w rises linearly, as mass conservation asks.
+The first two are handed over flat. Winds are in cells, so that neither map factors nor the grid's turning appear here.
+Interpolation is linear in every direction: between the ground, where w is zero, and the first level w rises linearly,
+as mass conservation asks.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from kernels.jit import kernel
+from kernels.jit import kernel, part_kernel
+
+_F = np.float32
+_ZERO, _ONE = _F(0.0), _F(1.0)
 
 #: columns of `surface`: boundary-layer height m, u* and w* m s-1, 1 / L m-1, dry density at the ground kg m-3 and its
-#: d ln rho / dz over the lowest kilometre m-1, sigma_u at the ground m s-1, height mixed by convection m
-LAYER, FRICTION, CONVECTIVE, INVERSE_L, DENSITY, DENSITY_SLOPE, HORIZONTAL, CONVECTION = range(8)
+#: d ln rho / dz over the lowest kilometre m-1, height mixed by convection m; the eighth keeps columns aligned
+LAYER, FRICTION, CONVECTIVE, INVERSE_L, DENSITY, DENSITY_SLOPE, CONVECTION = range(7)
 SURFACE_COLUMNS = 8
 #: height covered by one entry of the level table, m
 BIN = 10.0
@@ -39,7 +43,7 @@ def level_table(heights: np.ndarray) -> np.ndarray:
     return table
 
 
-@kernel
+@part_kernel
 def time_slots(t: float, step: float, first: int, last: int, slots: int) -> tuple[int, int, float]:
     """Return the slots before and after time t, s, and the weight of the one after.
 
@@ -50,9 +54,10 @@ def time_slots(t: float, step: float, first: int, last: int, slots: int) -> tupl
     return index % slots, (index + 1) % slots, t / step - index
 
 
-@kernel
+@part_kernel
 def wind(
     volume: np.ndarray,
+    place: np.ndarray,
     heights: np.ndarray,
     table: np.ndarray,
     x: float,
@@ -64,55 +69,71 @@ def wind(
 ) -> tuple[float, float, float, float]:
     """Return u, v (cells s-1), w (m s-1) and d ln rho / dz (m-1) at a point inside the grid.
 
-    x and y are in cells between the centres of the first and the last cell, z in m above ground.
+    `volume` is flat; x and y are in cells between the centres of the first and the last cell, z in m above ground.
     """
     ix, iy = int(x), int(y)
-    fx, fy = np.float32(x - ix), np.float32(y - iy)
+    fx, fy = _F(x - ix), _F(y - iy)
     level = table[int(z / BIN)]
     while level + 2 < heights.size and heights[level + 1] <= z:
         level += 1
     depth = heights[level + 1] - heights[level]
-    fz = (np.float32(z) - heights[level]) / depth
-    gz = np.float32(1.0) - fz
-    u, v, w = np.float32(0.0), np.float32(0.0), np.float32(0.0)
-    low, high = np.float32(0.0), np.float32(0.0)
-    for corner in range(8):
-        cx, cy, ct = corner & 1, (corner >> 1) & 1, corner >> 2
-        weight = (
-            (fx if cx else np.float32(1.0) - fx)
-            * (fy if cy else np.float32(1.0) - fy)
-            * np.float32(share if ct else 1.0 - share)
-        )
-        column = volume[after if ct else before, iy + cy, ix + cx]
-        u += weight * (gz * column[level, 0] + fz * column[level + 1, 0])
-        v += weight * (gz * column[level, 1] + fz * column[level + 1, 1])
-        w += weight * (gz * column[level, 2] + fz * column[level + 1, 2])
-        low += weight * column[level, 3]
-        high += weight * column[level + 1, 3]
-    slope = (high - low) / (depth * (gz * low + fz * high))
-    return float(u), float(v), float(w), float(slope)
+    fz = (_F(z) - heights[level]) / depth
+    gz = _ONE - fz
+    across = 4 * heights.size
+    along = across * place.shape[1]
+    a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = _ZERO
+    for later in range(2):
+        in_time = _F(share) if later else _F(1.0 - share)
+        first = (after if later else before) * place.shape[0] * along + iy * along + ix * across + 4 * level
+        for corner in range(4):
+            weight = in_time * (fy if corner & 2 else _ONE - fy) * (fx if corner & 1 else _ONE - fx)
+            at = first + (along if corner & 2 else 0) + (across if corner & 1 else 0)
+            a0 += weight * volume[at]
+            a1 += weight * volume[at + 1]
+            a2 += weight * volume[at + 2]
+            a3 += weight * volume[at + 3]
+            a4 += weight * volume[at + 4]
+            a5 += weight * volume[at + 5]
+            a6 += weight * volume[at + 6]
+            a7 += weight * volume[at + 7]
+    slope = (a7 - a3) / (depth * (gz * a3 + fz * a7))
+    return float(gz * a0 + fz * a4), float(gz * a1 + fz * a5), float(gz * a2 + fz * a6), float(slope)
 
 
-@kernel
-def ground(surface: np.ndarray, x: float, y: float, before: int, after: int, share: float, out: np.ndarray) -> None:
-    """Put the surface columns at a point into out : (SURFACE_COLUMNS,) float32."""
+@part_kernel
+def ground(
+    surface: np.ndarray,
+    place: np.ndarray,
+    x: float,
+    y: float,
+    before: int,
+    after: int,
+    share: float,
+    out: np.ndarray,
+) -> None:
+    """Put the surface columns at a point into out : (SURFACE_COLUMNS,) float32; `surface` is flat."""
     ix, iy = int(x), int(y)
-    fx, fy = np.float32(x - ix), np.float32(y - iy)
-    for c in range(SURFACE_COLUMNS):
-        out[c] = np.float32(0.0)
-    for corner in range(8):
-        cx, cy, ct = corner & 1, (corner >> 1) & 1, corner >> 2
-        weight = (
-            (fx if cx else np.float32(1.0) - fx)
-            * (fy if cy else np.float32(1.0) - fy)
-            * np.float32(share if ct else 1.0 - share)
-        )
-        column = surface[after if ct else before, iy + cy, ix + cx]
-        for c in range(SURFACE_COLUMNS):
-            out[c] += weight * column[c]
+    fx, fy = _F(x - ix), _F(y - iy)
+    along = SURFACE_COLUMNS * place.shape[1]
+    a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = _ZERO
+    for later in range(2):
+        in_time = _F(share) if later else _F(1.0 - share)
+        first = ((after if later else before) * place.shape[0] + iy) * along + ix * SURFACE_COLUMNS
+        for corner in range(4):
+            weight = in_time * (fy if corner & 2 else _ONE - fy) * (fx if corner & 1 else _ONE - fx)
+            at = first + (along if corner & 2 else 0) + (SURFACE_COLUMNS if corner & 1 else 0)
+            a0 += weight * surface[at]
+            a1 += weight * surface[at + 1]
+            a2 += weight * surface[at + 2]
+            a3 += weight * surface[at + 3]
+            a4 += weight * surface[at + 4]
+            a5 += weight * surface[at + 5]
+            a6 += weight * surface[at + 6]
+            a7 += weight * surface[at + 7]
+    out[0], out[1], out[2], out[3], out[4], out[5], out[6], out[7] = a0, a1, a2, a3, a4, a5, a6, a7
 
 
-@kernel
+@part_kernel
 def locate(place: np.ndarray, x: float, y: float) -> tuple[float, float]:
     """Return the column and row on the flux grid of a point of the weather's grid."""
     ix, iy = int(x), int(y)

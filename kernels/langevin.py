@@ -25,7 +25,7 @@ import numpy as np
 from kernels.elementary import exp2
 from kernels.jit import lane_kernel
 from kernels.noise import deviates
-from kernels.turbulence import SIGMA_ABOVE, STABLE, regime, vertical_turbulence
+from kernels.turbulence import SIGMA_ABOVE, STABLE, regime, sigma_at_top, vertical_turbulence
 
 LANES = 16
 # what a sub-step changes: height m, omega, time left s, sigma_w and T_L of the last sub-step, its number (bits of a
@@ -39,7 +39,7 @@ ROWS = 21
 
 _F = np.float32
 #: shortest sub-step, s: bounds the work of a particle that lies at the ground
-SHORTEST = _F(1.0)
+SHORTEST = _F(0.5)
 #: a sub-step as a share of T_L
 SHARE_DEFAULT, SHARE_STABLE = _F(0.2), _F(0.07)
 
@@ -56,19 +56,17 @@ def set_layer(
     friction: np.float32,
     convective: np.float32,
     inverse_obukhov: np.float32,
-    density_slope: np.float32,
 ) -> None:
     """Put the layer a particle is in into its lane of `state`."""
     inverse_h = _ONE / h
     kind = regime(h, inverse_obukhov)
-    below, _, _ = vertical_turbulence(h * _F(0.999999), h, inverse_h, friction, convective, inverse_obukhov, kind)
+    below = sigma_at_top(h, friction, convective, kind)
     state[H + lane] = h
     state[INVERSE_H + lane] = inverse_h
     state[FRICTION + lane] = friction
     state[CONVECTIVE + lane] = convective
     state[INVERSE_L + lane] = inverse_obukhov
     state[KIND + lane] = kind
-    state[DENSITY_SLOPE + lane] = density_slope
     state[SHARE + lane] = SHARE_STABLE if kind == STABLE else SHARE_DEFAULT
     state[UPWARD + lane] = SIGMA_ABOVE / below
     state[DOWNWARD + lane] = below / SIGMA_ABOVE

@@ -9,14 +9,17 @@ from __future__ import annotations
 import numpy as np
 
 from kernels import air, langevin, steps
-from kernels.jit import kernel
+from kernels.jit import kernel, part_kernel
 from kernels.langevin import LANES, ROWS
 from kernels.noise import deviates, stream_key
 
 
 @kernel
 def trace(
-    weather: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    volume: np.ndarray,
+    surface: np.ndarray,
+    place: np.ndarray,
+    heights: np.ndarray,
     bounds: np.ndarray,
     options: np.ndarray,
     start: np.ndarray,
@@ -32,10 +35,10 @@ def trace(
 
     # p = particle, b = hour back, y, x = flux grid
 
-    weather
-        volume, surface, place and heights of `kernels.air`; heights : (level,) float32, m, ascend from 0.
-    bounds : (2,) int64
-        First and last index of the weather times at hand.
+    volume, surface, place, heights
+        See `kernels.air`, the first two flat; heights : (level,) float32, m, ascend from 0.
+    bounds : (3,) int64
+        First and last index of the weather times at hand, and the number of slots.
     options : (OPTIONS,) float64
         Seconds between weather times, lid m, lowest boundary layer m, dilution share, memory of horizontal turbulence
         s, whether the near field is diluted less (1 or 0), time scale of convective mixing s (0: none), molar mass of
@@ -58,14 +61,14 @@ def trace(
     state = np.zeros(ROWS * LANES, np.float32)
     body = np.zeros((LANES, steps.COLUMNS), np.float64)
     here = np.zeros(air.SURFACE_COLUMNS, np.float32)
-    table = air.level_table(weather[3])
+    table = air.level_table(heights)
     owner = np.full(LANES, -1, np.int64)
     following = 0
     active = LANES
     for lane in range(LANES):
         following = _next(
-            weather, table, bounds, options, start, travel, seed, receptor, following, lane, state, body, here,
-            footprint.shape, owner, end,
+            volume, surface, place, heights, table, bounds, options, start, travel, seed, receptor, following,
+            lane, state, body, here, footprint.shape, owner, end,
         )  # fmt: skip
         if owner[lane] < 0:
             active -= 1
@@ -76,22 +79,39 @@ def trace(
                 continue
             weight = start[owner[lane], 4]
             why = steps.outer_step(
-                weather, table, bounds, options, weight, hour, lane, state, body, here, footprint, spread
+                volume,
+                surface,
+                place,
+                heights,
+                table,
+                bounds,
+                options,
+                weight,
+                hour,
+                lane,
+                state,
+                body,
+                here,
+                footprint,
+                spread,
             )
             if why == steps.TRAVELLING:
                 continue
             _record(body, state, lane, why, owner[lane], end)
             following = _next(
-                weather, table, bounds, options, start, travel, seed, receptor, following, lane, state, body, here,
-                footprint.shape, owner, end,
+                volume, surface, place, heights, table, bounds, options, start, travel, seed, receptor, following,
+                lane, state, body, here, footprint.shape, owner, end,
             )  # fmt: skip
             if owner[lane] < 0:
                 active -= 1
 
 
-@kernel
+@part_kernel
 def _next(
-    weather: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    volume: np.ndarray,
+    surface: np.ndarray,
+    place: np.ndarray,
+    heights: np.ndarray,
     table: np.ndarray,
     bounds: np.ndarray,
     options: np.ndarray,
@@ -115,9 +135,9 @@ def _next(
         particle = following
         following += 1
         x, y, z, t = start[particle, 0], start[particle, 1], start[particle, 2], start[particle, 3]
-        body[lane, steps.X], body[lane, steps.Y], body[lane, steps.T] = x, y, t
+        body[lane, steps.T] = t
         state[langevin.Z + lane] = z
-        why = steps.outside(weather[2], x, y, shape)
+        why = steps.put(place, x, y, shape, lane, body)
         if not bounds[0] * options[steps.STEP] < t <= bounds[1] * options[steps.STEP]:
             why = steps.WEATHER_ENDED
         if not 0.0 <= z <= options[steps.LID]:
@@ -125,15 +145,34 @@ def _next(
         if why != steps.TRAVELLING:
             _record(body, state, lane, why, particle, end)
             continue
-        _begin(weather, table, bounds, options, travel, seed, receptor, particle, lane, state, body, here)
+        _begin(
+            volume,
+            surface,
+            place,
+            heights,
+            table,
+            bounds,
+            options,
+            travel,
+            seed,
+            receptor,
+            particle,
+            lane,
+            state,
+            body,
+            here,
+        )
         owner[lane] = particle
         break
     return following
 
 
-@kernel
+@part_kernel
 def _begin(
-    weather: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    volume: np.ndarray,
+    surface: np.ndarray,
+    place: np.ndarray,
+    heights: np.ndarray,
     table: np.ndarray,
     bounds: np.ndarray,
     options: np.ndarray,
@@ -149,7 +188,8 @@ def _begin(
     """Draw a particle's first velocities and set up its first outer step."""
     x, y, t = body[lane, steps.X], body[lane, steps.Y], body[lane, steps.T]
     z = float(state[langevin.Z + lane])
-    body[lane, steps.RELEASE], body[lane, steps.AGE], body[lane, steps.NUMBER] = z, 0.0, 1.0
+    body[lane, steps.RELEASE], body[lane, steps.AGE], body[lane, steps.NUMBER] = z, 0.0, 0.0
+    body[lane, steps.RENEWED] = 0.0
     body[lane, steps.WANTED] = t - travel
     body[lane, steps.STOP] = max(t - travel, bounds[0] * options[steps.STEP])
     high, low = stream_key(seed, receptor, particle)
@@ -158,17 +198,15 @@ def _begin(
     state[langevin.COUNT + lane] = np.uint32(1).view(np.float32)
     state[langevin.LID + lane] = options[steps.LID]
     first, _, _ = deviates(high, low, np.uint32(0))
-    second, third, _ = deviates(high, low, np.uint32(steps.OUTER_DRAWS))
     state[langevin.OMEGA + lane] = first
-    before, after, share = air.time_slots(t, options[steps.STEP], bounds[0], bounds[1], weather[0].shape[0])
-    u, v, w, slope = air.wind(weather[0], weather[3], table, x, y, z, before, after, share)
+    before, after, share = air.time_slots(t, options[steps.STEP], bounds[0], bounds[1], bounds[2])
+    u, v, w, slope = air.wind(volume, place, heights, table, x, y, z, before, after, share)
     body[lane, steps.U], body[lane, steps.V], body[lane, steps.W] = u, v, w
-    air.ground(weather[1], x, y, before, after, share, here)
-    steps.arm(options, lane, state, body, here, slope)
-    body[lane, steps.TURBULENT_U], body[lane, steps.TURBULENT_V] = 0.70711*state[langevin.SIGMA+lane]*second, 0.70711*state[langevin.SIGMA+lane]*third
+    steps.renew(surface, place, bounds, options, lane, state, body, here)
+    steps.arm(options, lane, state, body, slope)
 
 
-@kernel
+@part_kernel
 def _record(body: np.ndarray, state: np.ndarray, lane: int, why: int, particle: int, end: np.ndarray) -> None:
     """Write where, when and why a particle ended."""
     end[particle, 0], end[particle, 1] = body[lane, steps.X], body[lane, steps.Y]

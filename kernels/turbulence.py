@@ -25,7 +25,7 @@ _F = np.float32
 #: sigma_w never falls below this, m s-1: at the top of a stable layer the formula reaches zero
 SIGMA_FLOOR = _F(0.01)
 #: the Lagrangian time scale never falls below this, s; the well-mixed state does not depend on it
-TIME_FLOOR = _F(10.0)
+TIME_FLOOR = _F(3.0)
 #: above the boundary layer: weak, constant turbulence (transport.md 1.3)
 SIGMA_ABOVE = _F(0.1)
 TIME_ABOVE = _F(100.0)
@@ -98,3 +98,15 @@ def vertical_turbulence(
         _ZERO if above else slope,
         TIME_ABOVE if above else time,
     )
+
+
+@lane_kernel
+def sigma_at_top(h: np.float32, friction: np.float32, convective: np.float32, kind: np.float32) -> np.float32:
+    """Return sigma_w, m s-1, just below the layer's top: `vertical_turbulence` at zeta = 1."""
+    if kind == UNSTABLE:
+        raw = _F(math.sqrt(_F(0.12) * convective * convective + _F(0.4) * friction * friction))
+    elif kind == STABLE:
+        raw = _ZERO
+    else:
+        raw = _F(1.3) * friction * exp2(_F(-2e-4) * _LOG2_E * h / friction)
+    return max(raw, SIGMA_FLOOR)

@@ -39,7 +39,7 @@ def place_on(weather: Grid, target: Grid) -> np.ndarray:
     """Return (y, x, 4) float64 for `kernels.air`: where the weather's centres lie on the target grid, and its metric.
 
     Column and row are in target cells from its lower left corner, outside it too. Between weather centres they are
-    interpolated linearly; the error is the curvature of one grid's lines in the other over a weather cell, 3 m for 12 km.
+    interpolated linearly: off by the curvature of one grid's lines in the other, 3 m for cells of 12 km.
 
     Raises
     ------

@@ -93,7 +93,12 @@ def prepare(meteorology: xr.Dataset, grid: Grid, lid: float) -> list[Prepared]:
 
 
 def _prepare(
-    hour: xr.Dataset, targets: np.ndarray, per_x: np.ndarray, per_y: np.ndarray, slope_x: np.ndarray, slope_y: np.ndarray
+    hour: xr.Dataset,
+    targets: np.ndarray,
+    per_x: np.ndarray,
+    per_y: np.ndarray,
+    slope_x: np.ndarray,
+    slope_y: np.ndarray,
 ) -> Prepared:
     """Return one time; `slope_*` is the terrain's, m / m."""
     field = {str(name): hour[name].values for name in hour.data_vars}
@@ -115,8 +120,7 @@ def _surface(
 ) -> np.ndarray:
     """Return (y, x, SURFACE_COLUMNS) float32: the layer's height, scales and density.
 
-    Obukhov length and convective velocity: Stull (1988), An Introduction to Boundary Layer Meteorology, eqs. 5.7c, 4.2a;
-    sigma_u: Hanna (1982) as in Stohl et al. (2005, Atmos. Chem. Phys. 5, 2461, eqs. 6, 9, 13).
+    Obukhov length and convective velocity: Stull (1988), Introduction to Boundary Layer Meteorology, eqs. 5.7c, 4.2a.
     """
     lowest = np.argmax(height > 0.0, axis=0)[None]
     temperature, pressure, air = (
@@ -129,10 +133,9 @@ def _surface(
     buoyancy = _GRAVITY * field["heat_flux"] / (at_ground * _HEAT_CAPACITY * temperature)
     inverse = np.clip(-_KARMAN * buoyancy / friction**3, -_MOST_INVERSE_L, _MOST_INVERSE_L)
     convective = np.cbrt(np.maximum(buoyancy, 0.0) * layer)
-    horizontal = np.where(inverse < 0.0, np.cbrt(12.0 * friction**3 + 0.2 * convective**3), 2.0 * friction)
     deep = int(np.searchsorted(targets, _SLOPE_DEPTH))
     slope = np.log(density[..., deep] / at_ground) / targets[deep]
     out = np.zeros((*layer.shape, SURFACE_COLUMNS), np.float32)
-    for column, values in enumerate((layer, friction, convective, inverse, at_ground, slope, horizontal)):
+    for column, values in enumerate((layer, friction, convective, inverse, at_ground, slope)):
         out[..., column] = values
     return out
