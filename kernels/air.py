@@ -145,3 +145,41 @@ def locate(place: np.ndarray, x: float, y: float) -> tuple[float, float]:
         column += weight * place[iy + cy, ix + cx, 0]
         row += weight * place[iy + cy, ix + cx, 1]
     return column, row
+
+
+@kernel
+def at_points(
+    field: np.ndarray, heights: np.ndarray, bounds: np.ndarray, step: float, points: np.ndarray, out: np.ndarray
+) -> None:
+    """Interpolate a field to points in space and time.
+
+    # p = point
+
+    field : (slot, y, x, level) float32
+    points : (p, 4 or more) float64
+        Column and row (weather cells), height m and time s; those outside give NaN.
+    out : (p,) float64
+    """
+    table = level_table(heights)
+    rows, columns = field.shape[1], field.shape[2]
+    for p in range(points.shape[0]):
+        x, y, z, t = points[p, 0], points[p, 1], points[p, 2], points[p, 3]
+        out[p] = np.nan
+        if not (0.0 <= x <= columns - 1 and 0.0 <= y <= rows - 1 and 0.0 <= z <= heights[-1]):
+            continue
+        if not bounds[0] * step <= t <= bounds[1] * step:
+            continue
+        before, after, share = time_slots(t, step, bounds[0], bounds[1], bounds[2])
+        ix, iy = min(int(x), columns - 2), min(int(y), rows - 2)
+        fx, fy = x - ix, y - iy
+        level = table[int(z / BIN)]
+        while level + 2 < heights.size and heights[level + 1] <= z:
+            level += 1
+        fz = (z - heights[level]) / (heights[level + 1] - heights[level])
+        total = 0.0
+        for corner in range(16):
+            weight = (fx if corner & 1 else 1.0 - fx) * (fy if corner & 2 else 1.0 - fy)
+            weight *= (fz if corner & 4 else 1.0 - fz) * (share if corner & 8 else 1.0 - share)
+            slot = after if corner & 8 else before
+            total += weight * field[slot, iy + (corner >> 1 & 1), ix + (corner & 1), level + (corner >> 2 & 1)]
+        out[p] = total

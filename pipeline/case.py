@@ -8,13 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 import xarray as xr
 
 from kernels.jit import set_threads
+from pipeline.errors import ConfigError
+from pipeline.footprints import made_footprints, make_footprints
 from pipeline.grid import Grid, Regions, grid_from_settings, make_regions, require_writable, write_store
-from pipeline.ingest import account, expand, read_background, read_fluxes, read_footprints, read_registry, read_stations
-from pipeline.ingest.receptors import all_receptors
+from pipeline.ingest import (
+    account,
+    all_receptors,
+    expand,
+    read_background,
+    read_fluxes,
+    read_footprints,
+    read_registry,
+)
 from pipeline.inversion import assemble, posterior, require_memory, solve
 from pipeline.provenance import provenance
 from pipeline.settings import Settings, input_root, read_settings
@@ -65,9 +73,15 @@ def invert(settings: Settings, path: Path, root: Path, progress: Progress = quie
     registry = read_registry(settings, root)
 
     progress("observations", 0, 0)
-    observations, accounts, observation_notes = read_observations(settings, root, registry)
+    observations, receptors, accounts, observation_notes = all_receptors(settings, root, registry)
     progress("footprints", 0, 0)
-    footprints, footprint_notes = read_footprints(settings, grid, root, registry)
+    if settings.transport is None:
+        footprints, footprint_notes = read_footprints(settings, grid, root, registry)
+    else:
+        folder = transport_folder(settings, path)
+        threads = settings.solver.threads
+        made = make_footprints(settings, grid, receptors, root, folder, threads=threads, progress=progress)
+        footprints, footprint_notes = made_footprints(made, grid, settings.case.flux_hours.bounds)
     progress("background", 0, 0)
     gas = species(settings.case.species)
     background, background_notes = read_background(settings, footprints, gas, grid, root)
@@ -94,21 +108,19 @@ def invert(settings: Settings, path: Path, root: Path, progress: Progress = quie
     return result
 
 
-def read_observations(
-    settings: Settings, root: Path, registry: pd.DataFrame
-) -> tuple[xr.Dataset, list[account.Account], list[str]]:
-    """Return the observations of a case, stations and columns, with their accounts and notes.
+def transport_folder(settings: Settings, path: Path) -> Path:
+    """Return the folder of footprints and prepared weather of a case with a section [transport].
 
     Raises
     ------
-    InputError
-        When a file cannot be used.
+    ConfigError
+        When the case has no such section.
     """
-    if not settings.columns:
-        observations, accounts = read_stations(settings, root, registry)
-        return observations, accounts, []
-    observations, _, accounts, notes = all_receptors(settings, root, registry)
-    return observations, accounts, notes
+    if settings.transport is None:
+        raise ConfigError(
+            "the case must have a section [transport]", remedy="see `tianyan config explain`", where=path.name
+        )
+    return (path.resolve().parent / settings.transport.folder).resolve()
 
 
 def domain_grid(settings: Settings) -> Grid:

@@ -182,6 +182,9 @@ SCHEMAS: dict[str, dict[str, Variable]] = {
         "end_weight": Variable(
             ("obs", "particle"), "f", "1", "share of the receptor's air a particle stands for", required=False
         ),
+        "end_reason": Variable(
+            ("obs", "particle"), "i", "1", "why a particle ended, see flag_meanings", required=False
+        ),
         "truncated_share": Variable(
             ("obs",), "f", "1", "share of the integral left out to keep the footprint sparse", required=False
         ),

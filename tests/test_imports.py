@@ -27,7 +27,7 @@ ALLOWED = {
     "workflows": {"roots", "pipeline.flow"},
     "benchmarks": set(),  # anything: nobody imports it
 }  # fmt: skip
-FLOW = {"pipeline.case", "pipeline.show", "pipeline.provenance"}
+FLOW = {"pipeline.case", "pipeline.footprints", "pipeline.show", "pipeline.provenance"}
 OUTSIDE = {"kernels": {"numpy", "numba"}, "station_meta": {"numpy", "pandas"}}
 STDLIB = __import__("sys").stdlib_module_names
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Sequence
 from functools import lru_cache
@@ -79,33 +80,34 @@ def weather_times(settings: MeteorologySettings, root: Path) -> np.ndarray:
     return np.array(list(weather_hours(settings, root)), dtype="datetime64[ns]")
 
 
-def source_key(settings: MeteorologySettings, root: Path, time: np.datetime64) -> str:
-    """Return a digest of what one time's weather is made from, to know without decoding whether it has changed.
+def source_keys(settings: MeteorologySettings, root: Path) -> dict[np.datetime64, str]:
+    """Return for every time a digest of what its weather is made from, to know without decoding what has changed.
 
     Parameters
     ----------
     settings, root
         As `weather_hours`.
-    time
-        One of `weather_times`.
 
     Returns
     -------
-    64 hexadecimal digits: SHA-256 of the format, the roughness, the boundary layer, and path, size and time of change
-    of every file that holds the time.
+    Times as `weather_hours` gives them, to 64 hexadecimal digits: SHA-256 of the format, the roughness, the boundary
+    layer, and path, size and time of change of every file that holds the time.
 
     Raises
     ------
-    TimeError
-        For a time that no file holds; InputError as `weather_hours`.
+    InputError
+        As `weather_hours`.
     """
     hours = weather_hours(settings, root)
-    key = time.astype("datetime64[ns]")
-    if key not in hours:
-        raise _missing([key], hours)
-    files = [(path.relative_to(root).as_posix(), *_stamp(path)) for path in hours[key]]
-    told = [settings.format, settings.roughness, settings.boundary_layer, _minute(key), files]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    told = [settings.format, settings.roughness, settings.boundary_layer]
+    stamps = {
+        path: (path.relative_to(root).as_posix(), *_stamp(path))
+        for path in dict.fromkeys(itertools.chain(*hours.values()))
+    }
+    return {
+        time: hashlib.sha256(json.dumps([*told, _minute(time), [stamps[path] for path in paths]]).encode()).hexdigest()
+        for time, paths in hours.items()
+    }
 
 
 def read_meteorology(

@@ -1,54 +1,126 @@
-"""Profiles: gradients are derivatives, values are the published formulas, limits hold."""
+"""Profiles: values are Hanna's in float64, gradients are derivatives, floors and limits hold."""
 
 import numpy as np
 import pytest
 from tests_layers import LAYERS
 
-from kernels.turbulence import SIGMA_ABOVE, SIGMA_FLOOR, TIME_ABOVE, TIME_FLOOR, vertical_turbulence
+from kernels import turbulence
+from kernels.jit import kernel
+
+F = np.float32
+#: more layers than the three of the well-mixed tests: h m, u* m s-1, w* m s-1, L m
+MORE = {
+    **LAYERS,
+    "strongly unstable": (2200.0, 0.1, 2.5, -5.0),
+    "shallow unstable": (300.0, 0.4, 0.6, -150.0),
+    "nearly neutral, unstable side": (500.0, 0.5, 0.4, -510.0),
+    "weak neutral": (150.0, 0.05, 0.0, 400.0),
+    "very stable": (80.0, 0.06, 0.0, 2.0),
+}
 
 
-@pytest.mark.parametrize("name", LAYERS)
-def test_the_gradient_is_the_derivative_of_sigma(name):
-    h, *rest = LAYERS[name]
+@kernel
+def profile(z, h, friction, convective, inverse, out):
+    kind = turbulence.regime(h, inverse)
+    one = np.float32(1.0)
+    for i in range(z.size):
+        out[i, 0], out[i, 1], out[i, 2] = turbulence.vertical_turbulence(
+            z[i], h, one / h, friction, convective, inverse, kind
+        )
+
+
+@kernel
+def top(h, friction, convective, inverse):
+    return turbulence.sigma_at_top(h, friction, convective, turbulence.regime(h, inverse))
+
+
+def lanes(name, z):
+    """Return sigma, slope and time scale of the kernel, each (z,) float64."""
+    h, friction, convective, obukhov = MORE[name]
+    out = np.empty((np.size(z), 3), F)
+    profile(np.atleast_1d(z).astype(F), F(h), F(friction), F(convective), F(1 / obukhov), out)
+    return out.astype(np.float64).T
+
+
+def hanna(name, z):
+    """Sigma and time scale after Stohl et al. (2005), eqs. 6-20, in float64 and branch by branch."""
+    h, friction, convective, obukhov = MORE[name]
+    zeta = z / h
+    if h / abs(obukhov) < 1:
+        sigma = 1.3 * friction * np.exp(-2e-4 * z / friction)
+        time = 0.5 * z / (sigma * (1 + 1.5e-3 * z / friction))
+    elif obukhov < 0:
+        square = 1.2 * convective**2 * (1 - 0.9 * zeta) * zeta ** (2 / 3) + (1.8 - 1.4 * zeta) * friction**2
+        sigma = np.sqrt(square)
+        if z < abs(obukhov):
+            time = 0.1 * z / (sigma * (0.55 - 0.38 * abs(z / obukhov)))
+        elif zeta < 0.1:
+            time = 0.59 * z / sigma
+        else:
+            time = 0.15 * h / sigma * (1 - np.exp(-5 * zeta))
+    else:
+        sigma = 1.3 * friction * (1 - zeta)
+        time = 0.1 * h / sigma * zeta**0.8
+    floored = max(sigma, turbulence.SIGMA_FLOOR)
+    return floored, max(time * sigma / floored, turbulence.TIME_FLOOR)
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_values_are_hannas(name):
+    h = MORE[name][0]
+    z = np.array([zeta * h for zeta in (0.002, 0.01, 0.03, 0.0501, 0.09, 0.11, 0.3, 0.5, 0.7, 0.9)])
+    sigma, _, time = lanes(name, z)
+    expected = np.array([hanna(name, float(F(height))) for height in z])
+    np.testing.assert_allclose(sigma, expected[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(time, expected[:, 1], rtol=1e-4)
+
+
+def test_every_regime_is_among_the_layers_tried():
+    kinds = {name: turbulence.regime(F(h), F(1 / obukhov)) for name, (h, _, _, obukhov) in MORE.items()}
+    assert set(kinds.values()) == {turbulence.NEUTRAL, turbulence.UNSTABLE, turbulence.STABLE}
+    assert kinds["nearly neutral, unstable side"] == turbulence.NEUTRAL
+    assert kinds["shallow unstable"] == turbulence.UNSTABLE
+    assert kinds["very stable"] == turbulence.STABLE
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_the_slope_is_the_derivative_of_sigma(name):
+    h = MORE[name][0]
     for zeta in (0.01, 0.05, 0.2, 0.5, 0.8, 0.95):
         z, dz = zeta * h, 1e-4 * h
-        above, below = (vertical_turbulence(z + s * dz, h, *rest)[0] for s in (1, -1))
-        slope = vertical_turbulence(z, h, *rest)[1]
-        assert slope == pytest.approx((above - below) / (2 * dz), rel=1e-3, abs=1e-9)
+        expected = (hanna(name, z + dz)[0] - hanna(name, z - dz)[0]) / (2 * dz)
+        assert lanes(name, z)[1][0] == pytest.approx(expected, rel=1e-4, abs=1e-9)
 
 
-def test_unstable_values_are_hannas():
-    h, ustar, wstar, obukhov = LAYERS["unstable"]
-    sigma, _, time = vertical_turbulence(0.5 * h, h, ustar, wstar, obukhov)
-    expected = np.sqrt(1.2 * wstar**2 * 0.55 * 0.5 ** (2 / 3) + 1.1 * ustar**2)
-    assert sigma == pytest.approx(expected, rel=1e-12)
-    assert time == pytest.approx(0.15 * h / expected * (1 - np.exp(-2.5)), rel=1e-12)
-    near, _, near_time = vertical_turbulence(30.0, h, ustar, wstar, obukhov)
-    assert near_time == pytest.approx(max(0.1 * 30 / (near * (0.55 - 0.38 * 30 / 40)), TIME_FLOOR), rel=1e-12)
+@pytest.mark.parametrize("name", MORE)
+def test_sigma_at_the_top_is_that_just_below_it(name):
+    h, friction, convective, obukhov = MORE[name]
+    just_below = lanes(name, np.nextafter(F(h), F(0)))[0][0]
+    assert top(F(h), F(friction), F(convective), F(1 / obukhov)) == pytest.approx(just_below, rel=1e-5)
 
 
-def test_neutral_and_stable_values_are_hannas():
-    h, ustar, wstar, obukhov = LAYERS["neutral"]
-    sigma, _, time = vertical_turbulence(400.0, h, ustar, wstar, obukhov)
-    assert sigma == pytest.approx(1.3 * ustar * np.exp(-2e-4 * 400 / ustar), rel=1e-12)
-    assert time == pytest.approx(200 / (sigma * (1 + 1.5e-3 * 400 / ustar)), rel=1e-12)
-    h, ustar, wstar, obukhov = LAYERS["stable"]
-    sigma, _, time = vertical_turbulence(100.0, h, ustar, wstar, obukhov)
-    assert sigma == pytest.approx(1.3 * ustar * 0.6, rel=1e-12)
-    assert time == pytest.approx(0.1 * h / sigma * 0.4**0.8, rel=1e-12)
+@pytest.mark.parametrize("name", MORE)
+def test_sigma_and_time_scale_keep_their_floors_and_the_slope_is_finite(name):
+    h = MORE[name][0]
+    sigma, slope, time = lanes(name, np.array([0.0, 1e-6, 1e-3, 0.1, 1.0, 0.99999 * h]))
+    assert (sigma >= turbulence.SIGMA_FLOOR).all()
+    assert (time >= turbulence.TIME_FLOOR).all()
+    assert np.isfinite(slope).all()
+    assert time[0] == turbulence.TIME_FLOOR
 
 
-@pytest.mark.parametrize("name", LAYERS)
-def test_sigma_and_time_scale_keep_their_floors_and_are_finite_at_the_ground(name):
-    h, *rest = LAYERS[name]
-    for z in (0.0, 1e-6, 0.999999 * h):
-        sigma, slope, time = vertical_turbulence(z, h, *rest)
-        assert sigma >= SIGMA_FLOOR
-        assert time >= TIME_FLOOR
-        assert np.isfinite(slope)
+def test_a_floored_sigma_has_no_slope():
+    h = MORE["very stable"][0]
+    sigma, slope, _ = lanes("very stable", np.array([0.95 * h, 0.5 * h]))
+    assert sigma[0] == turbulence.SIGMA_FLOOR
+    assert slope[0] == 0
+    assert slope[1] < 0
 
 
-def test_above_the_layer_turbulence_is_weak_and_constant():
-    h, *rest = LAYERS["unstable"]
-    assert vertical_turbulence(h, h, *rest) == (SIGMA_ABOVE, 0.0, TIME_ABOVE)
-    assert vertical_turbulence(3 * h, h, *rest) == (SIGMA_ABOVE, 0.0, TIME_ABOVE)
+@pytest.mark.parametrize("name", MORE)
+def test_above_the_layer_turbulence_is_weak_and_constant(name):
+    h = MORE[name][0]
+    sigma, slope, time = lanes(name, np.array([h, np.nextafter(F(h), F(2 * h)), 3 * h]))
+    np.testing.assert_array_equal(sigma, turbulence.SIGMA_ABOVE)
+    np.testing.assert_array_equal(slope, 0)
+    np.testing.assert_array_equal(time, turbulence.TIME_ABOVE)
