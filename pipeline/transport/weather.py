@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from kernels.air import SURFACE_COLUMNS
+from kernels.air import CONVECTION, SURFACE_COLUMNS
 from kernels.heights import to_heights
 from pipeline.errors import InputError
 from pipeline.grid import Grid
 from pipeline.schema import check
+from pipeline.transport.convection import convection_height
 from pipeline.transport.metric import cells_per_metre
 
 #: heights above ground of the levels below the lid, m: a tenth apart or less, closer near the ground
@@ -56,7 +57,7 @@ def levels(lid: float) -> np.ndarray:
     return np.array([*[height for height in _HEIGHTS if height < 0.95 * lid], lid], dtype=np.float32)
 
 
-def prepare(meteorology: xr.Dataset, grid: Grid, lid: float) -> list[Prepared]:
+def prepare(meteorology: xr.Dataset, grid: Grid, lid: float, *, convection: bool = False) -> list[Prepared]:
     """Return every time of a "meteorology" dataset as the particles read it.
 
     Parameters
@@ -67,6 +68,8 @@ def prepare(meteorology: xr.Dataset, grid: Grid, lid: float) -> list[Prepared]:
         The weather's own grid.
     lid
         Height of the lid, m above ground; the vertical wind is zero there.
+    convection
+        Whether to work out how high deep convection mixes (`pipeline.transport.convection`).
 
     Raises
     ------
@@ -86,10 +89,14 @@ def prepare(meteorology: xr.Dataset, grid: Grid, lid: float) -> list[Prepared]:
     per_x, per_y = cells_per_metre(grid)
     slope_y, slope_x = np.gradient(meteorology["terrain"].values.astype(np.float64))
     targets = levels(lid)
-    return [
-        _prepare(meteorology.isel(time=index), targets, per_x, per_y, slope_x * per_x, slope_y * per_y)
-        for index in range(meteorology.sizes["time"])
-    ]
+    prepared = []
+    for index in range(meteorology.sizes["time"]):
+        hour = meteorology.isel(time=index)
+        prepared.append(_prepare(hour, targets, per_x, per_y, slope_x * per_x, slope_y * per_y))
+        if convection:
+            profile = (hour[name].values for name in ("temperature", "pressure", "humidity", "height"))
+            prepared[-1].surface[..., CONVECTION] = convection_height(*profile)
+    return prepared
 
 
 def _prepare(
