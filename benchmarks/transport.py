@@ -177,6 +177,20 @@ def sub_step(repeats: int, steps: int) -> tuple[float, float]:
     return lanes * 1e9, alone * 1e9
 
 
+def outer_step(load: Load, window: WeatherWindow, lane: float) -> float:
+    """Return nanoseconds of an outer step, of particles in the calm air above the layer: three sub-steps to each."""
+    middle = [Receptor(one.time, 0.0, one.station, one.lon, one.lat, 5000.0) for one in network(load, window)]
+    chosen = settings(load, load.particles).model_copy(update={"hours": 1, "smoothing": 0.0})
+    first = window.index(START)
+    bounds = np.array([first, first + load.hours + 1, window.slots])
+    times = []
+    for receptor in middle[: load.repeats * 4 + 1]:
+        start = time.process_time()
+        made = trace_receptor(receptor, window, bounds, chosen)
+        times.append((time.process_time() - start) / float(np.sum(made.end[:, 4])) * 60.0)
+    return statistics.median(times[1:]) * 1e9 - 3 * lane
+
+
 def gridding(made: list[Footprint], window: WeatherWindow, hours: int, repeats: int) -> float:
     """Return milliseconds to smooth one receptor's hours and make them sparse; the median over receptors."""
     scratch = np.empty(window.target.shape)
@@ -248,6 +262,7 @@ def figures(load: Load) -> list[Figure]:
         Figure("equal to the bit on one and two threads", float(equal), "1 = yes", "1"),
         Figure("one hour of weather prepared", prepared, "s"),
         Figure("smoothing and sparse output of one receptor", smoothed, "ms", "<= 1"),
+        Figure("one outer step of one particle", outer_step(load, window, lanes), "ns CPU"),
         Figure("one sub-step of one particle, sixteen at a time", lanes, "ns CPU"),
         Figure("the same alone with the C library, float64, simpler", alone, "ns CPU"),
         Figure("  gain of the lanes", alone / lanes, "x"),
