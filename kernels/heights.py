@@ -37,7 +37,8 @@ def to_heights(
                 first += 1
             lowest = source[first, y, x]
             z0 = roughness[y, x]
-            level = first
+            # one level below the highest at most, so that the one above exists
+            level = min(first, count - 2)
             for k in range(targets.size):
                 z = targets[k]
                 if z < lowest:

@@ -58,7 +58,8 @@ def trace(
     end : (p, 5) float64
         Column, row (weather cells), height, time of each particle's end, and why (TIME_UP, ...).
     """
-    state = np.zeros(ROWS * LANES, np.float32)
+    # a lane that never gets a particle is computed along: ones keep it finite
+    state = np.ones(ROWS * LANES, np.float32)
     body = np.zeros((LANES, steps.COLUMNS), np.float64)
     here = np.zeros(air.SURFACE_COLUMNS, np.float32)
     table = air.level_table(heights)

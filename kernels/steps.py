@@ -90,8 +90,10 @@ def renew(
     air.ground(surface, place, body[lane, X], body[lane, Y], before, after, share, here)
     h = max(here[air.LAYER], np.float32(options[LOWEST]))
     friction = max(here[air.FRICTION], FRICTION_FLOOR)
+    inside = state[langevin.Z + lane] < state[langevin.H + lane]
     langevin.set_layer(state, lane, h, friction, here[air.CONVECTIVE], here[air.INVERSE_L])
-    if body[lane, AGE] == 0.0:
+    # a particle the layer's top has passed goes on with the turbulence of the side it is on now
+    if body[lane, AGE] == 0.0 or inside != (state[langevin.Z + lane] < h):
         langevin.set_turbulence(state, lane)
     # dry density falls exponentially: its mean below the dilution height d is that at d / 2
     body[lane, DENSITY], body[lane, HALF_SLOPE] = here[air.DENSITY], 0.5 * here[air.DENSITY_SLOPE]
@@ -139,7 +141,8 @@ def _turbulent(options: np.ndarray, top: float, lane: int, state: np.ndarray, bo
     passed = body[lane, AGE] - body[lane, RENEWED]
     body[lane, RENEWED] = body[lane, AGE]
     top = min(top, options[LID])
-    if state[langevin.Z + lane] < top and uniform * options[CONVECTION_TIME] < passed:
+    mixes = options[CONVECTION_TIME] > 0.0 and uniform * options[CONVECTION_TIME] < passed
+    if mixes and state[langevin.Z + lane] < top:
         _, _, where = deviates(high.view(np.uint32), low.view(np.uint32), np.uint32(number + np.uint32(1)))
         share = 1.0 - math.exp(-top / SCALE_HEIGHT)
         state[langevin.Z + lane] = -SCALE_HEIGHT * math.log(1.0 - where * share)

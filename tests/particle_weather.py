@@ -59,7 +59,7 @@ def options(**changed):
 
 @dataclass
 class Weather:
-    """What `particles.trace` reads, for times that begin with hour `first`."""
+    """What `particles.trace` reads; its times begin with hour 0."""
 
     volume: np.ndarray
     surface: np.ndarray
@@ -103,12 +103,15 @@ class Run:
         return self.footprint, self.spread, self.end
 
 
-def trace(air_flow, start, travel, *, hour=None, seed=1, receptor=1, bins=6, shape=None):
-    """Follow the particles of `start` for `travel` s; `shape` of the flux grid is the weather's by default."""
+def trace(air_flow, start, travel, *, hour=None, seed=1, receptor=1, bins=6, shape=None, into=None):
+    """Follow the particles of `start` for `travel` s; `shape` of the flux grid is the weather's by default.
+
+    The footprint is added to `into`, if given.
+    """
     if hour is None:
         hour = int(np.ceil(start[:, 3].max() / 3600)) - 1
     run = Run(
-        np.zeros((bins, *(shape or air_flow.place.shape[:2]))),
+        np.zeros((bins, *(shape or air_flow.place.shape[:2]))) if into is None else into,
         np.zeros((bins, steps.SPREAD_COLUMNS)),
         np.full((start.shape[0], 5), -1.0),
     )
