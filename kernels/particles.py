@@ -190,7 +190,7 @@ def _begin(
     x, y, t = body[lane, steps.X], body[lane, steps.Y], body[lane, steps.T]
     z = float(state[langevin.Z + lane])
     body[lane, steps.RELEASE], body[lane, steps.AGE], body[lane, steps.NUMBER] = z, 0.0, 0.0
-    body[lane, steps.RENEWED] = 0.0
+    body[lane, steps.RENEWED], body[lane, steps.PLUME] = 0.0, 0.0
     body[lane, steps.WANTED] = t - travel
     body[lane, steps.STOP] = max(t - travel, bounds[0] * options[steps.STEP])
     high, low = stream_key(seed, receptor, particle)

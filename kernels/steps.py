@@ -51,10 +51,11 @@ SPREAD_COLUMNS = 6
 # columns of a particle in float64: position in weather cells, time s, velocity, horizontal turbulence m s-1, seconds of
 # the outer step under way, change of mole fraction per unit flux and second m2 mol-1, release height m, travel time s,
 # when it stops and when it should s, the number of outer steps, when its turbulence was renewed s, dry density at the
-# ground kg m-3 and half its d ln rho / dz m-1, and the position on the flux grid
+# ground kg m-3 and half its d ln rho / dz m-1, the position on the flux grid, and
+# the variance of the plume's depth m2
 X, Y, T, U, V, W, TURBULENT_U, TURBULENT_V, DT, PER_SECOND, RELEASE, AGE, STOP, WANTED, NUMBER = range(15)
-RENEWED, DENSITY, HALF_SLOPE, COLUMN, ROW = range(15, 20)
-COLUMNS = 20
+RENEWED, DENSITY, HALF_SLOPE, COLUMN, ROW, PLUME = range(15, 21)
+COLUMNS = 21
 # sub-steps count from one; the draws of outer steps are numbered from here on, two each
 OUTER_DRAWS = 0x40000000
 _F = np.float32
@@ -115,21 +116,26 @@ def arm(options: np.ndarray, lane: int, state: np.ndarray, body: np.ndarray, slo
     state[langevin.DENSITY_SLOPE + lane] = slope
     depth = options[DILUTION] * state[langevin.H + lane]
     if options[NEAR_FIELD] > 0.0:
-        depth = min(depth, _plume_top(body[lane, RELEASE], body[lane, AGE] + 0.5 * dt, lane, state))
+        depth = min(depth, _grow_plume(body[lane, AGE], dt, lane, state, body))
     state[langevin.DILUTION + lane] = depth
     mass = depth * body[lane, DENSITY] * exp2(_F(depth * body[lane, HALF_SLOPE]) * _LOG2_E)
     body[lane, PER_SECOND] = options[MOLAR_MASS] / mass
 
 
 @part_kernel
-def _plume_top(release: float, age: float, lane: int, state: np.ndarray) -> float:
-    """Return the height the plume reaches after `age` s: Taylor (1921) with the particle's own sigma_w and T_L.
+def _grow_plume(age: float, dt: float, lane: int, state: np.ndarray, body: np.ndarray) -> float:
+    """Let the plume grow over an outer step; return the height of its top at the step's middle, m above ground.
 
-    After Fasoli et al. (2018, Geosci. Model Dev. 11, 2813, eq. 6), less its dimensional slips (transport.md 1.6).
+    d (sigma_z^2) / dt = 2 sigma_w^2 T_L (1 - exp(-t / T_L)), Taylor (1921, Proc. Lond. Math. Soc. 20, 196, eq. 18) with
+    what the particle meets on its way; after Fasoli et al. (2018, Geosci. Model Dev. 11, 2813, eq. 6), less its
+    dimensional slips (transport.md 1.6). It never falls.
     """
     sigma, time = state[langevin.SIGMA + lane], state[langevin.TIME + lane]
-    s = _F(age) / time
-    return max(release, 1.0) + sigma * time * math.sqrt(max(_F(2.0) * (s - _F(1.0) + exp2(-s * _LOG2_E)), _F(0.0)))
+    scale = 2.0 * sigma * sigma * time
+    old, half = exp2(_F(-age) / time * _LOG2_E), exp2(_F(-0.5 * dt) / time * _LOG2_E)
+    middle = body[lane, PLUME] + max(scale * (0.5 * dt - time * old * (_F(1.0) - half)), 0.0)
+    body[lane, PLUME] += max(scale * (dt - time * old * (_F(1.0) - half * half)), 0.0)
+    return max(body[lane, RELEASE], 1.0) + math.sqrt(middle)
 
 
 @part_kernel
