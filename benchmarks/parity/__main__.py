@@ -1,0 +1,30 @@
+"""`python -m benchmarks.parity [DOCS]`: compare with STILT and MPTRAC, write DOCS/parity.md and its pictures."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from benchmarks.parity import figures, mptrac
+from benchmarks.parity.page import page
+from benchmarks.parity.results import compare_all
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = ROOT.parent / "shared"
+
+
+def main(docs: Path) -> None:
+    """Write the page and its pictures."""
+    case, found = compare_all(SHARED)
+    parcels = mptrac.load(SHARED)
+    result = mptrac.measure(parcels)
+    pictures = docs / "parity"
+    figures.footprints(case, found, pictures / "footprints.png")
+    figures.hourly(case, found, pictures / "hourly.png")
+    figures.spread(case, found, pictures / "spread.png")
+    figures.distance(parcels, result, pictures / "mptrac.png")
+    (docs / "parity.md").write_text(page(case, found, parcels, result), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs")
