@@ -29,12 +29,13 @@ lint: $(STAMP)  ## style and types
 bench: $(STAMP)  ## speed and memory, as ratios within one run
 	$(BIN)/python -m benchmarks
 
-docs: $(STAMP)  ## run both cases and write their figures into docs/ (needs ../shared/data)
+docs: $(STAMP)  ## run the cases and comparisons, write their figures into docs/ (needs ../shared)
 	$(BIN)/tianyan demo > docs/cases/demo.txt
 	cp demo-output/posterior.png docs/demo.png
 	$(BIN)/python -m benchmarks.seeds 11 16 > docs/cases/seeds.txt
 	$(BIN)/tianyan run workflows/tacolneston.toml > docs/cases/tacolneston.txt
 	cp tacolneston-output/tacolneston.png docs/cases/tacolneston.png
+	$(BIN)/python -m benchmarks.parity
 
 clean:  ## remove the environment and everything built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo-output

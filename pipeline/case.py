@@ -23,7 +23,7 @@ from pipeline.ingest import (
     read_footprints,
     read_registry,
 )
-from pipeline.inversion import assemble, posterior, require_memory, solve
+from pipeline.inversion import assemble, constraint_notes, posterior, require_memory, solve
 from pipeline.provenance import provenance
 from pipeline.settings import Settings, input_root, read_settings
 from pipeline.units import species
@@ -103,6 +103,7 @@ def invert(settings: Settings, path: Path, root: Path, progress: Progress = quie
     )
     result.attrs["account"] = account.render(accounts)
     notes = [*region_notes(regions), *observation_notes, *footprint_notes, *background_notes, *flux_notes]
+    notes += constraint_notes(solution, gas)
     result.attrs["notes"] = "\n".join(notes)
     result.attrs["provenance"] = provenance(path, root, input_files(settings, root))
     return result

@@ -23,8 +23,18 @@ app = App(
 )
 config = App(name="config", help="Check a case file, or explain every key of one.")
 ingest = App(name="ingest", help="Read foreign files and account for every row.")
+footprints = App(
+    name="footprints",
+    help=(
+        "Make the footprints of a case with a section [transport], or draw one.\n\n"
+        "What is there is not made again, so a stopped run goes on where it was. For example:\n\n"
+        "`tianyan footprints workflows/bowen.toml --from 2022-12-07T00Z --to 2022-12-08T00Z`\n\n"
+        "`tianyan footprints show workflows/bowen.toml --station TROPOMI`"
+    ),
+)
 app.command(config)
 app.command(ingest)
+app.command(footprints)
 
 
 @app.command
@@ -151,6 +161,55 @@ def stations(
         for path in files
     ]
     print(account.render(accounts))
+
+
+@footprints.default
+def make(
+    case: Path,
+    *,
+    start: Annotated[str | None, Parameter(name="--from", help="first hour, with zone: 2022-12-07T00Z")] = None,
+    end: Annotated[str | None, Parameter(name="--to", help="end, exclusive, with zone")] = None,
+    data: Annotated[Path | None, Parameter(help="input folder, instead of inputs.root of the case")] = None,
+    threads: Annotated[int | None, Parameter(help="receptors traced at once, instead of solver.threads")] = None,
+    scheduler: Annotated[str | None, Parameter(help="address of a dask scheduler, or local")] = None,
+) -> None:
+    """Make the footprints of a case's receptors that are not there.
+
+    Without times, those of the case's observation_hours.
+
+    Parameters
+    ----------
+    case
+        The case's TOML file, for example workflows/bowen.toml.
+    """
+    from pipeline.cli_footprints import account
+    from pipeline.cli_footprints import make as make_between
+
+    with _Progress() as progress:
+        outcome = make_between(case, start, end, data=data, threads=threads, scheduler=scheduler, progress=progress)
+    print("\n".join(account(outcome)))
+
+
+@footprints.command(name="show")
+def show_footprint(
+    case: Path,
+    *,
+    station: Annotated[str | None, Parameter(help="station, sounding or instrument; the first when not given")] = None,
+    time: Annotated[str | None, Parameter(help="a time in the receptor's hour, with zone: 2022-12-07T03Z")] = None,
+    picture: Annotated[Path | None, Parameter(help="PNG to write; in the transport folder when not given")] = None,
+    age: Annotated[bool, Parameter(negative=(), help="draw contours of the plume's age")] = False,
+) -> None:
+    """Draw one footprint over coast and borders: its map, its hours, and where its particles end.
+
+    Parameters
+    ----------
+    case
+        The case's TOML file.
+    """
+    from pipeline.cli_footprints import draw
+
+    path, told = draw(case, station=station, time=time, picture=picture, age=age)
+    print("\n".join([*told, f"picture: {os.path.relpath(path)}"]))
 
 
 class _Progress:

@@ -2,39 +2,46 @@
 
 A footprint is known by its content: receptor, weather, settings. What is there is not made again, so a run that was
 stopped goes on where it was, and a run over the same hours does nothing. Every hour is written as soon as it is made.
+
+Memory does not grow with the period. It is that of the weather that one hour's receptors read, in every process that
+traces: 4 (5 levels + 8) bytes per weather cell and time, for `hours` + 2 hours of times and two more; and 8 bytes per
+flux cell and hour back for every receptor traced at once.
 """
 
 from __future__ import annotations
 
+import contextlib
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from kernels.jit import set_threads
 from pipeline.errors import ConfigError, InputError
+from pipeline.footprints_dask import LOCAL, Task, trace_on, workers
+from pipeline.footprints_weather import CaseWeather
 from pipeline.grid import Grid
-from pipeline.ingest import read_meteorology, source_keys
-from pipeline.schema import HOUR
-from pipeline.settings import Settings, TransportSettings
+from pipeline.settings import Settings
 from pipeline.transport import (
     Footprint,
     Receptor,
-    WeatherStore,
     WeatherWindow,
     footprints_dataset,
     hour_path,
     join,
-    prepare,
     read_hour,
     receptors_of,
+    require_window_memory,
     row_key,
-    seconds,
     settings_digest,
+    slots_for,
+    sweep,
     take,
     trace_receptor,
     write_hour,
@@ -43,8 +50,8 @@ from pipeline.units import SECONDS_PER_HOUR
 
 #: called with (stage, done, of)
 Progress = Callable[[str, int, int], None]
-#: prepared weather is kept this long behind the newest hour asked for, besides the travel time
-_KEPT = np.timedelta64(48, "h")
+#: a receptor and the unbroken weather times it reads
+_Job = tuple[Receptor, list[np.datetime64]]
 
 
 @dataclass
@@ -61,6 +68,10 @@ class Made:
         One sentence per receptor that could not have a footprint.
     prepared
         Weather times decoded now.
+    weather
+        One sentence per weather time that could not be used.
+    short
+        Receptors with less weather behind them than their particles may travel.
     """
 
     paths: list[Path] = field(default_factory=list)
@@ -68,6 +79,8 @@ class Made:
     kept: int = 0
     failures: list[str] = field(default_factory=list)
     prepared: int = 0
+    weather: list[str] = field(default_factory=list)
+    short: int = 0
 
 
 def make_footprints(
@@ -78,6 +91,7 @@ def make_footprints(
     folder: Path,
     *,
     threads: int = 0,
+    scheduler: str | None = None,
     progress: Progress,
 ) -> Made:
     """Make every footprint that is needed and not there.
@@ -89,38 +103,54 @@ def make_footprints(
     grid
         The flux grid.
     receptors
-        Dataset "receptors" of `pipeline.schema`.
+        Dataset "receptors" of `pipeline.schema`, in any order.
     root
         Folder of the input paths.
     folder
-        Where footprints and prepared weather stand.
+        Where footprints and prepared weather stand. An hour's file holds the receptors asked for last.
     threads
         Receptors traced at once; 0 means one per core.
+    scheduler
+        Who traces: None for threads of this process, "local" for as many processes of one thread, otherwise the
+        address of a dask.distributed scheduler, whose workers must see `folder` under the same path. The result is the
+        same, to the bit.
 
     Raises
     ------
+    ConfigError
+        For a case without [transport], weather that does not fit in memory, or a scheduler that cannot be used.
     TianyanError
-        One of its kinds, when the weather cannot be used. A receptor that cannot be traced is counted, not raised.
+        One of its kinds, when the weather's files cannot be indexed. A weather time that cannot be read is like one
+        that is missing, and a receptor that cannot be traced is counted: neither stops the others.
     """
-    transport = settings.transport
-    assert transport is not None
-    weather = _Weather(transport, grid, root, folder / "weather")
-    digest = settings_digest(transport, grid)
-    rows = receptors_of(receptors)
-    made = Made()
-    hours = [(hour, list(group)) for hour, group in groupby(rows, key=lambda r: r.time.astype("datetime64[h]"))]
-    with ThreadPoolExecutor(set_threads(threads)) as pool:
+    if settings.transport is None:
+        raise ConfigError("the case must have a section [transport]", remedy="see `tianyan config explain`")
+    sweep(folder)
+    weather = CaseWeather(settings.transport, grid, root, folder / "weather")
+    rows = sorted(receptors_of(receptors), key=lambda r: (r.time, r.station, r.height, r.digest))
+    longest = max((row.duration for row in rows), default=0.0)
+    # receptors of one hour begin within it
+    slots = slots_for((settings.transport.hours + 1) * SECONDS_PER_HOUR + longest, weather.step)
+    count = set_threads(threads)
+    with contextlib.ExitStack() as stack:
+        trace: _Threads | _Workers
+        if scheduler is None:
+            trace = _Threads(weather, slots, stack.enter_context(ThreadPoolExecutor(count)))
+        else:
+            trace = _Workers(weather, slots, scheduler, count, stack)
+        run = _Run(weather, trace, grid, settings.case.species)
         done = 0
-        for hour, group in hours:
+        for hour, group in groupby(rows, key=lambda r: r.time.astype("datetime64[h]")):
             progress("footprints", done, len(rows))
+            asked = list(group)
             path = hour_path(folder / "footprints", hour)
-            dataset = _hour(group, path, weather, digest, transport, grid, settings.case.species, pool, made)
-            if dataset is not None:
-                made.paths.append(path)
+            if _hour(run, asked, path):
+                run.made.paths.append(path)
             weather.prune(hour.astype("datetime64[ns]"))
-            done += len(group)
-    made.prepared = weather.prepared
-    return made
+            done += len(asked)
+        progress("footprints", done, len(rows))
+    run.made.prepared, run.made.weather = weather.prepared, list(weather.told())
+    return run.made
 
 
 def made_footprints(
@@ -146,22 +176,24 @@ def made_footprints(
     if not parts:
         raise InputError(
             "at least one receptor must have a footprint",
-            got="; ".join(made.failures[:3]) or "no receptors",
+            got="; ".join([*made.failures[:3], *made.weather[:3]]) or "no receptors",
             remedy="check that weather and grid cover the observations",
             where="transport",
         )
     footprints = join(parts)
-    value, hour = footprints["footprint"].values, footprints["hour"].values
-    outside = (hour < window[0]) | (hour >= window[1])
     notes = [f"footprints: {sentence}" for sentence in _told(made, footprints)]
-    if outside.any():
-        share = float(value[outside].sum() / value.sum())
-        notes.append(f"footprints: {share:.2%} of them lies outside flux_hours and was left out")
-        count = np.add.reduceat(np.append(~outside, False), footprints["indptr"].values[:-1])
-        count[np.diff(footprints["indptr"].values) == 0] = 0
-        footprints = footprints.drop_dims("row_edge").isel(entry=np.flatnonzero(~outside)).assign(
-            indptr=("row_edge", np.concatenate([[0], np.cumsum(count)]).astype(np.int64), footprints["indptr"].attrs)
-        )  # fmt: skip
+    hour = footprints["hour"].values
+    inside = (hour >= window[0]) & (hour < window[1])
+    if inside.all():
+        return footprints, notes
+    value = footprints["footprint"].values.astype(np.float64)
+    share = value[~inside].sum() / value.sum()
+    notes.append(f"footprints: {share:.2%} of them lies outside flux_hours and was left out")
+    # entries kept before each one, and after the last
+    before = np.concatenate([[0], np.cumsum(inside)]).astype(np.int64)
+    indptr = footprints["indptr"]
+    footprints = footprints.drop_dims("row_edge").isel(entry=np.flatnonzero(inside))
+    footprints["indptr"] = ("row_edge", before[indptr.values], indptr.attrs)
     return footprints, notes
 
 
@@ -173,161 +205,126 @@ def _told(made: Made, footprints: xr.Dataset) -> Iterator[str]:
     yield "particles ended: " + ", ".join(f"{share:.1%} {name}" for name, share in shares if share)
     truncated = footprints["truncated_share"].values
     yield f"at most {truncated.max():.2g} of a footprint was left out to keep it sparse"
+    if made.short:
+        yield f"{made.short} receptor(s) have less weather behind them than particles may travel"
     if made.failures:
         yield f"{len(made.failures)} receptor(s) have none: " + "; ".join(made.failures[:3])
+    yield from made.weather
 
 
-def _hour(
-    group: Sequence[Receptor],
-    path: Path,
-    weather: _Weather,
-    digest: bytes,
-    settings: TransportSettings,
-    grid: Grid,
-    species: str,
-    pool: ThreadPoolExecutor,
-    made: Made,
-) -> xr.Dataset | None:
-    """Bring one hour's file up to date and return its footprints; None when no receptor can have one."""
-    able, keys = [], []
-    for receptor in group:
-        why, times = weather.times_of(receptor)
-        if why:
-            made.failures.append(f"{receptor.station} at {receptor.time.astype('datetime64[s]')}: {why}")
-            continue
-        able.append((receptor, times))
-        keys.append(row_key(receptor, digest, [weather.digest(time) for time in times]))
-    if not able:
-        return None
-    there = read_hour(path, grid)
-    held = {} if there is None else {str(key): row for row, key in enumerate(there["key"].values)}
-    wanted = [place for place, key in enumerate(keys) if key not in held]
-    made.kept += len(keys) - len(wanted)
-    if there is not None and not wanted and len(held) == len(keys):
-        return there
-    parts = []
-    kept = [held[key] for key in keys if key in held]
-    if there is not None and kept:
-        parts.append(take(there, np.array(kept)))
-    if wanted:
-        traced = _trace([able[place] for place in wanted], weather, settings, pool)
-        dataset = footprints_dataset(traced, grid, species)
-        dataset["key"] = ("obs", np.array([keys[place] for place in wanted]))
-        parts.append(dataset)
-        made.computed += len(wanted)
-    dataset = join(parts)
-    order = {key: row for row, key in enumerate(map(str, dataset["key"].values))}
-    dataset = take(dataset, np.array([order[key] for key in keys]))
-    write_hour(path, dataset)
-    return dataset
+@dataclass
+class _Run:
+    """What every hour of a run shares."""
+
+    weather: CaseWeather
+    trace: Callable[[Sequence[_Job]], list[Footprint] | None]
+    grid: Grid
+    species: str
+    made: Made = field(default_factory=Made)
+
+    def __post_init__(self) -> None:
+        self.digest = settings_digest(self.weather.settings, self.grid)
+
+    def able(self, group: Sequence[Receptor]) -> tuple[list[_Job], list[str], list[str]]:
+        """Return the receptors that can have a footprint, the keys of these, and why the others cannot."""
+        jobs, keys, failures = [], [], []
+        for receptor in group:
+            why, times = self.weather.times_of(receptor)
+            if why:
+                failures.append(f"{receptor.station} at {receptor.time.astype('datetime64[s]')}: {why}")
+                continue
+            jobs.append((receptor, times))
+            keys.append(row_key(receptor, self.digest, [self.weather.digest(time) for time in times]))
+        return jobs, keys, failures
 
 
-def _trace(
-    jobs: Sequence[tuple[Receptor, Sequence[np.datetime64]]],
-    weather: _Weather,
-    settings: TransportSettings,
-    pool: ThreadPoolExecutor,
-) -> list[Footprint]:
-    """Return the footprints of receptors, in their order."""
-    for time in sorted({time for _, times in jobs for time in times}):
-        weather.load(time)
-    bounds = [weather.bounds(times) for _, times in jobs]
-    window = weather.window
-    return list(pool.map(lambda job, at: trace_receptor(job[0], window, at, settings), jobs, bounds))
+def _hour(run: _Run, group: Sequence[Receptor], path: Path) -> bool:
+    """Bring one hour's file up to date; return whether any receptor has a footprint in it."""
+    there = read_hour(path, run.grid)
+    if there is not None and there.attrs["species"] != run.species:
+        there = None
+    found = [] if there is None else [str(key) for key in there["key"].values]
+    row = {key: at for at, key in enumerate(found)}
+    traced: list[Footprint] | None = None
+    # weather that had to be made again, and came out otherwise, changes the keys of what reads it
+    while traced is None:
+        jobs, keys, failures = run.able(group)
+        wanted = [at for at, key in enumerate(keys) if key not in row]
+        traced = run.trace([jobs[at] for at in wanted]) if wanted else []
+    run.made.failures += failures
+    run.made.short += sum(run.weather.is_short(*job) for job in jobs)
+    run.made.computed += len(wanted)
+    run.made.kept += len(keys) - len(wanted)
+    if keys and found != keys:
+        kept = [row[key] for key in keys if key in row]
+        parts = [take(there, np.array(kept))] if there is not None and kept else []
+        if wanted:
+            parts.append(footprints_dataset(traced, run.grid, run.species))
+            parts[-1]["key"] = ("obs", np.array([keys[at] for at in wanted]))
+        dataset = join(parts)
+        order = {str(key): at for at, key in enumerate(dataset["key"].values)}
+        write_hour(path, take(dataset, np.array([order[key] for key in keys])))
+    return bool(keys)
 
 
-class _Weather:
-    """The weather of a run: its times, its store on disk and its window in memory."""
+class _Threads:
+    """Traces receptors in threads of this process, which share one window of weather."""
 
-    def __init__(self, settings: TransportSettings, grid: Grid, root: Path, folder: Path) -> None:
-        self.settings, self.root = settings, root
-        self.sources = source_keys(settings.meteorology, root)
-        self.times = np.array(list(self.sources), dtype="datetime64[ns]")
-        if self.times.size < 2:
-            raise ConfigError(
-                "the weather must hold two times",
-                got=self.times.size,
-                remedy="give more files",
-                where="transport.meteorology",
-            )
-        self.step = float(np.diff(self.times).min() / np.timedelta64(1, "s"))
-        self.store = WeatherStore(folder, settings.top)
-        self.prepared = 0
-        self._digests: dict[np.datetime64, str] = {}
-        first = self._read(self.times[0])
-        self.weather_grid = Grid.from_dataset(first)
-        # a receptor's hours, its own hour, and the times at both ends
-        slots = int((settings.hours + 2) * SECONDS_PER_HOUR // self.step) + 3
-        self.window = WeatherWindow(self.weather_grid, grid, settings.top, self.step, slots)
-        self.grid = grid
+    def __init__(self, weather: CaseWeather, slots: int, pool: ThreadPoolExecutor) -> None:
+        self.weather, self.slots, self.pool = weather, slots, pool
+        self.window: WeatherWindow | None = None
 
-    def times_of(self, receptor: Receptor) -> tuple[str, list[np.datetime64]]:
-        """Return why a receptor cannot have a footprint, or "" and the unbroken weather times it reads."""
-        if not 0.0 <= receptor.height <= self.settings.top:
-            return f"its height, {receptor.height:g} m, is not between the ground and the lid", []
-        for name, grid in (("flux grid", self.grid), ("weather", self.weather_grid)):
-            if grid.locate(receptor.lon, receptor.lat)[0] < 0:
-                return f"it lies outside the {name}, at {receptor.lon:.3f} E {receptor.lat:.3f} N", []
-        step = np.timedelta64(int(self.step), "s")
-        start = float(seconds(receptor.time))
-        last = int(np.ceil((start + receptor.duration) / self.step))
-        first = int(np.floor((start - self.settings.hours * SECONDS_PER_HOUR) / self.step))
-        epoch = np.datetime64(0, "ns")
-        times: list[np.datetime64] = []
-        for index in range(last, first - 1, -1):
-            time = epoch + index * step
-            if time not in self.sources:
-                break
-            times.append(time)
-        if len(times) < 2:
-            missing = (epoch + (last - len(times)) * step).astype("datetime64[m]")
-            return f"there is no weather at {missing}", []
-        return "", times[::-1]
+    def __call__(self, jobs: Sequence[_Job]) -> list[Footprint] | None:
+        """Return the footprints of receptors, in their order; None when weather is no longer what it was."""
+        weather, settings = self.weather, self.weather.settings
+        if self.window is None:
+            shape = (weather.step, self.slots)
+            require_window_memory(weather.weather_grid, settings.top, *shape)
+            self.window = WeatherWindow(weather.weather_grid, weather.grid, settings.top, *shape)
+        window = self.window
+        for time in sorted({time for _, times in jobs for time in times}):
+            index = window.index(time)
+            if window.holds(index):
+                continue
+            found = weather.fetch(time)
+            if found is None:
+                return None
+            window.put(index, found)
 
-    def digest(self, time: np.datetime64) -> str:
-        """Return the digest of a time's numbers, preparing it when it never was."""
-        if time not in self._digests:
-            found = self.store.digest(time, self.sources[time])
-            self._digests[time] = found if found is not None else self._prepare(time)
-        return self._digests[time]
+        def trace(job: _Job) -> Footprint:
+            receptor, times = job
+            bounds = window.bounds(window.index(times[0]), window.index(times[-1]))
+            assert bounds is not None
+            return trace_receptor(receptor, window, bounds, settings)
 
-    def load(self, time: np.datetime64) -> None:
-        """Bring a time into the window."""
-        index = self.window.index(time)
-        if self.window.holds(index):
-            return
-        found = self.store.get(time, self.sources[time])
-        if found is None:
-            self._digests[time] = self._prepare(time)
-            found = self.store.get(time, self.sources[time])
-        if found is None:
-            raise InputError(
-                "prepared weather must be readable after it was written",
-                got=str(time),
-                remedy="check the disk",
-                where=str(self.store.folder),
-            )
-        self.window.put(index, found)
+        return list(self.pool.map(trace, jobs))
 
-    def bounds(self, times: Sequence[np.datetime64]) -> np.ndarray:
-        """Return the bounds of times that are in the window."""
-        return np.array([self.window.index(times[0]), self.window.index(times[-1]), self.window.slots], dtype=np.int64)
 
-    def prune(self, hour: np.datetime64) -> None:
-        """Drop prepared weather that no receptor from this hour on will read soon."""
-        self.store.prune(hour - self.settings.hours * HOUR - _KEPT)
+class _Workers:
+    """Traces receptors on the workers of a scheduler, which is called when there is something to trace."""
 
-    def _prepare(self, time: np.datetime64) -> str:
-        dataset = self._read(time)
-        if Grid.from_dataset(dataset) != self.weather_grid:
-            raise InputError(
-                "all weather must be on one grid",
-                got=f"another at {time.astype('datetime64[m]')}",
-                remedy="leave out the files of the other grid",
-                where="transport.meteorology",
-            )
-        self.prepared += 1
-        return self.store.put(time, self.sources[time], prepare(dataset, self.weather_grid, self.settings.top)[0])
+    def __init__(
+        self, weather: CaseWeather, slots: int, scheduler: str, count: int, stack: contextlib.ExitStack
+    ) -> None:
+        self.weather, self.slots, self.scheduler, self.count, self.stack = weather, slots, scheduler, count, stack
+        self.client: Any = None
+        self.task: Task | None = None
+        self.ready: set[np.datetime64] = set()
 
-    def _read(self, time: np.datetime64) -> xr.Dataset:
-        return read_meteorology(self.settings.meteorology, self.root, time, time)
+    def __call__(self, jobs: Sequence[_Job]) -> list[Footprint] | None:
+        """As `_Threads`."""
+        weather, settings = self.weather, self.weather.settings
+        wanted = sorted({time for _, times in jobs for time in times})
+        for time in wanted:
+            if time not in self.ready and weather.fetch(time) is None:
+                return None
+            self.ready.add(time)
+        if self.task is None:
+            copies = self.count if self.scheduler == LOCAL else 1
+            grids, shape = (weather.weather_grid, weather.grid), (weather.step, self.slots)
+            require_window_memory(weather.weather_grid, settings.top, *shape, copies=copies)
+            self.task = Task(uuid.uuid4().hex, weather.store.folder.resolve(), *grids, *shape, settings)
+            self.client = self.stack.enter_context(workers(self.scheduler, self.count))
+        stretches = [(receptor, (times[0], times[-1])) for receptor, times in jobs]
+        known = {time: (weather.sources[time], weather.digest(time)) for time in wanted}
+        return trace_on(self.client, self.task, stretches, known)

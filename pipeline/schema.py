@@ -16,6 +16,8 @@ from pipeline.errors import SchemaError
 from pipeline.units import species
 
 HOUR = np.timedelta64(1, "h")
+#: platform of a sounding
+SATELLITE = "satellite"
 
 
 class Flag(IntFlag):
@@ -339,6 +341,26 @@ def label(dataset: xr.Dataset, name: str) -> xr.Dataset:
             flag_meanings=" ".join(str(bit.name).lower() for bit in Flag),
         )
     return check(out, name)
+
+
+def instruments(station: np.ndarray, platform: np.ndarray) -> np.ndarray:
+    """Return what each observation was made by: the satellite's instrument of a sounding, else the station.
+
+    The id of a sounding starts with its instrument's, which has no hyphen.
+
+    Parameters
+    ----------
+    station, platform : (obs,) text
+        As in "observations".
+
+    Examples
+    --------
+    >>> instruments(np.array(["TROPOMI-20221207T034425-23.575+149.063", "ZJ-1"]), np.array(["satellite", "city"]))
+    array(['TROPOMI', 'ZJ-1'], dtype='<U38')
+    """
+    station = np.asarray(station).astype(str)
+    whose = np.array([name.split("-", maxsplit=1)[0] for name in station.tolist()], dtype=station.dtype)
+    return np.where(np.asarray(platform).astype(str) == SATELLITE, whose, station)
 
 
 def hours_between(start: np.datetime64, end: np.datetime64) -> np.ndarray:

@@ -15,16 +15,20 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import AsinhNorm, Normalize
-from matplotlib.ticker import FormatStrFormatter
+from matplotlib.ticker import FuncFormatter
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.coast import draw_coast
 from pipeline.grid import Grid
 from pipeline.inversion import DIAGNOSTICS
+from pipeline.schema import SATELLITE, instruments
 from pipeline.units import species
 
 #: lines of the account of files that are printed unasked
 _SHORT = 40
+#: a total with more decimals is written with an exponent
+_DECIMALS = 6
 
 
 def print_account(dataset: xr.Dataset, console: Console, *, full: bool = False) -> None:
@@ -44,16 +48,28 @@ def print_account(dataset: xr.Dataset, console: Console, *, full: bool = False) 
 
 def _use_table(dataset: xr.Dataset) -> Table:
     table = Table(title="hourly observations", title_justify="left")
-    for column in ("station", "height, m", "hours", "used", "not used, and why"):
+    for column in ("station", "height, m", "values", "used", "not used, and why"):
         table.add_column(column)
-    stations = dataset["obs_station"].values.astype(str)
+    made_by = _made_by(dataset)
+    sounding = _is_sounding(dataset)
     heights = dataset["obs_height"].values
     reasons = dataset["obs_reason"].values.astype(str)
-    for station, height in sorted({(s, float(h)) for s, h in zip(stations, heights, strict=True)}):
-        mine = reasons[(stations == station) & (heights == height)]
-        why = ", ".join(f"{name}: {int(np.sum(mine == name))}" for name in np.unique(mine) if name)
-        table.add_row(station, f"{height:g}", str(mine.size), str(int(np.sum(mine == ""))), why)
+    for name, height in sorted({(s, float(h)) for s, h in zip(made_by, heights, strict=True)}):
+        mine = (made_by == name) & (heights == height)
+        why = ", ".join(f"{text}: {int(np.sum(reasons[mine] == text))}" for text in np.unique(reasons[mine]) if text)
+        size = int(mine.sum())
+        label = f"{name} columns, {size} sounding{'s' if size > 1 else ''}" if sounding[mine].all() else name
+        table.add_row(label, f"{height:g}", str(size), str(int(np.sum(reasons[mine] == ""))), why)
     return table
+
+
+def _made_by(dataset: xr.Dataset) -> np.ndarray:
+    """Return the station of each observation, or the instrument of a sounding."""
+    return instruments(dataset["obs_station"].values, dataset["obs_platform"].values)
+
+
+def _is_sounding(dataset: xr.Dataset) -> np.ndarray:
+    return dataset["obs_platform"].values.astype(str) == SATELLITE
 
 
 def _diagnostic_table(dataset: xr.Dataset) -> Table:
@@ -69,24 +85,39 @@ def _diagnostic_table(dataset: xr.Dataset) -> Table:
 
 def _region_table(dataset: xr.Dataset) -> Table:
     gas = str(dataset.attrs["species"]).upper()
-    table = Table(title=f"regional totals over all observed hours, kt {gas}, with one sigma", title_justify="left")
+    whole = dataset.sel(period="all")
+    unit, scale = _mass_unit(whole)
+    table = Table(title=f"regional totals over all observed hours, {unit} {gas}, with one sigma", title_justify="left")
     for column in ("region", "sector", "prior", "posterior"):
         table.add_column(column, justify="right" if column in ("prior", "posterior") else "left")
-    whole = dataset.sel(period="all")
     for r, name in enumerate(whole["region_name_en"].values):
         row = whole.isel(region=r)
         for k, sector in enumerate(row["sector"].values):
             pairs = [(row[f"region_{which}"][k], row[f"region_{which}_std"][k]) for which in ("prior", "posterior")]
             table.add_row(
-                "" if k else name or whole["region"].values[r], sector, *(_with_sigma(*pair) for pair in pairs)
+                "" if k else name or whole["region"].values[r], sector, *(_with_sigma(*pair, scale) for pair in pairs)
             )
         pairs = [(row[f"region_{which}"].sum(), row[f"region_net_{which}_std"]) for which in ("prior", "posterior")]
-        table.add_row("", "net", *(_with_sigma(*pair) for pair in pairs), end_section=True)
+        table.add_row("", "net", *(_with_sigma(*pair, scale) for pair in pairs), end_section=True)
     return table
 
 
-def _with_sigma(mean: Any, sigma: Any) -> str:
-    return f"{float(mean) / 1e3:.2f} ± {float(sigma) / 1e3:.2f}"
+def _mass_unit(whole: xr.Dataset) -> tuple[str, float]:
+    """Return the unit in which the largest total is at least 1, and its tonnes."""
+    names = [f"region_{which}{std}" for which in ("prior", "posterior") for std in ("", "_std")]
+    most = max((float(np.abs(whole[name]).max()) for name in names if whole[name].size), default=0.0)
+    return ("kt", 1e3) if most >= 1e3 else ("t", 1.0)
+
+
+def _with_sigma(mean: Any, sigma: Any, scale: float) -> str:
+    """Return a total and its sigma, both to the third digit of sigma."""
+    value, error = float(mean) / scale, float(sigma) / scale
+    if not error > 0:
+        return f"{value:.3g} ± {error:.3g}"
+    decimals = 2 - int(np.floor(np.log10(error)))
+    if decimals > _DECIMALS:
+        return f"{value:.2e} ± {error:.2e}"
+    return f"{value:.{max(0, decimals)}f} ± {error:.{max(0, decimals)}f}"
 
 
 def draw(dataset: xr.Dataset, path: Path) -> None:
@@ -103,7 +134,8 @@ def draw(dataset: xr.Dataset, path: Path) -> None:
     hours = int(np.sum(dataset["obs_reason"].values == ""))
     top.suptitle(
         f"{dataset.attrs['title']}\n"
-        f"means over the observed hours, all sectors together; {hours} hourly values used; triangles: stations"
+        f"means over the observed hours, all sectors together; {hours} values used; "
+        "triangles: stations, dots: soundings"
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
@@ -111,8 +143,8 @@ def draw(dataset: xr.Dataset, path: Path) -> None:
 
 
 def _stations_to_draw(dataset: xr.Dataset, most: int = 3) -> list[str]:
-    """Return the stations with the most used hours."""
-    used = dataset["obs_station"].values.astype(str)[dataset["obs_reason"].values == ""]
+    """Return the stations and instruments with the most used values."""
+    used = _made_by(dataset)[dataset["obs_reason"].values == ""]
     names, counts = np.unique(used, return_counts=True)
     return [str(name) for name in names[np.argsort(-counts, kind="stable")][:most]]
 
@@ -138,6 +170,7 @@ def _draw_maps(dataset: xr.Dataset, figure: Any) -> None:
     )
     axes: Sequence[Axes] = figure.subplots(1, 4, sharey=True)
     unit = 1.0 if grid.is_geographic else 1e-3
+    sounding = _is_sounding(dataset)
     for axis, (title, field, colours, norm, label) in zip(axes, panels, strict=True):
         image = axis.pcolormesh(grid.x_edges * unit, grid.y_edges * unit, field, cmap=colours, norm=norm)
         bar = figure.colorbar(image, ax=axis, orientation="horizontal", label=label, shrink=0.9)
@@ -145,9 +178,10 @@ def _draw_maps(dataset: xr.Dataset, figure: Any) -> None:
             most = float(norm.vmax or 0.0)
             bar.set_ticks([share * most for share in (-0.9, -0.3, -0.1, 0, 0.1, 0.3, 0.9)], minor=False)
             bar.set_ticks([], minor=True)
-            bar.formatter = FormatStrFormatter("%.2g")
+            bar.formatter = FuncFormatter(lambda value, _: f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}")
         x, y = grid.from_lonlat(dataset["obs_lon"].values, dataset["obs_lat"].values)
-        axis.plot(x * unit, y * unit, "k^", markersize=4, fillstyle="none")
+        axis.plot(x[~sounding] * unit, y[~sounding] * unit, "k^", markersize=4, fillstyle="none")
+        axis.plot(x[sounding] * unit, y[sounding] * unit, "k.", markersize=1.5)
         for fraction in dataset["region_fraction"].values:
             # a contour through half of the cell's share follows the region's border
             axis.contour(grid.x * unit, grid.y * unit, fraction, levels=[0.5], colors="0.25", linewidths=0.5)
@@ -155,6 +189,8 @@ def _draw_maps(dataset: xr.Dataset, figure: Any) -> None:
         axis.set_xlabel("longitude" if grid.is_geographic else "x, km")
         # a degree of longitude is shorter than one of latitude
         axis.set_aspect(1 / np.cos(np.radians(grid.y.mean())) if grid.is_geographic else 1)
+        axis.set(xlim=grid.x_edges[[0, -1]] * unit, ylim=grid.y_edges[[0, -1]] * unit)
+        draw_coast(axis, grid, scale=unit)
     axes[0].set_ylabel("latitude" if grid.is_geographic else "y, km")
 
 
@@ -164,22 +200,37 @@ def _signed(most: float) -> Normalize:
 
 
 def _draw_series(dataset: xr.Dataset, figure: Any, stations: list[str]) -> None:
+    """Draw observed and modelled values: of stations by time, of an instrument sounding by sounding."""
     gas = species(str(dataset.attrs["species"]))
-    axes = np.atleast_1d(figure.subplots(len(stations), 1, sharex=True))
+    made_by, sounding = _made_by(dataset), _is_sounding(dataset)
+    one_clock = not sounding[np.isin(made_by, stations)].any()
+    axes = np.atleast_1d(figure.subplots(len(stations), 1, sharex=one_clock))
     for axis, station in zip(axes, stations, strict=True):
-        mine = dataset.isel(obs=np.flatnonzero(dataset["obs_station"].values.astype(str) == station))
-        time = mine["obs_time"].values
-        used = mine["obs_reason"].values == ""
-        axis.fill_between(
-            time, mine["obs_prior"] - mine["obs_prior_std"], mine["obs_prior"] + mine["obs_prior_std"],
-            color="tab:blue", alpha=0.15, lw=0, label="prior ± 1 sigma",
-        )  # fmt: skip
-        axis.plot(time, mine["obs_background_posterior"], ":", color="grey", label="background, corrected")
-        axis.plot(time, mine["obs_prior"], color="tab:blue", lw=1, label="prior")
-        axis.plot(time, mine["obs_posterior"], color="tab:red", lw=1.4, label="posterior")
-        axis.plot(time[used], mine["obs_value"].values[used], "k.", markersize=5, label="observed")
-        axis.plot(time[~used], mine["obs_value"].values[~used], "x", color="0.5", markersize=4, label="not used")
+        rows = np.flatnonzero(made_by == station)
+        if sounding[rows].all():
+            # their ids are in the order of time, then of latitude
+            mine = dataset.isel(obs=rows[np.argsort(dataset["obs_station"].values[rows].astype(str), kind="stable")])
+            _draw_values(axis, mine, np.arange(1, rows.size + 1))
+            axis.set_xlabel("sounding, in order of time")
+        else:
+            mine = dataset.isel(obs=rows)
+            _draw_values(axis, mine, mine["obs_time"].values)
+            axis.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axis.xaxis.get_major_locator()))
+            if not one_clock or axis is axes[-1]:
+                axis.set_xlabel("time, UTC")
         axis.set_ylabel(f"{station}\n{gas.name.upper()}, {gas.mole_fraction_unit}")
-        axis.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axis.xaxis.get_major_locator()))
     axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=8, ncols=6, frameon=False)
-    axes[-1].set_xlabel("time, UTC")
+
+
+def _draw_values(axis: Axes, mine: xr.Dataset, along: np.ndarray) -> None:
+    """Draw one station's or instrument's values along its hours or its soundings."""
+    used = mine["obs_reason"].values == ""
+    axis.fill_between(
+        along, mine["obs_prior"] - mine["obs_prior_std"], mine["obs_prior"] + mine["obs_prior_std"],
+        color="tab:blue", alpha=0.15, lw=0, label="prior ± 1 sigma",
+    )  # fmt: skip
+    axis.plot(along, mine["obs_background_posterior"], ":", color="grey", label="background, corrected")
+    axis.plot(along, mine["obs_prior"], color="tab:blue", lw=1, label="prior")
+    axis.plot(along, mine["obs_posterior"], color="tab:red", lw=1.4, label="posterior")
+    axis.plot(along[used], mine["obs_value"].values[used], "k.", markersize=5, label="observed")
+    axis.plot(along[~used], mine["obs_value"].values[~used], "x", color="0.5", markersize=4, label="not used")

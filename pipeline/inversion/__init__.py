@@ -2,7 +2,7 @@
 
 from pipeline.inversion.assemble import Assembled, assemble
 from pipeline.inversion.covariance import SeparableCovariance, exponential_matrix, separable_covariance
-from pipeline.inversion.diagnostics import Summary, leave_out, rms, summarise
+from pipeline.inversion.diagnostics import Summary, constraint_notes, leave_out, rms, summarise
 from pipeline.inversion.memory import memory_needed, require_memory
 from pipeline.inversion.operator import footprint_matrix, match_rows
 from pipeline.inversion.posterior import Totals, members, spread_of, totals
@@ -19,6 +19,7 @@ __all__ = [
     "Summary",
     "Totals",
     "assemble",
+    "constraint_notes",
     "exponential_matrix",
     "footprint_matrix",
     "leave_out",

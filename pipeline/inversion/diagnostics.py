@@ -14,6 +14,7 @@ import numpy as np
 import scipy.linalg
 
 from pipeline.inversion.solve import Solution
+from pipeline.units import Species
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def leave_out(solution: Solution, group: np.ndarray) -> tuple[np.ndarray, np.nda
     Parameters
     ----------
     group : (m,)
-        Label of each observation: its station, or its day when there is one station.
+        Label of each observation, see `pipeline.inversion.result.leave_out_groups`.
 
     Returns
     -------
@@ -70,6 +71,22 @@ def leave_out(solution: Solution, group: np.ndarray) -> tuple[np.ndarray, np.nda
         residual[rows] = covariance @ solution.weights[rows]
         sigma[rows] = np.sqrt(np.diag(covariance))
     return residual, sigma
+
+
+def constraint_notes(solution: Solution, gas: Species) -> list[str]:
+    """Return a sentence when errors of the background move an observation more than those of the prior fluxes do.
+
+    Both are root mean squares over the observations: of sqrt(diag(H Q H^T)) and of sqrt(diag(B)).
+    """
+    flux = float(np.sqrt(np.mean(np.diag(solution.signal))))
+    carried = float(np.sqrt(np.mean(np.diag(solution.problem.background_covariance))))
+    if flux >= carried:
+        return []
+    return [
+        f"the background dominates: errors of the prior fluxes move an observation by {flux:.3g} "
+        f"{gas.mole_fraction_unit}, those of the background by {carried:.3g} {gas.mole_fraction_unit}; "
+        "the fluxes are little constrained"
+    ]
 
 
 def rms(values: np.ndarray) -> float:

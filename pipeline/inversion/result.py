@@ -18,7 +18,7 @@ from pipeline.inversion.assemble import Assembled
 from pipeline.inversion.diagnostics import leave_out, summarise
 from pipeline.inversion.posterior import members, spread_of, totals
 from pipeline.inversion.solve import Solution
-from pipeline.schema import HOUR
+from pipeline.schema import HOUR, SATELLITE, instruments
 from pipeline.settings import Settings
 from pipeline.units import SECONDS_PER_HOUR, Species, species, tonnes_per_flux_unit
 
@@ -248,10 +248,17 @@ def _observed(
 
 
 def leave_out_groups(used: xr.Dataset) -> np.ndarray:
-    """Return the group of each used observation: its station, or its UTC day when there is one station."""
-    station = np.asarray(used["station"].values).astype(str)
-    if np.unique(station).size > 1:
-        return station
+    """Return the group of each used observation: its station, or the overpass of a satellite's instrument.
+
+    An overpass is an hour of soundings: without one of them, its neighbours would tell the same. When there is one
+    group only, its UTC days are the groups.
+    """
+    station, platform = used["station"].values, np.asarray(used["platform"].values).astype(str)
+    hour = used["time"].values.astype("datetime64[h]").astype(str)
+    overpass = np.where(platform == SATELLITE, np.char.add(" ", hour), "")
+    group = np.char.add(instruments(station, platform), overpass)
+    if np.unique(group).size > 1:
+        return group
     return used["time"].values.astype("datetime64[D]").astype(str)
 
 

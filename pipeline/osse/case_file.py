@@ -16,7 +16,8 @@ from pipeline.osse.station_files import FILL, NORMAL
 from pipeline.osse.weather import ZONE
 
 #: paths under the case's folder
-FOOTPRINTS = "footprints"
+WEATHER = "weather"
+TRANSPORT = "transport"
 STATIONS = "stations"
 DIFFUSE = "fluxes/inventory_diffuse.nc"
 POINTS = "fluxes/inventory_power_plants.tif"
@@ -27,6 +28,8 @@ STORE = "posterior.zarr"
 
 #: west, east, south, north: Zhejiang and what lies upwind of it
 BOX = (118.0, 123.0, 27.0, 31.5)
+#: longest travel time back, hours, and particles of a receptor: the demo is to end within minutes
+HOURS_BACK, PARTICLES = 18, 300
 #: stated error of the background, ppm, and its memory, hours; it is wrong by just that
 BACKGROUND_ERROR = (0.8, 8.0)
 #: what the inversion is told about the errors of the prior: share, floor (umol m-2 s-1), km, hours; chosen so that
@@ -78,7 +81,13 @@ def write_case(
         _section("grid", box=BOX, spacing=spacing),
         _section("regions", zhejiang=["province", "city"]),
         *(_station(site) for site in chosen),
-        *(_footprint(site) for site in chosen),
+        _section(
+            "transport",
+            meteorology={"format": "wrf", "files": [f"{WEATHER}/wrfout_d01_*"]},
+            folder=TRANSPORT,
+            hours=HOURS_BACK,
+            particles=PARTICLES,
+        ),
         *_sectors(),
         _background(),
         _section("outputs", store=STORE),
@@ -106,18 +115,6 @@ def _station(site: Site) -> str:
             "valid_flags": {"status": [NORMAL]},
         }
     return _section("stations", array=True, **entry)
-
-
-def _footprint(site: Site) -> str:
-    return _section(
-        "footprints",
-        array=True,
-        format="stilt",
-        files=[f"{FOOTPRINTS}/{site.id.lower()}/*_foot.nc"],
-        station=site.id,
-        height=site.height,
-        timing="hourly",
-    )
 
 
 def _sectors() -> list[str]:

@@ -1,4 +1,4 @@
-"""Simulated weather: one wind for the whole province, a boundary layer with a day, and the air carried in."""
+"""Simulated weather: one wind for the whole province, a boundary layer and a sun, and the air carried in."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pipeline.schema import HOUR
 ZONE = "Asia/Shanghai"
 #: m: at night, and at the height of the day
 _BOUNDARY_LAYER = (300.0, 1500.0)
+#: sensible heat flux, W m-2: at night, and at noon
+_HEAT_FLUX = (-8.0, 250.0)
 #: ppm, about what the marine air east of the province holds in July
 _BACKGROUND_MEAN = 424.0
 
@@ -29,33 +31,39 @@ def local_hour(times: np.ndarray) -> np.ndarray:
 
 
 def simulate_weather(times: np.ndarray, world: World) -> xr.Dataset:
-    """Return hourly wind and boundary-layer height.
+    """Return wind, boundary-layer height and heat flux at instants.
 
     Parameters
     ----------
     times : (time,) datetime64[ns]
-        Hour starts, UTC.
+        Whole hours, UTC.
     world
         Phases of the wind's turning.
 
     Returns
     -------
-    Dataset over time with u, v (m s-1) and boundary_layer_height (m). The wind turns through about half a circle in
-    two days, so that every city is upwind of some station at some hour.
+    Dataset over time with u, v (m s-1, the mean over the boundary layer), boundary_layer_height (m) and heat_flux
+    (W m-2, upward). The wind turns through about half a circle in two days, so that every city is upwind of some
+    station at some hour.
     """
     hours = (times - times[0]) / HOUR
     direction = world.turn[0] + np.pi * hours / 48 + 0.3 * np.sin(2 * np.pi * hours / 17 + world.turn[1])
     speed = 3.2 + 0.8 * np.sin(2 * np.pi * hours / 31 + world.turn[2])
-    hour = local_hour(times)
+    # `local_hour` is of the hour's middle, the weather of its start
+    hour = local_hour(times) - 0.5
     # sea breeze from the east in the afternoon, land breeze at night
     breeze = -1.2 * np.cos(2 * np.pi * (hour - 15) / 24)
     night, day = _BOUNDARY_LAYER
     height = night + (day - night) * np.clip(np.sin(np.pi * (hour - 7) / 13), 0, None)
+    cold, warm = _HEAT_FLUX
+    # the layer still stands when the ground already cools
+    heat = cold + (warm - cold) * np.clip(np.sin(np.pi * (hour - 6.5) / 11.5), 0, None)
     return xr.Dataset(
         {
             "u": ("time", speed * np.cos(direction) + breeze),
             "v": ("time", speed * np.sin(direction)),
             "boundary_layer_height": ("time", height),
+            "heat_flux": ("time", heat),
         },
         coords={"time": times},
     )

@@ -18,6 +18,7 @@ from pipeline.settings.sections import (
     Settings,
     StationSettings,
     TableColumns,
+    Window,
 )
 from pipeline.settings.transport import ColumnSettings, MeteorologySettings, TransportSettings
 
@@ -37,6 +38,7 @@ __all__ = [
     "StationSettings",
     "TableColumns",
     "TransportSettings",
+    "Window",
     "explain",
     "input_root",
     "read_settings",

@@ -2,12 +2,12 @@
 
 from pipeline.transport.hour_file import hour_path, read_hour, row_key, settings_digest, write_hour
 from pipeline.transport.plume import Plume, plume_footprints
-from pipeline.transport.release import Receptor, receptors_of
+from pipeline.transport.release import Receptor, receptors_of, within
 from pipeline.transport.rows import footprints_dataset, join, take
 from pipeline.transport.trace import REASONS, Footprint, trace_receptor
 from pipeline.transport.weather import Prepared, prepare
-from pipeline.transport.weather_store import WeatherStore
-from pipeline.transport.window import WeatherWindow, seconds
+from pipeline.transport.weather_store import WeatherStore, sweep
+from pipeline.transport.window import WeatherWindow, require_window_memory, seconds, slots_for, window_bytes
 
 __all__ = [
     "REASONS",
@@ -24,10 +24,15 @@ __all__ = [
     "prepare",
     "read_hour",
     "receptors_of",
+    "require_window_memory",
     "row_key",
     "seconds",
     "settings_digest",
+    "slots_for",
+    "sweep",
     "take",
     "trace_receptor",
+    "window_bytes",
+    "within",
     "write_hour",
 ]

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from pipeline.errors import GridError
+from pipeline.errors import GridError, SchemaError
 from pipeline.grid import Grid
+from pipeline.schema import check
 from pipeline.settings import TransportSettings
 from pipeline.transport.release import Receptor
 from pipeline.transport.weather_store import write_whole
@@ -55,6 +56,8 @@ def hour_path(folder: Path, hour: np.datetime64) -> Path:
 def write_hour(path: Path, dataset: xr.Dataset) -> None:
     """Write an hour's footprints, which carry the variable `key`; the file appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    # in one order, whatever was joined: the same footprints are the same bytes
+    dataset = dataset.reset_coords()[sorted(map(str, dataset.variables))].set_coords(list(dataset.coords))
     packed: dict[str, dict[str, Any]]
     packed = {str(n): {"zlib": True, "complevel": 1} for n, v in dataset.variables.items() if v.dtype.kind in "iuf"}
     for name in ("time", "hour"):
@@ -66,7 +69,8 @@ def read_hour(path: Path, grid: Grid) -> xr.Dataset | None:
     """Return an hour's footprints; None when there is no file, it cannot be read, or it is of another grid."""
     try:
         with xr.open_dataset(path, engine="netcdf4") as dataset:
-            found = dataset.load()
-        return found if Grid.from_dataset(found) == grid else None
-    except (OSError, ValueError, KeyError, GridError):
+            # how the file was packed says nothing of how the next one shall be
+            found = check(dataset.load().drop_encoding(), "footprints")
+        return found if Grid.from_dataset(found) == grid and found["key"].dims == ("obs",) else None
+    except (OSError, ValueError, KeyError, RuntimeError, GridError, SchemaError):
         return None

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from kernels.air import at_points
+from pipeline.grid import Grid
 from pipeline.transport.window import WeatherWindow, seconds
 
 #: standard gravity, m s-2
@@ -67,29 +68,37 @@ class Receptor:
 
 def receptors_of(dataset: xr.Dataset) -> list[Receptor]:
     """Return the rows of a dataset "receptors"."""
-    layered = "averaging_kernel" in dataset
+    names = ("time", "duration", "station", "lon", "lat", "height")
+    layered = ("averaging_kernel", "pressure_edge") if "averaging_kernel" in dataset else ()
+    column = {name: dataset[name].values for name in (*names, *layered)}
     out = []
     for row in range(dataset.sizes["obs"]):
         kernel = edges = None
         if layered:
-            found = dataset["averaging_kernel"].values[row]
-            kept = np.isfinite(found)
+            kept = np.isfinite(column["averaging_kernel"][row])
             if kept.any():
-                kernel = found[kept].astype(np.float64)
-                edges = dataset["pressure_edge"].values[row][: kernel.size + 1].astype(np.float64)
-        out.append(
-            Receptor(
-                time=dataset["time"].values[row],
-                duration=float(dataset["duration"].values[row]),
-                station=str(dataset["station"].values[row]),
-                lon=float(dataset["lon"].values[row]),
-                lat=float(dataset["lat"].values[row]),
-                height=float(dataset["height"].values[row]),
-                kernel=kernel,
-                edges=edges,
-            )
-        )
+                kernel = column["averaging_kernel"][row][kept].astype(np.float64)
+                edges = column["pressure_edge"][row][: kernel.size + 1].astype(np.float64)
+        time, duration, station, lon, lat, height = (column[name][row] for name in names)
+        out.append(Receptor(time, float(duration), str(station), float(lon), float(lat), float(height), kernel, edges))
     return out
+
+
+def position(receptor: Receptor, weather: Grid) -> tuple[float, float]:
+    """Return where a receptor lies on the weather's grid: column and row, in cells from the first centre."""
+    x, y = weather.from_lonlat(receptor.lon, receptor.lat)
+    if weather.is_geographic:
+        middle = 0.5 * (weather.x_edges[0] + weather.x_edges[-1])
+        x = middle + (x - middle + 180.0) % 360.0 - 180.0
+    column = (float(x) - weather.x[0]) / (weather.x[1] - weather.x[0])
+    row = (float(y) - weather.y[0]) / (weather.y[1] - weather.y[0])
+    return float(column), float(row)
+
+
+def within(receptor: Receptor, weather: Grid) -> bool:
+    """Return whether a receptor lies between the weather's outermost centres, where there are winds."""
+    column, row = position(receptor, weather)
+    return 0.0 <= column < weather.nx - 1 and 0.0 <= row < weather.ny - 1
 
 
 def start(receptor: Receptor, window: WeatherWindow, bounds: np.ndarray, count: int) -> np.ndarray:
@@ -99,13 +108,8 @@ def start(receptor: Receptor, window: WeatherWindow, bounds: np.ndarray, count: 
     between the ground and its top; each has the weight of its slab in the dry column times the averaging kernel there
     (Wu et al. 2018, Geosci. Model Dev. 11, 4843, eqs. 2-4): the weights sum to the column's share below the top.
     """
-    x, y = window.weather.from_lonlat(receptor.lon, receptor.lat)
-    if window.weather.is_geographic:
-        middle = 0.5 * (window.weather.x_edges[0] + window.weather.x_edges[-1])
-        x = middle + (x - middle + 180.0) % 360.0 - 180.0
     out = np.empty((count, 5))
-    out[:, 0] = (float(x) - window.weather.x[0]) / (window.weather.x[1] - window.weather.x[0])
-    out[:, 1] = (float(y) - window.weather.y[0]) / (window.weather.y[1] - window.weather.y[0])
+    out[:, 0], out[:, 1] = position(receptor, window.weather)
     rank = (np.arange(count) + 0.5) / count
     out[:, 2] = receptor.height
     out[:, 3] = seconds(receptor.time) + receptor.duration * rank

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import os
+
 import numpy as np
 
-from pipeline.errors import TimeError
+from kernels.air import SURFACE_COLUMNS
+from pipeline.errors import ConfigError, TimeError
 from pipeline.grid import Grid
 from pipeline.transport.metric import place_on
 from pipeline.transport.weather import Prepared, levels
@@ -16,6 +20,52 @@ _EPOCH = np.datetime64("1970-01-01T00:00:00", "ns")
 def seconds(time: np.datetime64 | np.ndarray) -> np.ndarray:
     """Return seconds since 1970 as float64, exact to a microsecond in this century."""
     return np.asarray((time - _EPOCH) / _SECOND, dtype=np.float64)
+
+
+def slots_for(span: float, step: float) -> int:
+    """Return how many weather times cover any stretch of `span` seconds, wherever it begins."""
+    return math.ceil(span / step) + 2
+
+
+def window_bytes(weather: Grid, lid: float, slots: int) -> int:
+    """Return the memory of a `WeatherWindow`: 4 (5 levels + 8) bytes per cell and weather time.
+
+    Of each level four numbers stand in the volume, and the pressure.
+    """
+    return 4 * slots * weather.size * (5 * levels(lid).size + SURFACE_COLUMNS)
+
+
+def require_window_memory(
+    weather: Grid, lid: float, step: float, slots: int, *, copies: int = 1, available: int | None = None
+) -> None:
+    """Raise unless the weather that one hour's receptors read fits in memory.
+
+    Parameters
+    ----------
+    weather, lid, step, slots
+        As for `WeatherWindow`.
+    copies
+        Processes of this machine that keep one each.
+    available
+        Bytes; this machine's memory when not given.
+
+    Raises
+    ------
+    ConfigError
+        With the size of the weather, what it needs and what there is.
+    """
+    if available is None:
+        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    needed = copies * window_bytes(weather, lid, slots)
+    if needed > available:
+        each = f", in each of {copies} processes" if copies > 1 else ""
+        raise ConfigError(
+            "the weather that particles travel through must fit in memory",
+            got=f"{weather.ny} x {weather.nx} cells, {levels(lid).size} levels, {slots} times of {step / 3600:g} h"
+            f"{each}: {needed / 2**30:.1f} GiB of {available / 2**30:.1f} GiB",
+            remedy="lower transport.hours or transport.top, cut the weather to the region, or use fewer processes",
+            where="transport.hours",
+        )
 
 
 class WeatherWindow:
@@ -43,7 +93,7 @@ class WeatherWindow:
         self.place = place_on(weather, target)
         shape = (slots, *weather.shape)
         self._volume = np.zeros((*shape, self.heights.size, 4), np.float32)
-        self._surface = np.zeros((*shape, 8), np.float32)
+        self._surface = np.zeros((*shape, SURFACE_COLUMNS), np.float32)
         self.pressure = np.zeros((*shape, self.heights.size), np.float32)
         self._held: dict[int, int] = {}
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.case import domain_grid, input_files, read_observations
-from pipeline.ingest import read_fluxes, read_registry
+from pipeline.case import domain_grid, input_files
+from pipeline.ingest import all_receptors, read_fluxes, read_registry
 from pipeline.ingest.rows import OUTSIDE
 from pipeline.settings import input_root, read_settings
 from pipeline.units import SECONDS_PER_YEAR, SPECIES, tonnes_per_flux_unit
@@ -55,7 +55,7 @@ def test_the_prior_lies_on_the_domain_and_its_sectors_make_its_total(case):
 @needs_data
 def test_soundings_without_weather_stand_in_the_account(case):
     settings, root, _ = case
-    observations, accounts, notes = read_observations(settings, root, read_registry(settings, root))
+    observations, _, accounts, notes = all_receptors(settings, root, read_registry(settings, root))
     assert observations.sizes["obs"] == 165
     assert [told.rows for told in accounts] == [{"used": 165}, {OUTSIDE: 73}]
     assert any("no prior profile" in note for note in notes)

@@ -157,7 +157,7 @@ def test_arguments_that_contradict_one_another_are_one_paragraph_too(monkeypatch
 
 
 def test_a_place_that_cannot_take_the_store_is_refused_before_any_work(case, monkeypatch, capsys):
-    monkeypatch.setattr("pipeline.case.read_stations", lambda *_: 1 / 0)
+    monkeypatch.setattr("pipeline.case.all_receptors", lambda *_: 1 / 0)
     assert command(monkeypatch, "run", case, "--store", case.parent) == 2
     assert "only a Zarr folder may be replaced" in capsys.readouterr().err
     assert case.is_file()

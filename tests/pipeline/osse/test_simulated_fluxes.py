@@ -151,6 +151,12 @@ def test_the_wind_blows_and_the_boundary_layer_has_a_day():
     assert height.min() == 300
     assert 1400 < height.max() <= 1500
     assert 4 <= int(height.argmax()) <= 6  # 12 to 15 Beijing time
+    heat = air["heat_flux"].values
+    # the ground warms the air half an hour before the layer grows, and cools while it still stands
+    assert (heat[height == 300] < 30).all()
+    assert heat.min() == -8
+    assert 3 <= int(heat.argmax()) <= 5
+    assert 200 < heat.max() <= 250
 
 
 def test_the_background_error_has_the_stated_size():

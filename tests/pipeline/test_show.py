@@ -1,0 +1,117 @@
+"""What is shown of soundings and of small totals, and what is said when the background dominates."""
+
+import dataclasses
+
+import matplotlib.image
+import numpy as np
+import pipeline_windows as windows
+import pytest
+from rich.console import Console
+
+from pipeline.inversion import assemble, constraint_notes, posterior, solve
+from pipeline.inversion.result import leave_out_groups
+from pipeline.settings import ColumnSettings
+from pipeline.show import draw, print_account
+from pipeline.units import SPECIES
+
+COLUMN = {"id": "OCO2", "format": "openmethane", "files": ["*"], "representation_error": 0.75}
+
+
+def observations(random, hours=(12, 13), only=False):
+    """Return the window with station BBB's rows of these hours of the day, or every row but them, as soundings."""
+    observed = windows.observations(random)
+    hour = observed["time"].values.astype("datetime64[h]").astype(int) % 24
+    sounding = np.isin(hour, hours) & (observed["station"].values == "BBB")
+    station, kind = (observed[name].values.astype(object) for name in ("station", "platform"))
+    height = observed["height"].values.copy()
+    for row in np.flatnonzero(sounding):
+        station[row] = f"OCO2-20240715T{hour[row]:02d}00{row:02d}+28.750+119.000"
+        kind[row], height[row] = "satellite", 6000.0
+    changed = {"station": station, "platform": kind, "height": height}
+    observed = observed.assign({name: ("obs", v, observed[name].attrs) for name, v in changed.items()})
+    return observed.isel(obs=np.flatnonzero(sounding)) if only else observed
+
+
+@pytest.fixture(scope="module")
+def solved():
+    random = np.random.default_rng(8)
+    observed = observations(random)
+    rows = windows.footprints(random, observed)
+    settings = windows.settings().model_copy(update={"columns": [ColumnSettings.model_validate(COLUMN)]})
+    inputs = observed, rows, windows.background(rows), windows.fluxes(random)
+    assembled = assemble(settings, windows.GRID, *inputs)
+    solution = solve(assembled.problem)
+    result = posterior(settings, windows.GRID, windows.regions(), observed, windows.TIME, assembled, solution)
+    result.attrs.update(account="", notes="a note")
+    return result, solution
+
+
+def printed(result):
+    console = Console(width=160)
+    with console.capture() as capture:
+        print_account(result, console)
+    return capture.get()
+
+
+def test_soundings_of_an_instrument_are_one_row(solved):
+    lines = [line for line in printed(solved[0]).splitlines() if "OCO2" in line]
+    assert len(lines) == 1
+    assert [cell.strip() for cell in lines[0].split("│")[1:5]] == ["OCO2 columns, 2 soundings", "6000", "2", "2"]
+
+
+def test_the_picture_has_a_panel_for_the_instrument(solved, tmp_path):
+    result = solved[0]
+    draw(result, tmp_path / "with.png")
+    stations = result.isel(obs=np.flatnonzero(result["obs_platform"].values.astype(str) != "satellite"))
+    draw(stations, tmp_path / "without.png")
+    heights = [matplotlib.image.imread(tmp_path / f"{name}.png").shape[0] for name in ("with", "without")]
+    assert heights[0] - heights[1] == pytest.approx(2.6 * 110, abs=1)
+
+
+def rows_of(result, sector):
+    return [line.split("│")[3].strip() for line in printed(result).splitlines() if f"│ {sector} " in line]
+
+
+@pytest.mark.parametrize(
+    ("total", "sigma", "unit", "shown"),
+    [
+        (48.39e3, 8.6e3, "kt CO2", "48.39 ± 8.60"),
+        (5.123456e6, 1.234e6, "kt CO2", "5123 ± 1234"),
+        (0.04839, 0.0086, "t CO2", "0.04839 ± 0.00860"),
+        (3e-9, 1.5e-9, "t CO2", "3.00e-09 ± 1.50e-09"),
+        (7.0, 0.0, "t CO2", "7 ± 0"),
+    ],
+)
+def test_a_total_shows_three_digits_of_its_sigma(solved, total, sigma, unit, shown):
+    result = solved[0].copy()
+    for name in ("region_prior", "region_posterior"):
+        result[name] = result[name] * 0 + total
+        result[f"{name}_std"] = result[name] * 0 + sigma
+    assert unit in printed(result)
+    assert set(rows_of(result, "biosphere")) == {shown}
+
+
+def test_a_sounding_is_left_out_with_its_whole_overpass():
+    observed = observations(np.random.default_rng(8))
+    group = leave_out_groups(observed)
+    assert set(group) == {"AAA", "BBB", "OCO2 2024-07-15T12", "OCO2 2024-07-15T13"}
+    overpasses = observations(np.random.default_rng(8), only=True)
+    assert len(set(leave_out_groups(overpasses))) == overpasses.sizes["obs"] == 2
+    one = overpasses.isel(obs=[0, 0, 0])
+    assert set(leave_out_groups(one)) == {"2024-07-15"}
+
+
+def test_a_dominant_background_is_said_with_its_numbers(solved):
+    solution = solved[1]
+    flux = np.sqrt(np.mean(np.diag(solution.signal)))
+    background = np.sqrt(np.mean(np.diag(solution.problem.background_covariance)))
+    assert background == pytest.approx(1.0)
+    for factor, says in ((0.5, False), (2.0, True)):
+        changed = solution.problem.background_covariance * (factor * flux / background) ** 2
+        problem = dataclasses.replace(solution.problem, background_covariance=changed)
+        notes = constraint_notes(dataclasses.replace(solution, problem=problem), SPECIES["co2"])
+        assert bool(notes) == says
+    assert notes == [
+        f"the background dominates: errors of the prior fluxes move an observation by {flux:.3g} ppm, those of the "
+        f"background by {2 * flux:.3g} ppm; the fluxes are little constrained"
+    ]
