@@ -11,7 +11,12 @@ from kernels.jit import kernel
 
 @kernel
 def to_heights(
-    source: np.ndarray, roughness: np.ndarray, fields: np.ndarray, targets: np.ndarray, out: np.ndarray
+    source: np.ndarray,
+    roughness: np.ndarray,
+    fields: np.ndarray,
+    ground: np.ndarray,
+    targets: np.ndarray,
+    out: np.ndarray,
 ) -> None:
     """Interpolate every column linearly in height.
 
@@ -22,12 +27,14 @@ def to_heights(
     roughness : (y, x) float32
         Roughness length z0, m.
     fields : (f, l, y, x) float32
-        u, v, w, and then fields that are constant below the lowest level.
+        u, v, and then fields that are linear down to the ground.
+    ground : (f, y, x) float32
+        Their values there; those of u and v are not read.
     targets : (k,) float32
         Heights above ground wanted, from 0 up, m.
     out : (y, x, k, f) float32
         Result. Below the lowest level u and v follow the neutral logarithmic profile ln(1 + z / z0), zero at the
-        ground, and w rises linearly from zero; above the highest level everything keeps its value.
+        ground; above the highest level everything keeps its value.
     """
     count, rows, columns = source.shape
     for y in range(rows):
@@ -43,9 +50,13 @@ def to_heights(
                 z = targets[k]
                 if z < lowest:
                     shear = math.log1p(z / z0) / math.log1p(lowest / z0)
+                    share = z / lowest
                     for f in range(fields.shape[0]):
-                        factor = shear if f < 2 else (z / lowest if f == 2 else 1.0)
-                        out[y, x, k, f] = fields[f, first, y, x] * factor
+                        first_value = fields[f, first, y, x]
+                        if f < 2:
+                            out[y, x, k, f] = first_value * shear
+                        else:
+                            out[y, x, k, f] = (1.0 - share) * ground[f, y, x] + share * first_value
                     continue
                 while level < count - 2 and source[level + 1, y, x] <= z:
                     level += 1

@@ -94,7 +94,7 @@ def demo(
 
     with _Progress() as progress:
         progress("simulating", 0, 0)
-        case = make_demo(folder, seed=seed)
+        case = make_demo(folder, seed=seed, progress=progress)
         store = run_case(case, progress=progress)
     _show(store)
     print_score(store, folder / "truth.nc")

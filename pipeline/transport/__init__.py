@@ -1,7 +1,6 @@
 """Receptors to footprints."""
 
 from pipeline.transport.hour_file import hour_path, read_hour, row_key, settings_digest, write_hour
-from pipeline.transport.plume import Plume, plume_footprints
 from pipeline.transport.release import Receptor, receptors_of, within
 from pipeline.transport.rows import footprints_dataset, join, take
 from pipeline.transport.trace import REASONS, Footprint, trace_receptor
@@ -12,7 +11,6 @@ from pipeline.transport.window import WeatherWindow, require_window_memory, seco
 __all__ = [
     "REASONS",
     "Footprint",
-    "Plume",
     "Prepared",
     "Receptor",
     "WeatherStore",
@@ -20,7 +18,6 @@ __all__ = [
     "footprints_dataset",
     "hour_path",
     "join",
-    "plume_footprints",
     "prepare",
     "read_hour",
     "receptors_of",

@@ -115,26 +115,30 @@ def _prepare(
     dry = field["density"] * (1.0 - field["humidity"])
     stack = np.stack([u * per_x, v * per_y, w, dry, np.log(field["pressure"])]).astype(np.float32)
     height = np.ascontiguousarray(field["height"], dtype=np.float32)
+    lowest = np.argmax(height > 0.0, axis=0)[None]
+    first = {name: np.take_along_axis(values, lowest, axis=0)[0].astype(np.float64)
+             for name, values in {**field, "dry": dry}.items() if values.ndim == 3}  # fmt: skip
+    at_ground = first["dry"] * field["surface_pressure"] / first["pressure"]
+    still = np.zeros_like(at_ground)
+    ground = np.stack([still, still, still, at_ground, np.log(field["surface_pressure"])]).astype(np.float32)
     out = np.empty((*per_x.shape, targets.size, stack.shape[0]), np.float32)
-    to_heights(height, np.ascontiguousarray(field["roughness"], dtype=np.float32), stack, targets, out)
+    to_heights(height, np.ascontiguousarray(field["roughness"], dtype=np.float32), stack, ground, targets, out)
     out[:, :, -1, 2] = 0.0
-    surface = _surface(field, height, dry, out[..., 3], targets)
+    surface = _surface(field, first["temperature"], at_ground, out[..., 3], targets)
     return Prepared(np.ascontiguousarray(out[..., :4]), surface, np.exp(out[..., 4]))
 
 
 def _surface(
-    field: dict[str, np.ndarray], height: np.ndarray, dry: np.ndarray, density: np.ndarray, targets: np.ndarray
+    field: dict[str, np.ndarray],
+    temperature: np.ndarray,
+    at_ground: np.ndarray,
+    density: np.ndarray,
+    targets: np.ndarray,
 ) -> np.ndarray:
     """Return (y, x, SURFACE_COLUMNS) float32: the layer's height, scales and density.
 
     Obukhov length and convective velocity: Stull (1988), Introduction to Boundary Layer Meteorology, eqs. 5.7c, 4.2a.
     """
-    lowest = np.argmax(height > 0.0, axis=0)[None]
-    temperature, pressure, air = (
-        np.take_along_axis(values, lowest, axis=0)[0].astype(np.float64)
-        for values in (field["temperature"], field["pressure"], dry)
-    )
-    at_ground = air * field["surface_pressure"] / pressure
     friction = np.maximum(field["friction_velocity"].astype(np.float64), _LEAST_FRICTION)
     layer = field["boundary_layer_height"].astype(np.float64)
     buoyancy = _GRAVITY * field["heat_flux"] / (at_ground * _HEAT_CAPACITY * temperature)

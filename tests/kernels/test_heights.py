@@ -22,9 +22,12 @@ def fields():
     return RNG.uniform(1.0, 9.0, (5, LEVELS, *SHAPE)).astype(F)
 
 
+GROUND = RNG.uniform(1.0, 9.0, (5, *SHAPE)).astype(F)
+
+
 def interpolated(source, values, targets=TARGETS, z0=0.1):
     out = np.full((*SHAPE, targets.size, values.shape[0]), np.nan, F)
-    to_heights(source, np.full(SHAPE, z0, F), values, targets, out)
+    to_heights(source, np.full(SHAPE, z0, F), values, GROUND, targets, out)
     return out
 
 
@@ -45,7 +48,7 @@ def test_above_the_highest_level_everything_keeps_its_value():
 
 
 @pytest.mark.parametrize("z0", [1e-4, 0.1, 1.5])
-def test_below_the_lowest_level_the_wind_is_logarithmic_and_w_linear(z0):
+def test_below_the_lowest_level_the_wind_is_logarithmic_and_the_rest_linear(z0):
     source, values = columns(), fields()
     out = interpolated(source, values, z0=z0)
     for y, x in np.ndindex(SHAPE):
@@ -54,10 +57,12 @@ def test_below_the_lowest_level_the_wind_is_logarithmic_and_w_linear(z0):
             if z >= lowest:
                 continue
             shear = np.log(1 + z / z0) / np.log(1 + lowest / z0)
-            factors = (shear, shear, z / lowest, 1.0, 1.0)
-            expected = [factor * values[f, 0, y, x] for f, factor in enumerate(factors)]
+            expected = [shear * values[f, 0, y, x] for f in range(2)]
+            share = z / lowest
+            expected += [(1 - share) * GROUND[f, y, x] + share * values[f, 0, y, x] for f in range(2, 5)]
             np.testing.assert_allclose(out[y, x, k], expected, rtol=1e-5)
-    np.testing.assert_array_equal(out[:, :, 0, :3], 0)
+    np.testing.assert_array_equal(out[:, :, 0, :2], 0)
+    np.testing.assert_array_equal(out[:, :, 0, 2:], np.moveaxis(GROUND[2:], 0, -1))
 
 
 def test_levels_below_ground_are_not_used():
@@ -76,7 +81,8 @@ def test_columns_with_the_ground_between_other_levels_are_apart():
     out = interpolated(source, values)
     for y, x in np.ndindex(SHAPE):
         start = first[y, x]
-        expected = np.interp(TARGETS, source[start:, y, x], values[4, start:, y, x])
+        heights = np.concatenate([[0.0], source[start:, y, x]])
+        expected = np.interp(TARGETS, heights, [GROUND[4, y, x], *values[4, start:, y, x]])
         np.testing.assert_allclose(out[y, x, :, 4], expected, rtol=3e-6)
 
 
@@ -86,4 +92,4 @@ def test_a_column_of_which_only_the_highest_level_is_above_ground_takes_that():
     values = fields()
     out = interpolated(source, values)
     np.testing.assert_allclose(out[:, :, -1, 3], values[3, -1], rtol=1e-6)
-    np.testing.assert_allclose(out[:, :, 0, 3], values[3, -1], rtol=1e-6)
+    np.testing.assert_allclose(out[:, :, 0, 3], GROUND[3], rtol=1e-6)
