@@ -11,6 +11,7 @@ from pipeline.errors import ConfigError, CoordinateError, InputError, TimeError,
 from pipeline.grid.definition import Grid
 from pipeline.ingest.axes import find_frame, require_domain
 from pipeline.ingest.background_field import sample_field
+from pipeline.ingest.exits import exits_of_ends
 from pipeline.ingest.files import expand
 from pipeline.ingest.labels import start_labels
 from pipeline.ingest.netcdf import decode_times, open_netcdf
@@ -34,7 +35,7 @@ def read_background(
     settings
         `background` names the file, or for kind "field" the files.
     footprints
-        Dataset "footprints" of `pipeline.schema`; kind "curtains" needs its exit shares, kind "field" its ends.
+        Dataset "footprints" of `pipeline.schema`; kind "curtains" needs its exit shares or ends, "field" its ends.
     gas
         The species.
     grid
@@ -103,7 +104,8 @@ def _curtains(
 
     b_i = sum(share_i * vmr) / sum(share_i) over all sides, heights and boundary cells.
     """
-    if any(f"exit_{side}" not in footprints for side in _SIDES):
+    ended = "end_reason" in footprints
+    if not ended and any(f"exit_{side}" not in footprints for side in _SIDES):
         raise InputError(
             "curtains need particle exits in the footprints",
             got=[name for name in footprints.data_vars if str(name).startswith("exit")],
@@ -114,9 +116,11 @@ def _curtains(
     weighted, share = np.zeros(rows), np.zeros(rows)
     with open_netcdf(path) as data:
         step, notes = _steps(data, footprints["time"].values, path.name)
+        heights = _heights(data, path.name) if ended else footprints["exit_height"].values
+        made = exits_of_ends(footprints, grid, heights) if ended else {}
         for side in _SIDES:
-            curtain = _curtain(data, side, declared, gas, grid, footprints["exit_height"].values, path.name)
-            exits = footprints[f"exit_{side}"].values
+            curtain = _curtain(data, side, declared, gas, grid, heights, path.name)
+            exits = made[side] if ended else footprints[f"exit_{side}"].values
             weighted += np.einsum("ohc,ohc->o", exits, curtain[step])
             share += exits.sum(axis=(1, 2))
     bare = ~(share > 0)  # also NaN
@@ -133,6 +137,19 @@ def _curtains(
         " with its correlation time, absorbs what the others would have brought"
     )
     return weighted / share, share, notes
+
+
+def _heights(data: xr.Dataset, name: str) -> np.ndarray:
+    """Return the curtains' own heights, for exits that can be put to any."""
+    values = np.asarray(data["height"].values if "height" in data.variables else [], dtype=np.float64)
+    if values.ndim != 1 or values.size == 0 or not np.all(np.diff(values) > 0):
+        raise CoordinateError(
+            "curtains must have ascending heights",
+            got=values[:3].tolist(),
+            remedy="add the axis height, m above ground",
+            where=f"{name}: height",
+        )
+    return values
 
 
 def _steps(data: xr.Dataset, times: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:

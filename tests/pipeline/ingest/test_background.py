@@ -254,3 +254,21 @@ def test_real_tacolneston_background():
     assert float(found["background"].min()) == pytest.approx(395.044, abs=1e-3)
     assert float(found["background"].max()) == pytest.approx(397.247, abs=1e-3)
     assert any("sum to 0.0303-0.0532 of the particles (mean 0.0422)" in note for note in notes)
+
+
+def test_curtains_are_sampled_where_our_own_particles_left(tmp_path, exits, vmr):
+    write_curtains(tmp_path / "edges.nc", vmr)
+    rows = footprints(tmp_path, exits)
+    ours = rows.drop_vars([name for name in rows.variables if str(name).startswith("exit_")])
+    shape = (rows.sizes["obs"], 2)
+    ends = {
+        "end_lon": np.array([GRID.x_edges[-1] + 0.01, GRID.x[1]]), "end_lat": np.array([GRID.y[2], GRID.y_edges[0] - 0.01]),
+        "end_height": np.array([1400.0, 2600.0]), "end_weight": np.array([0.25, 0.5]), "end_reason": np.array([2, 2]),
+    }  # fmt: skip
+    for name, values in ends.items():
+        ours[name] = (("obs", "particle"), np.broadcast_to(values, shape))
+    ours["end_reason"].attrs["flag_meanings"] = "travelling time_up left_the_grid left_the_weather weather_ended lost"
+    found, _ = read(tmp_path, ours)
+    expected = 1e6 * (0.25 * vmr["e"][1, 2] + 0.5 * vmr["s"][2, 1]) / 0.75
+    np.testing.assert_allclose(found["background"], expected, rtol=1e-12)
+    np.testing.assert_allclose(found["exit_share"], 0.75, rtol=1e-12)
