@@ -21,6 +21,7 @@ from kernels.jit import kernel, part_kernel
 
 _F = np.float32
 _ZERO, _ONE = _F(0.0), _F(1.0)
+_0, _1, _2, _3, _4, _5, _6, _7 = (np.uint64(number) for number in range(8))
 
 #: columns of `surface`: boundary-layer height m, u* and w* m s-1, 1 / L m-1, dry density at the ground kg m-3 and its
 #: d ln rho / dz over the lowest kilometre m-1, height mixed by convection m; the eighth keeps columns aligned
@@ -55,6 +56,48 @@ def time_slots(t: float, step: float, first: int, last: int, slots: int) -> tupl
 
 
 @part_kernel
+def eight(
+    flat: np.ndarray,
+    before: int,
+    after: int,
+    along: int,
+    across: int,
+    fx: np.float32,
+    fy: np.float32,
+    share: float,
+    out: np.ndarray,
+) -> None:
+    """Interpolate eight neighbouring numbers at the corners of a cell, at two times.
+
+    `before` and `after` are where the eight of the lower left corner stand in `flat`, `along` and `across` the way to
+    the row and the column beyond, `share` the weight of `after`; out : (8,) float32. Places are unsigned: Numba looks
+    whether a signed one is negative.
+    """
+    a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = _ZERO
+    for corner in range(8):
+        weight = (fx if corner & 1 else _ONE - fx) * (fy if corner & 2 else _ONE - fy)
+        weight *= _F(share) if corner & 4 else _F(1.0 - share)
+        start = after if corner & 4 else before
+        at = np.uint64(start + (across if corner & 1 else 0) + (along if corner & 2 else 0))
+        a0 += weight * flat[at]
+        a1 += weight * flat[at + _1]
+        a2 += weight * flat[at + _2]
+        a3 += weight * flat[at + _3]
+        a4 += weight * flat[at + _4]
+        a5 += weight * flat[at + _5]
+        a6 += weight * flat[at + _6]
+        a7 += weight * flat[at + _7]
+    out[_0] = a0
+    out[_1] = a1
+    out[_2] = a2
+    out[_3] = a3
+    out[_4] = a4
+    out[_5] = a5
+    out[_6] = a6
+    out[_7] = a7
+
+
+@part_kernel
 def wind(
     volume: np.ndarray,
     place: np.ndarray,
@@ -66,13 +109,14 @@ def wind(
     before: int,
     after: int,
     share: float,
+    scratch: np.ndarray,
 ) -> tuple[float, float, float, float]:
     """Return u, v (cells s-1), w (m s-1) and d ln rho / dz (m-1) at a point inside the grid.
 
-    `volume` is flat; x and y are in cells between the centres of the first and the last cell, z in m above ground.
+    `volume` is flat; x and y are in cells between the centres of the first and the last cell, z in m above ground;
+    scratch : (8,) float32.
     """
     ix, iy = int(x), int(y)
-    fx, fy = _F(x - ix), _F(y - iy)
     level = table[int(z / BIN)]
     while level + 2 < heights.size and heights[level + 1] <= z:
         level += 1
@@ -81,23 +125,13 @@ def wind(
     gz = _ONE - fz
     across = 4 * heights.size
     along = across * place.shape[1]
-    a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = _ZERO
-    for later in range(2):
-        in_time = _F(share) if later else _F(1.0 - share)
-        first = (after if later else before) * place.shape[0] * along + iy * along + ix * across + 4 * level
-        for corner in range(4):
-            weight = in_time * (fy if corner & 2 else _ONE - fy) * (fx if corner & 1 else _ONE - fx)
-            at = first + (along if corner & 2 else 0) + (across if corner & 1 else 0)
-            a0 += weight * volume[at]
-            a1 += weight * volume[at + 1]
-            a2 += weight * volume[at + 2]
-            a3 += weight * volume[at + 3]
-            a4 += weight * volume[at + 4]
-            a5 += weight * volume[at + 5]
-            a6 += weight * volume[at + 6]
-            a7 += weight * volume[at + 7]
-    slope = (a7 - a3) / (depth * (gz * a3 + fz * a7))
-    return float(gz * a0 + fz * a4), float(gz * a1 + fz * a5), float(gz * a2 + fz * a6), float(slope)
+    corner = iy * along + ix * across + 4 * level
+    time = along * place.shape[0]
+    eight(volume, before * time + corner, after * time + corner, along, across, _F(x - ix), _F(y - iy), share, scratch)
+    low, high = scratch[3], scratch[7]
+    slope = (high - low) / (depth * (gz * low + fz * high))
+    u, v = gz * scratch[0] + fz * scratch[4], gz * scratch[1] + fz * scratch[5]
+    return float(u), float(v), float(gz * scratch[2] + fz * scratch[6]), float(slope)
 
 
 @part_kernel
@@ -113,24 +147,11 @@ def ground(
 ) -> None:
     """Put the surface columns at a point into out : (SURFACE_COLUMNS,) float32; `surface` is flat."""
     ix, iy = int(x), int(y)
-    fx, fy = _F(x - ix), _F(y - iy)
     along = SURFACE_COLUMNS * place.shape[1]
-    a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = _ZERO
-    for later in range(2):
-        in_time = _F(share) if later else _F(1.0 - share)
-        first = ((after if later else before) * place.shape[0] + iy) * along + ix * SURFACE_COLUMNS
-        for corner in range(4):
-            weight = in_time * (fy if corner & 2 else _ONE - fy) * (fx if corner & 1 else _ONE - fx)
-            at = first + (along if corner & 2 else 0) + (SURFACE_COLUMNS if corner & 1 else 0)
-            a0 += weight * surface[at]
-            a1 += weight * surface[at + 1]
-            a2 += weight * surface[at + 2]
-            a3 += weight * surface[at + 3]
-            a4 += weight * surface[at + 4]
-            a5 += weight * surface[at + 5]
-            a6 += weight * surface[at + 6]
-            a7 += weight * surface[at + 7]
-    out[0], out[1], out[2], out[3], out[4], out[5], out[6], out[7] = a0, a1, a2, a3, a4, a5, a6, a7
+    corner = iy * along + ix * SURFACE_COLUMNS
+    time = along * place.shape[0]
+    first, last = before * time + corner, after * time + corner
+    eight(surface, first, last, along, SURFACE_COLUMNS, _F(x - ix), _F(y - iy), share, out)
 
 
 @part_kernel

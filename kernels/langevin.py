@@ -6,7 +6,7 @@ Thomson 1999, Boundary-Layer Meteorol. 90, 155):
     d omega = -omega / T_L dt + (d sigma_w / dz + sigma_w d ln rho / dz) dt + sqrt(2 / T_L) dW,   dz = sigma_w omega dt
 
 stepped by the midpoint rule: half a step in height with the last sigma_w, the exact Ornstein-Uhlenbeck update with the
-coefficients there, half a step in height with the new sigma_w. A sub-step is 0.2 T_L, 0.07 T_L in a stable layer. The
+coefficients there, half a step in height with the new sigma_w. A sub-step is 0.2 T_L, 0.08 T_L in a stable layer. The
 ground and the lid reflect. At the boundary-layer top, where sigma_w jumps, a particle crosses with probability
 min(1, rho_2 sigma_2 / (rho_1 sigma_1)) and is reflected otherwise (Thomson et al. 1997, Atmos. Environ. 31, 1): what is
 well mixed stays so on both sides.
@@ -39,9 +39,9 @@ ROWS = 21
 
 _F = np.float32
 #: shortest sub-step, s: bounds the work of a particle that lies at the ground
-SHORTEST = _F(0.5)
+SHORTEST = _F(1.0)
 #: a sub-step as a share of T_L
-SHARE_DEFAULT, SHARE_STABLE = _F(0.2), _F(0.07)
+SHARE_DEFAULT, SHARE_STABLE = _F(0.2), _F(0.08)
 
 _ZERO, _ONE, _TWO, _HALF = _F(0.0), _F(1.0), _F(2.0), _F(0.5)
 _LOG2_E = _F(1.0 / math.log(2.0))

@@ -201,7 +201,7 @@ def _begin(
     first, _, _ = deviates(high, low, np.uint32(0))
     state[langevin.OMEGA + lane] = first
     before, after, share = air.time_slots(t, options[steps.STEP], bounds[0], bounds[1], bounds[2])
-    u, v, w, slope = air.wind(volume, place, heights, table, x, y, z, before, after, share)
+    u, v, w, slope = air.wind(volume, place, heights, table, x, y, z, before, after, share, here)
     body[lane, steps.U], body[lane, steps.V], body[lane, steps.W] = u, v, w
     steps.renew(surface, place, bounds, options, lane, state, body, here)
     steps.arm(options, lane, state, body, slope)

@@ -115,7 +115,7 @@ def arm(options: np.ndarray, lane: int, state: np.ndarray, body: np.ndarray, slo
     state[langevin.BELOW + lane] = _F(0.0)
     state[langevin.DENSITY_SLOPE + lane] = slope
     depth = options[DILUTION] * state[langevin.H + lane]
-    if options[NEAR_FIELD] > 0.0:
+    if options[NEAR_FIELD] > 0.0 and body[lane, PLUME] < depth * depth:
         depth = min(depth, _grow_plume(body[lane, AGE], dt, lane, state, body))
     state[langevin.DILUTION + lane] = depth
     mass = depth * body[lane, DENSITY] * exp2(_F(depth * body[lane, HALF_SLOPE]) * _LOG2_E)
@@ -198,7 +198,7 @@ def outer_step(
         return put(place, guess_x, guess_y, footprint.shape, lane, body)
     before, after, share = air.time_slots(t, options[STEP], bounds[0], bounds[1], bounds[2])
     guess_z = _inside(z - dt * w, options[LID])
-    u2, v2, w2, slope = air.wind(volume, place, heights, table, guess_x, guess_y, guess_z, before, after, share)
+    u2, v2, w2, slope = air.wind(volume, place, heights, table, guess_x, guess_y, guess_z, before, after, share, here)
     new_x, new_y = x - 0.5 * dt * (u + u2) + turbulent_x, y - 0.5 * dt * (v + v2) + turbulent_y
     column, row = body[lane, COLUMN], body[lane, ROW]
     why = put(place, new_x, new_y, footprint.shape, lane, body)

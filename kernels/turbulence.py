@@ -25,7 +25,7 @@ _F = np.float32
 #: sigma_w never falls below this, m s-1: at the top of a stable layer the formula reaches zero
 SIGMA_FLOOR = _F(0.01)
 #: the Lagrangian time scale never falls below this, s; the well-mixed state does not depend on it
-TIME_FLOOR = _F(3.0)
+TIME_FLOOR = _F(10.0)
 #: above the boundary layer: weak, constant turbulence (transport.md 1.3)
 SIGMA_ABOVE = _F(0.1)
 TIME_ABOVE = _F(100.0)

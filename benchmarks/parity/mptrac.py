@@ -109,7 +109,7 @@ def heights_of(case: Mptrac, moment: int) -> np.ndarray:
 def _wind(volume, place, heights, table, bounds, step, t, x, y, z):
     """Return the production wind at a point: u, v (cells s-1), w (m s-1)."""
     before, after, share = air.time_slots(t, step, bounds[0], bounds[1], bounds[2])
-    u, v, w, _ = air.wind(volume, place, heights, table, x, y, z, before, after, share)
+    u, v, w, _ = air.wind(volume, place, heights, table, x, y, z, before, after, share, np.empty(8, np.float32))
     return u, v, w
 
 

@@ -182,6 +182,7 @@ def emulate(
     np.random.seed(seed)
     table = air.level_table(heights)
     here = np.zeros(air.SURFACE_COLUMNS, np.float32)
+    scratch = np.zeros(8, np.float32)
     foot, sigma, time = np.zeros(levels.size + 1), np.zeros(levels.size + 1), np.zeros(levels.size + 1)
     # a step's share of the horizontal memory; a new particle has none
     hold = math.exp(-_STEP / _MEMORY)
@@ -190,7 +191,7 @@ def emulate(
         omega, side_u, side_v, keep, stop = 0.0, 0.0, 0.0, 0.0, start[p, 3] - travel
         while t > stop + 1e-6:
             before, after, share = air.time_slots(t, interval, bounds[0], bounds[1], bounds[2])
-            u, v, w, _ = air.wind(volume, place, heights, table, x, y, z, before, after, share)
+            u, v, w, _ = air.wind(volume, place, heights, table, x, y, z, before, after, share, scratch)
             air.ground(surface, place, x, y, before, after, share, here)
             h = max(float(here[air.LAYER]), lowest)
             slope, depth, from_z = float(here[air.DENSITY_SLOPE]), 0.5 * h, z
@@ -207,7 +208,7 @@ def emulate(
                 break
             before, after, share = air.time_slots(t, interval, bounds[0], bounds[1], bounds[2])
             u2, v2, w2, _ = air.wind(
-                volume, place, heights, table, guess_x, guess_y, abs(z - _STEP * w), before, after, share
+                volume, place, heights, table, guess_x, guess_y, abs(z - _STEP * w), before, after, share, scratch
             )
             new_x, new_y = x - 0.5 * _STEP * (u + u2) + dx, y - 0.5 * _STEP * (v + v2) + dy
             z = abs(z - 0.5 * _STEP * (w + w2))

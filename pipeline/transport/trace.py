@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,6 @@ from kernels import particles, steps
 from kernels.air import at_points
 from kernels.smoothing import largest, smooth
 from pipeline.settings import TransportSettings
-from pipeline.transport.metric import cells_per_metre
 from pipeline.transport.release import Receptor, start
 from pipeline.transport.window import WeatherWindow, seconds
 from pipeline.units import MOLAR_MASS_AIR, SECONDS_PER_HOUR
@@ -93,7 +93,7 @@ def trace_receptor(
     first = start(receptor, window, bounds, settings.particles)
     last_hour = math.ceil(float(first[:, 3].max()) / SECONDS_PER_HOUR) - 1
     hours = settings.hours + math.ceil(receptor.duration / SECONDS_PER_HOUR) + 1
-    field = np.zeros((hours, *window.target.shape))
+    field, scratch = _buffers((hours, *window.target.shape))
     spread = np.zeros((hours, steps.SPREAD_COLUMNS))
     end = np.empty((settings.particles, 5))
     particles.trace(
@@ -103,13 +103,27 @@ def trace_receptor(
     if settings.smoothing > 0.0:
         middle = float(np.mean(first[:, 3]))
         sigma = bandwidths(spread, middle, last_hour, window, settings.smoothing)
-        smooth(field, sigma, np.empty(window.target.shape))
+        smooth(field, sigma, scratch)
     back, cell, value, truncated = largest(field, settings.truncation)
     hour = (last_hour - back.astype(np.int64)).astype("datetime64[h]").astype("datetime64[ns]")
     return Footprint(
         receptor, hour, cell, value, truncated, _ends(receptor, window, bounds, end), end[:, 4].astype(np.int8),
         first[:, 4], spread,
     )  # fmt: skip
+
+
+#: each thread's dense footprint, kept from one receptor to the next: fresh memory costs more than clearing it
+_kept = threading.local()
+
+
+def _buffers(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return this thread's footprint, all zero, and a layer of anything."""
+    field: np.ndarray | None = getattr(_kept, "field", None)
+    if field is None or field.shape != shape:
+        _kept.field, _kept.layer = np.zeros(shape), np.zeros(shape[1:])
+        return _kept.field, _kept.layer
+    field[:] = 0.0
+    return field, _kept.layer
 
 
 def bandwidths(spread: np.ndarray, released: float, last_hour: int, window: WeatherWindow, factor: float) -> np.ndarray:
@@ -119,8 +133,7 @@ def bandwidths(spread: np.ndarray, released: float, last_hour: int, window: Weat
     and t the time since release at the middle of the hour: the bandwidth of Fasoli et al. (2018, Geosci. Model Dev. 11,
     2813, section 2.3), which is in degrees there, written so that it does not depend on the grid's unit.
     """
-    rows, columns = window.target.shape
-    per_x, per_y = (values[rows // 2, columns // 2] for values in cells_per_metre(window.target))
+    per_x, per_y = window.per_metre
     count = np.maximum(spread[:, 0], 1.0)
     variance = (spread[:, 3] / count - (spread[:, 1] / count) ** 2) / per_x**2
     variance += (spread[:, 4] / count - (spread[:, 2] / count) ** 2) / per_y**2

@@ -10,7 +10,7 @@ import numpy as np
 from kernels.air import SURFACE_COLUMNS
 from pipeline.errors import ConfigError, TimeError
 from pipeline.grid import Grid
-from pipeline.transport.metric import place_on
+from pipeline.transport.metric import cells_per_metre, place_on
 from pipeline.transport.weather import Prepared, levels
 
 _SECOND = np.timedelta64(1, "s")
@@ -91,6 +91,9 @@ class WeatherWindow:
         self.step = float(step)
         self.heights = levels(lid)
         self.place = place_on(weather, target)
+        per_x, per_y = cells_per_metre(target)
+        #: flux cells per metre along x and y in the middle of the flux grid
+        self.per_metre = (float(per_x[target.ny // 2, target.nx // 2]), float(per_y[target.ny // 2, target.nx // 2]))
         shape = (slots, *weather.shape)
         self._volume = np.zeros((*shape, self.heights.size, 4), np.float32)
         self._surface = np.zeros((*shape, SURFACE_COLUMNS), np.float32)

@@ -18,10 +18,11 @@ RNG = np.random.default_rng(12)
 def winds(volume, place, heights, bounds, points, out):
     """Fill out (n, 4) with u, v, w and the density's slope at points (n, 4): x, y, z, t."""
     table = air.level_table(heights)
+    scratch = np.zeros(8, np.float32)
     for i in range(points.shape[0]):
         before, after, share = air.time_slots(points[i, 3], 3600.0, bounds[0], bounds[1], bounds[2])
         out[i, 0], out[i, 1], out[i, 2], out[i, 3] = air.wind(
-            volume, place, heights, table, points[i, 0], points[i, 1], points[i, 2], before, after, share
+            volume, place, heights, table, points[i, 0], points[i, 1], points[i, 2], before, after, share, scratch
         )
 
 

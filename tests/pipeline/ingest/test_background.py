@@ -262,7 +262,8 @@ def test_curtains_are_sampled_where_our_own_particles_left(tmp_path, exits, vmr)
     ours = rows.drop_vars([name for name in rows.variables if str(name).startswith("exit_")])
     shape = (rows.sizes["obs"], 2)
     ends = {
-        "end_lon": np.array([GRID.x_edges[-1] + 0.01, GRID.x[1]]), "end_lat": np.array([GRID.y[2], GRID.y_edges[0] - 0.01]),
+        "end_lon": np.array([GRID.x_edges[-1] + 0.01, GRID.x[1]]),
+        "end_lat": np.array([GRID.y[2], GRID.y_edges[0] - 0.01]),
         "end_height": np.array([1400.0, 2600.0]), "end_weight": np.array([0.25, 0.5]), "end_reason": np.array([2, 2]),
     }  # fmt: skip
     for name, values in ends.items():
