@@ -9,6 +9,7 @@ from tests_layers import LAYERS
 from kernels import air
 from kernels.jit import kernel
 
+F = np.float32
 SHAPE, HOURS = (6, 9), 4
 COUNT = 100 if numba.config.DISABLE_JIT else 2_000
 RNG = np.random.default_rng(12)
@@ -193,3 +194,20 @@ def test_every_height_finds_its_level(heights):
     points[:3, 2] = 0.0, heights[-1], heights[1]
     out = wind_at(points, fields, heights=heights)
     np.testing.assert_allclose(out[:, 0], np.interp(points[:, 2], heights, values), atol=2e-5)
+
+
+def test_a_field_is_sampled_exactly_where_it_is_linear_and_nowhere_outside():
+    heights = np.array([0.0, 10.0, 40.0, 100.0], F)
+    x, y, z, t = np.meshgrid(np.arange(9.0), np.arange(6.0), heights, np.arange(4.0), indexing="ij")
+    values = np.moveaxis(2.0 * x - 3.0 * y + 0.1 * z + 7.0 * t, (3, 1, 0, 2), (0, 1, 2, 3)).astype(F)
+    bounds = np.array([0, 3, 4])
+    points = np.stack([RNG.uniform(0, top, 50) for top in (8, 5, 100, 3 * 3600)], axis=-1)
+    points = np.concatenate([points, [[8.0, 5.0, 100.0, 3 * 3600.0], [0.0, 0.0, 0.0, 0.0]]])
+    out = np.empty(len(points))
+    air.at_points(np.ascontiguousarray(values), heights, bounds, 3600.0, points, out)
+    expected = points @ np.array([2.0, -3.0, 0.1, 7.0 / 3600.0])
+    np.testing.assert_allclose(out, expected, rtol=1e-6, atol=1e-5)
+    beyond = np.array([[8.1, 1, 1, 1], [1, -0.1, 1, 1], [1, 1, 101, 1], [1, 1, 1, 3 * 3600.0 + 1]])
+    out = np.zeros(4)
+    air.at_points(np.ascontiguousarray(values), heights, bounds, 3600.0, beyond, out)
+    assert np.isnan(out).all()
