@@ -50,9 +50,10 @@ def time_slots(t: float, step: float, first: int, last: int, slots: int) -> tupl
 
     `first` and `last` are the indices of the weather times at hand; t lies between them.
     """
-    index = int(np.floor(t / step))
-    index = max(first, min(index, last - 1))
-    return index % slots, (index + 1) % slots, t / step - index
+    passed = t / step
+    index = max(first, min(int(passed), last - 1))
+    before = index % slots
+    return before, 0 if before + 1 == slots else before + 1, passed - index
 
 
 @part_kernel

