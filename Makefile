@@ -35,7 +35,13 @@ docs: $(STAMP)  ## run the cases and comparisons, write their figures into docs/
 	$(BIN)/python -m benchmarks.seeds 11 16 > docs/cases/seeds.txt
 	$(BIN)/tianyan run workflows/tacolneston.toml > docs/cases/tacolneston.txt
 	cp tacolneston-output/tacolneston.png docs/cases/tacolneston.png
+	rm -rf bowen-output
+	$(BIN)/tianyan run workflows/bowen.toml > docs/cases/bowen.txt
+	cp bowen-output/bowen.png docs/cases/bowen.png
 	$(BIN)/python -m benchmarks.parity
+	$(BIN)/python -m benchmarks.footprint_pictures docs/footprints
+	$(BIN)/python -m benchmarks.bound > docs/transport/bound.txt
+	$(BIN)/python -m benchmarks > docs/transport/bench.txt
 
 clean:  ## remove the environment and everything built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo-output

@@ -249,6 +249,7 @@ def figures(load: Load) -> list[Figure]:
     bytes_of = window.volume.nbytes + window.surface.nbytes + window.pressure.nbytes
     sparse = sum(one.value.nbytes + one.cell.nbytes + one.hour.nbytes for one in made)
     hours = 2 * load.hours + 1
+    held = (bytes_of / window.slots * hours + sparse) / 2**30
     smoothed = gridding(made, window, load.hours, load.repeats)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     run = f"{load.stations} stations x {load.particles} particles x {load.hours} h"
@@ -266,9 +267,8 @@ def figures(load: Load) -> list[Figure]:
         Figure("one sub-step of one particle, sixteen at a time", lanes, "ns CPU"),
         Figure("the same alone with the C library, float64, simpler", alone, "ns CPU"),
         Figure("  gain of the lanes", alone / lanes, "x"),
-        Figure(f"weather of {hours} hours in memory", bytes_of / window.slots * hours / 2**30, "GiB"),
-        Figure("  and the sparse footprints of an hour", sparse / 2**30, "GiB"),
-        Figure("peak memory of this process", peak, "GiB", "<= 3"),
+        Figure(f"weather of {hours} hours and the sparse footprints of one", held, "GiB", "<= 3"),
+        Figure("peak memory of this process", peak, "GiB"),
         Figure("first footprint of a fresh process, empty cache", cold, "s"),
         Figure("first footprint of a fresh process, compiled before", warm, "s"),
     ]  # fmt: skip

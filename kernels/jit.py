@@ -28,8 +28,8 @@ from numba.core import config
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _source_digest() -> str:
-    """Digest of all kernel sources, in name order."""
+def source_digest() -> str:
+    """Return a digest of all kernel sources and of the compiler's version."""
     digest = hashlib.sha256(numba.__version__.encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
@@ -42,7 +42,7 @@ def _cache_directory() -> Path:
         os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"), "carbon-tianyan"
     )
     for root in (Path(base), Path(tempfile.gettempdir()) / f"carbon-tianyan-{os.getuid()}"):
-        path = root / f"kernels-{_source_digest()}"
+        path = root / f"kernels-{source_digest()}"
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError:

@@ -152,6 +152,8 @@ def _turbulent(options: np.ndarray, top: float, lane: int, state: np.ndarray, bo
         _, _, where = deviates(high.view(np.uint32), low.view(np.uint32), np.uint32(number + np.uint32(1)))
         share = 1.0 - math.exp(-top / SCALE_HEIGHT)
         state[langevin.Z + lane] = -SCALE_HEIGHT * math.log(1.0 - where * share)
+        # the wind follows one step later
+        langevin.set_turbulence(state, lane)
     # a new particle has forgotten everything
     keep = exp2(_F(-passed / options[MEMORY]) * _LOG2_E) if passed > 0.0 else _F(0.0)
     gain = math.sqrt(1.0 - keep * keep) * max(HORIZONTAL * state[langevin.SIGMA + lane], HORIZONTAL_FLOOR)

@@ -156,6 +156,8 @@ def account(outcome: Outcome) -> list[str]:
     return [
         *lines,
         *_ends(made),
+        *([f"{made.short} receptor(s) have less weather behind them than particles may travel"] if made.short else []),
+        *(f"weather: {sentence}" for sentence in made.weather),
         *(f"note: {note}" for note in outcome.notes),
         f"took {outcome.seconds:.1f} s, {rate}",
         f"footprints: {os.path.relpath(outcome.folder / 'footprints')} ({len(made.paths)} hour file(s))",

@@ -1,5 +1,8 @@
 """The benchmark cases run, tiny, so that they cannot rot. Nothing here is timed."""
 
+import numpy as np
+
+from benchmarks import transport
 from benchmarks.cases import SIZES, machine, run_all, table
 
 
@@ -11,3 +14,12 @@ def test_every_case_runs_and_is_reported():
     assert all(row.case in text for row in rows)
     assert "cold start" in text
     assert "cores" in machine()
+
+
+def test_the_transport_benchmark_runs_and_reports_every_figure():
+    found = transport.figures(transport.LOADS["tiny"])
+    assert all(np.isfinite(figure.value) and figure.value > 0 for figure in found)
+    text = transport.report(found)
+    assert all(figure.name in text for figure in found)
+    # the one figure that is no measurement
+    assert next(figure.value for figure in found if "to the bit" in figure.name) == 1

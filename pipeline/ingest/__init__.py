@@ -5,7 +5,7 @@ from pipeline.ingest.background import read_background
 from pipeline.ingest.files import expand
 from pipeline.ingest.footprints import read_footprints
 from pipeline.ingest.inventories import read_fluxes
-from pipeline.ingest.meteorology import read_meteorology, source_keys, weather_times
+from pipeline.ingest.meteorology import read_meteorology, source_keys
 from pipeline.ingest.receptors import all_receptors
 from pipeline.ingest.registry import load_registry, read_registry
 from pipeline.ingest.stations import inspect, read_station, read_stations
@@ -24,5 +24,4 @@ __all__ = [
     "read_station",
     "read_stations",
     "source_keys",
-    "weather_times",
 ]

@@ -31,12 +31,10 @@ from pipeline.ingest.files import expand
 from pipeline.ingest.netcdf import decode_times, open_netcdf
 from pipeline.ingest.quality import Limits, range_bits
 from pipeline.ingest.rows import OUTSIDE
-from pipeline.schema import Flag, label
+from pipeline.schema import SATELLITE, Flag, label
 from pipeline.settings import ColumnSettings, Settings
 from pipeline.units import SPECIES, Species, mole_fraction_factor
 
-#: class of every sounding, in `platform`
-PLATFORM = "satellite"
 #: plausible column means, species unit: wider below than at the ground, for the stratosphere holds less. Our proposal
 LIMITS = {"ch4": Limits(fail=(1500.0, 2500.0), suspect=(1650.0, 2100.0))}
 NO_POSITION = "no position on the globe"
@@ -250,7 +248,7 @@ def _observations(rows: pd.DataFrame, gas: Species) -> xr.Dataset:
         "count": np.ones(size, dtype=np.int64),
         "flag": rows["bits"].to_numpy(dtype=np.uint32),
         "station": rows["station"].to_numpy().astype(np.str_),
-        "platform": np.full(size, PLATFORM),
+        "platform": np.full(size, SATELLITE),
         "lon": rows["lon"].to_numpy(),
         "lat": rows["lat"].to_numpy(),
         "height": rows["height"].to_numpy(dtype=np.float64),

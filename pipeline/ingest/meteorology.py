@@ -23,6 +23,8 @@ from pipeline.ingest.wrf import read_wrf, wrf_times
 from pipeline.schema import HOUR, label
 from pipeline.settings import MeteorologySettings
 
+#: how the names of the modules begin that weather is read by
+_READERS = ("air", "arl", "era5", "meteorology", "netcdf", "richardson", "wind", "wrf")
 #: missing times named in a message
 _SHOWN = 6
 
@@ -69,17 +71,6 @@ def weather_hours(settings: MeteorologySettings, root: Path) -> dict[np.datetime
     return {time: sorted(hours[time] + still) for time in sorted(hours)}
 
 
-def weather_times(settings: MeteorologySettings, root: Path) -> np.ndarray:
-    """Return the times that the weather's files hold, ascending, datetime64[ns].
-
-    Raises
-    ------
-    InputError
-        As `weather_hours`.
-    """
-    return np.array(list(weather_hours(settings, root)), dtype="datetime64[ns]")
-
-
 def source_keys(settings: MeteorologySettings, root: Path) -> dict[np.datetime64, str]:
     """Return for every time a digest of what its weather is made from, to know without decoding what has changed.
 
@@ -90,8 +81,8 @@ def source_keys(settings: MeteorologySettings, root: Path) -> dict[np.datetime64
 
     Returns
     -------
-    Times as `weather_hours` gives them, to 64 hexadecimal digits: SHA-256 of the format, the roughness, the boundary
-    layer, and path, size and time of change of every file that holds the time.
+    Times as `weather_hours` gives them, to 64 hexadecimal digits: SHA-256 of the readers' code, the format, the
+    roughness, the boundary layer, and path, size and time of change of every file that holds the time.
 
     Raises
     ------
@@ -99,7 +90,7 @@ def source_keys(settings: MeteorologySettings, root: Path) -> dict[np.datetime64
         As `weather_hours`.
     """
     hours = weather_hours(settings, root)
-    told = [settings.format, settings.roughness, settings.boundary_layer]
+    told = [_readers_digest(), settings.format, settings.roughness, settings.boundary_layer]
     stamps = {
         path: (path.relative_to(root).as_posix(), *_stamp(path))
         for path in dict.fromkeys(itertools.chain(*hours.values()))
@@ -108,6 +99,16 @@ def source_keys(settings: MeteorologySettings, root: Path) -> dict[np.datetime64
         time: hashlib.sha256(json.dumps([*told, _minute(time), [stamps[path] for path in paths]]).encode()).hexdigest()
         for time, paths in hours.items()
     }
+
+
+@lru_cache(maxsize=1)
+def _readers_digest() -> str:
+    """Return a digest of the code that weather is read by."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        if path.name.startswith(_READERS):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def read_meteorology(
@@ -120,7 +121,7 @@ def read_meteorology(
     settings, root
         As `weather_hours`.
     first, last
-        UTC; both must be among `weather_times`.
+        UTC; both must be among the times of `weather_hours`.
 
     Returns
     -------

@@ -44,8 +44,8 @@ _DIMS = {
     "V": ("bottom_top", "south_north_stag", "west_east"),
 }  # fmt: skip
 _REMEDIES = {
-    "PBLH": 'write it, or ask for derive={"boundary_layer_height"} (bulk Richardson number)',
-    "ZNT": "write it, or give the argument roughness",
+    "PBLH": 'write it, or set boundary_layer = "richardson" in [transport.meteorology]',
+    "ZNT": "write it, or set roughness in [transport.meteorology]",
     "T": "write it; it could be derived from THM and QVAPOR",
     "HGT": "write it; it could be derived from the lowest PH + PHB",
 }

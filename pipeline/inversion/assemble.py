@@ -13,7 +13,7 @@ from pipeline.grid import Grid
 from pipeline.inversion.covariance import exponential_matrix, separable_covariance
 from pipeline.inversion.operator import footprint_matrix, match_rows
 from pipeline.inversion.problem import Problem
-from pipeline.schema import HOUR, check, is_used, why_unused
+from pipeline.schema import HOUR, SATELLITE, check, instruments, is_used, why_unused
 from pipeline.settings import Settings
 
 
@@ -115,14 +115,14 @@ def _representation(settings: Settings, used: xr.Dataset) -> np.ndarray:
     feeds = {(feed.id, round(float(feed.height), 1)): feed.representation_error for feed in settings.stations}
     columns = {column.id: column.representation_error for column in settings.columns}
     errors = []
-    for station, height, platform in zip(
+    for station, instrument, height, platform in zip(
         map(str, used["station"].values),
+        map(str, instruments(used["station"].values, used["platform"].values)),
         np.round(used["height"].values.astype(np.float64), 1).tolist(),
         map(str, used["platform"].values),
         strict=True,
     ):
-        # the id of a sounding starts with its instrument's, which has no hyphen
-        error = columns.get(station.split("-")[0]) if platform == "satellite" else feeds.get((station, height))
+        error = columns.get(instrument) if platform == SATELLITE else feeds.get((station, height))
         if error is None:
             raise SolverError(
                 "an observation must be of a station and height, or of a satellite, of the settings",

@@ -13,7 +13,10 @@ class MeteorologySettings(Section):
     """The weather that carries the particles."""
 
     format: Literal["wrf", "era5", "arl"] = Field(
-        description="wrf: wrfout; era5: pressure levels, netCDF or GRIB (extra: grib); arl: STILT and HYSPLIT files"
+        description=(
+            "wrf: wrfout; era5: pressure levels, netCDF or GRIB (extra: grib); arl: STILT's and HYSPLIT's files, on "
+            "pressure levels"
+        )
     )
     files: list[str] = Field(min_length=1, description="paths or glob patterns under inputs.root")
     roughness: Positive | None = Field(

@@ -15,20 +15,19 @@ from pipeline.errors import GridError, SchemaError
 from pipeline.grid import Grid
 from pipeline.schema import check
 from pipeline.settings import TransportSettings
+from pipeline.transport.code import code_digest
 from pipeline.transport.release import Receptor
 from pipeline.transport.weather_store import write_whole
 
-#: changed whenever `pipeline.transport` or the kernels give other footprints for the same receptor and weather
-_SCHEME = 1
 #: settings of [transport] that say where things are, not what a footprint is
 _PLACES = {"meteorology", "folder"}
 
 
 def settings_digest(settings: TransportSettings, grid: Grid) -> bytes:
-    """Return a digest of everything in the settings that a footprint depends on."""
+    """Return a digest of the code and of everything in the settings that a footprint depends on."""
     told = {name: value for name, value in settings.model_dump().items() if name not in _PLACES}
     edges = [grid.x_edges.tolist(), grid.y_edges.tolist()]
-    return hashlib.sha256(json.dumps([_SCHEME, told, grid.crs, edges]).encode()).digest()
+    return hashlib.sha256(json.dumps([code_digest(), told, grid.crs, edges]).encode()).digest()
 
 
 def row_key(receptor: Receptor, settings: bytes, weather: Sequence[str]) -> str:

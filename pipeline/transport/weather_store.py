@@ -20,10 +20,9 @@ import numpy as np
 
 from pipeline.errors import GridError
 from pipeline.grid import Grid
+from pipeline.transport.code import code_digest
 from pipeline.transport.weather import Prepared
 
-#: changed whenever `pipeline.transport.weather` gives other numbers for the same weather
-_SCHEME = 2
 #: ends the name of a file that is not whole yet
 _PART = ".part"
 
@@ -43,7 +42,7 @@ class WeatherStore:
 
     def __init__(self, folder: Path, lid: float, *, convection: bool = False) -> None:
         self.folder = folder
-        self._told = f"{_SCHEME} {lid!r} {convection}"
+        self._told = f"{code_digest()} {lid!r} {convection}"
         self._grids: dict[str, Grid] = {}
 
     def digest(self, time: np.datetime64, source: str) -> str | None:

@@ -9,7 +9,7 @@ import pytest
 import wrf_cases
 
 from pipeline.errors import CoordinateError, FormatError, InputError, TimeError
-from pipeline.ingest import arl_meteorology, meteorology, read_meteorology, source_keys, weather_times
+from pipeline.ingest import arl_meteorology, meteorology, read_meteorology, source_keys
 from pipeline.settings import MeteorologySettings
 
 HOUR = np.timedelta64(1, "h")
@@ -47,7 +47,7 @@ def case(kind, folder, groups, **settings):
 @EVERY
 def test_both_ends_are_read_whatever_the_order_of_the_files(tmp_path, kind):
     settings, root, start = case(kind, tmp_path, [(0, 1), (2,), (3, 4)])
-    np.testing.assert_array_equal(weather_times(settings, root), start + np.arange(5) * HOUR)
+    np.testing.assert_array_equal(list(source_keys(settings, root)), start + np.arange(5) * HOUR)
     got = read_meteorology(settings, root, start + HOUR, start + 3 * HOUR)
     np.testing.assert_array_equal(got["time"], start + np.arange(1, 4) * HOUR)
     alone = read_meteorology(settings, root, start + 2 * HOUR, start + 2 * HOUR)
@@ -108,7 +108,7 @@ def test_the_key_changes_with_the_files_of_its_hour_and_the_settings_alone(tmp_p
 def test_no_field_is_decoded_for_times_and_keys(tmp_path, monkeypatch):
     settings, root, start = case("arl", tmp_path, [(0, 1), (2,)])
     monkeypatch.setattr(arl_meteorology, "read_field", None)
-    assert weather_times(settings, root).size == 3
+    assert len(source_keys(settings, root)) == 3
     assert len(source_keys(settings, root)[start]) == 64
 
 
@@ -167,7 +167,7 @@ def test_a_truncated_record_is_named_when_the_archive_is_listed(tmp_path):
     short = root / "1.dat"
     short.write_bytes(short.read_bytes()[:-700])
     with pytest.raises(FormatError, match=r"1\.dat:record \d+: the file must hold the \d+ bytes .*truncated"):
-        weather_times(settings, root)
+        source_keys(settings, root)
 
 
 def test_archives_that_differ_or_overlap_are_refused(tmp_path):
@@ -176,7 +176,7 @@ def test_archives_that_differ_or_overlap_are_refused(tmp_path):
     with pytest.raises(
         TimeError, match=r"an ARL time must be in one file; got '2024-06-01T01:00 in 1\.dat and 2\.dat'"
     ):
-        weather_times(settings, root)
+        source_keys(settings, root)
     arl_file(root / "2.dat", (2, 3), SHGT=(31.0, 0.25))
     with pytest.raises(CoordinateError, match=r"2\.dat: the ground \(SHGT\) must be that of 1\.dat"):
         read_meteorology(settings, root, start, start + 3 * HOUR)
@@ -188,10 +188,10 @@ def test_archives_that_differ_or_overlap_are_refused(tmp_path):
 
 def test_files_that_are_not_there_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"an input path must name a file; got '\*\.nc'"):
-        weather_times(MeteorologySettings(format="wrf", files=["*.nc"]), tmp_path)
+        source_keys(MeteorologySettings(format="wrf", files=["*.nc"]), tmp_path)
     wrf_file(tmp_path / "a.nc", ())
     with pytest.raises(TimeError, match=r"must hold at least one time; got \['a\.nc'\]"):
-        weather_times(MeteorologySettings(format="wrf", files=["*.nc"]), tmp_path)
+        source_keys(MeteorologySettings(format="wrf", files=["*.nc"]), tmp_path)
 
 
 def test_a_file_named_by_two_patterns_counts_once(tmp_path):
