@@ -24,7 +24,7 @@ def test_the_cache_directory_carries_the_digest_of_the_sources(tmp_path, monkeyp
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     path = jit._cache_directory()
     assert path.parent == tmp_path
-    assert path.name == f"kernels-{jit._source_digest()}"
+    assert path.name == f"kernels-{jit.source_digest()}"
 
 
 def test_an_unwritable_cache_falls_back_to_a_private_folder(tmp_path, monkeypatch):

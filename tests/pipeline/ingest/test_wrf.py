@@ -163,7 +163,7 @@ def test_a_missing_variable_is_named(tmp_path, name):
 
 def test_roughness_is_taken_from_the_argument_only_where_the_file_has_none(tmp_path):
     bare, full = write(tmp_path / "a.nc", drop=["ZNT"]), write(tmp_path / "b.nc")
-    with pytest.raises(FormatError, match=r"variable ZNT must be present.*give the argument roughness"):
+    with pytest.raises(FormatError, match=r"variable ZNT must be present.*set roughness in"):
         wrf.read_wrf([bare], None)
     np.testing.assert_allclose(wrf.read_wrf([bare], None, roughness=0.25)["roughness"], 0.25)
     np.testing.assert_allclose(wrf.read_wrf([full], None, roughness=0.25)["roughness"], 0.1)
@@ -233,7 +233,7 @@ def test_files_that_are_not_whole_wrfout_are_refused(tmp_path):
 def test_boundary_layer_height_is_derived_only_when_absent_and_asked_for(tmp_path):
     bare, full = write(tmp_path / "a.nc", drop=["PBLH"]), write(tmp_path / "b.nc")
     derive = {"boundary_layer_height"}
-    with pytest.raises(FormatError, match=r"variable PBLH must be present.*ask for derive="):
+    with pytest.raises(FormatError, match=r"variable PBLH must be present.*set boundary_layer = "richardson""):
         wrf.read_wrf([bare], None)
     derived = wrf.read_wrf([bare], None, derive=derive)["boundary_layer_height"]
     # theta rises by g / cp per metre: the closed form of the linear profile, plus the wind's shear
