@@ -233,7 +233,7 @@ def test_files_that_are_not_whole_wrfout_are_refused(tmp_path):
 def test_boundary_layer_height_is_derived_only_when_absent_and_asked_for(tmp_path):
     bare, full = write(tmp_path / "a.nc", drop=["PBLH"]), write(tmp_path / "b.nc")
     derive = {"boundary_layer_height"}
-    with pytest.raises(FormatError, match=r"variable PBLH must be present.*set boundary_layer = "richardson""):
+    with pytest.raises(FormatError, match=r'variable PBLH must be present.*set boundary_layer = "richardson"'):
         wrf.read_wrf([bare], None)
     derived = wrf.read_wrf([bare], None, derive=derive)["boundary_layer_height"]
     # theta rises by g / cp per metre: the closed form of the linear profile, plus the wind's shear
