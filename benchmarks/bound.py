@@ -6,13 +6,11 @@ instructions over the two vector pipes a core has at least, plus divisions and s
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 from collections import Counter
 
 from benchmarks import transport
+from benchmarks.fresh import run_fresh
 
 #: cycles between two packed divisions or square roots of 16 float32, about, on cores with 512-bit vectors
 #: (uops.info: Intel Ice Lake 16 and 20, AMD Zen 4 and 5 between 8 and 13)
@@ -29,14 +27,8 @@ def assembly() -> str:
         "print(next(iter(l.sub_step.inspect_asm().values())))"
     )
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "NUMBA_CACHE_DIR": folder},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    return done.stdout
+        printed = run_fresh(code, folder)
+    return printed
 
 
 def counts(text: str) -> Counter[str]:

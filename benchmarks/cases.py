@@ -10,8 +10,6 @@ import os
 import platform
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,6 +21,7 @@ import scipy.linalg
 import scipy.signal
 import scipy.sparse
 
+from benchmarks.fresh import run_fresh
 from kernels import exponential
 from pipeline.grid import Grid
 from pipeline.inversion import Problem, SeparableCovariance, exponential_matrix, separable_covariance, solve
@@ -139,14 +138,8 @@ def cold_start() -> float:
         "print(time.perf_counter() - t)"
     )
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "NUMBA_CACHE_DIR": folder},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    return float(done.stdout)
+        printed = run_fresh(code, folder)
+    return float(printed)
 
 
 def run_all(size: Size) -> list[Row]:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from os import environ
 
 import numpy as np
 
+from benchmarks.fresh import run_fresh
 from benchmarks.transport_weather import START, grid, meteorology
 from kernels import langevin
 from kernels.jit import kernel
@@ -219,14 +217,8 @@ def cold_and_warm() -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         found = []
         for _ in range(2):
-            done = subprocess.run(
-                [sys.executable, "-c", code],
-                env={**environ, "NUMBA_CACHE_DIR": folder},
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            found.append(float(done.stdout))
+            printed = run_fresh(code, folder)
+            found.append(float(printed))
     return found[0], found[1]
 
 
