@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ import xarray as xr
 
 from pipeline.case import domain_grid, transport_folder
 from pipeline.errors import ConfigError, InputError
-from pipeline.footprints import Made, make_footprints
+from pipeline.footprints import Made, make_footprints, told_of_ends
 from pipeline.ingest import all_receptors, read_registry
 from pipeline.settings import Settings, Window, input_root, read_settings, validated
 from pipeline.show_footprint import choose, draw_footprint
@@ -155,9 +155,8 @@ def account(outcome: Outcome) -> list[str]:
         lines.append(f"- and {len(made.failures) - _TOLD} more")
     return [
         *lines,
-        *_ends(made),
-        *([f"{made.short} receptor(s) have less weather behind them than particles may travel"] if made.short else []),
-        *(f"weather: {sentence}" for sentence in made.weather),
+        *told_of_ends(_written(made)),
+        *made.shortage,
         *(f"note: {note}" for note in outcome.notes),
         f"took {outcome.seconds:.1f} s, {rate}",
         f"footprints: {os.path.relpath(outcome.folder / 'footprints')} ({len(made.paths)} hour file(s))",
@@ -211,20 +210,11 @@ def _between(settings: Settings, start: str | None, end: str | None) -> Settings
     return settings.model_copy(update={"case": settings.case.model_copy(update={"observation_hours": window})})
 
 
-def _ends(made: Made) -> list[str]:
-    """Return why particles ended and what was left out, file by file, for a period may not fit in memory."""
-    counts: dict[str, int] = {}
-    truncated = 0.0
+def _written(made: Made) -> Iterator[xr.Dataset]:
+    """Give the hour files one by one."""
     for path in made.paths:
         with xr.open_dataset(path, engine="netcdf4") as dataset:
-            codes = np.bincount(dataset["end_reason"].values.ravel())
-            names = str(dataset["end_reason"].attrs["flag_meanings"]).split()
-            truncated = max(truncated, float(dataset["truncated_share"].max()))
-        for name, count in zip(names, codes, strict=False):
-            counts[name] = counts.get(name, 0) + int(count)
-    total = sum(counts.values())
-    shares = ", ".join(f"{n / total:.1%} {name.replace('_', ' ')}" for name, n in counts.items() if n)
-    return [f"particles ended: {shares}", f"at most {truncated:.2g} of a footprint was left out to keep it sparse"]
+            yield dataset
 
 
 def _utc(time: datetime) -> np.datetime64:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -81,6 +81,12 @@ class Made:
     prepared: int = 0
     weather: list[str] = field(default_factory=list)
     short: int = 0
+
+    @property
+    def shortage(self) -> list[str]:
+        """What a reader should know of weather that was missing, in sentences."""
+        short = [f"{self.short} receptor(s) have less weather behind them than particles may travel"]
+        return [*(short if self.short else []), *self.weather]
 
 
 def make_footprints(
@@ -199,17 +205,31 @@ def made_footprints(
 
 def _told(made: Made, footprints: xr.Dataset) -> Iterator[str]:
     """Give what a reader should know of the particles' ends and of what is missing."""
-    reason = footprints["end_reason"].values
-    names = str(footprints["end_reason"].attrs["flag_meanings"]).split()
-    shares = [(name.replace("_", " "), float(np.mean(reason == code))) for code, name in enumerate(names)]
-    yield "particles ended: " + ", ".join(f"{share:.1%} {name}" for name, share in shares if share)
-    truncated = footprints["truncated_share"].values
-    yield f"at most {truncated.max():.2g} of a footprint was left out to keep it sparse"
-    if made.short:
-        yield f"{made.short} receptor(s) have less weather behind them than particles may travel"
+    yield from told_of_ends([footprints])
     if made.failures:
         yield f"{len(made.failures)} receptor(s) have none: " + "; ".join(made.failures[:3])
-    yield from made.weather
+    yield from made.shortage
+
+
+def told_of_ends(parts: Iterable[xr.Dataset]) -> list[str]:
+    """Return why particles ended and what was left out, in sentences.
+
+    Parameters
+    ----------
+    parts
+        Datasets "footprints" with `end_reason`; each is read when its turn comes, for all may not fit in memory.
+    """
+    counts: dict[str, int] = {}
+    truncated = 0.0
+    for part in parts:
+        codes = np.bincount(part["end_reason"].values.ravel())
+        names = str(part["end_reason"].attrs["flag_meanings"]).split()
+        for name, count in zip(names, codes, strict=False):
+            counts[name] = counts.get(name, 0) + int(count)
+        truncated = max(truncated, float(part["truncated_share"].max()))
+    total = sum(counts.values())
+    shares = ", ".join(f"{n / total:.1%} {name.replace('_', ' ')}" for name, n in counts.items() if n)
+    return [f"particles ended: {shares}", f"at most {truncated:.2g} of a footprint was left out to keep it sparse"]
 
 
 @dataclass
