@@ -19,26 +19,27 @@ import numba
 import numpy as np
 import scipy.linalg
 import scipy.signal
-import scipy.sparse
 
 from benchmarks.fresh import run_fresh
+from benchmarks.problems import SHAPES, Shape, make_problem
 from kernels import exponential
-from pipeline.grid import Grid
-from pipeline.inversion import Problem, SeparableCovariance, exponential_matrix, separable_covariance, solve
+from pipeline.inversion import Separable, signal, solve
 
 
 @dataclass(frozen=True)
 class Size:
     """How large the cases are; "tiny" is run by the tests so that the cases cannot rot."""
 
-    hours: int
-    ny: int
-    nx: int
-    observations: int
+    problem: str
     repeats: int
 
+    @property
+    def shape(self) -> Shape:
+        """That of the reference problem."""
+        return SHAPES[self.problem]
 
-SIZES = {"full": Size(24, 20, 20, 500, 5), "tiny": Size(4, 3, 5, 6, 1)}
+
+SIZES = {"full": Size("A", 5), "tiny": Size("tiny", 1)}
 
 
 @dataclass(frozen=True)
@@ -67,29 +68,10 @@ def median_seconds(function: Callable[[], object], repeats: int) -> float:
     return statistics.median(times)
 
 
-def make_problem(size: Size, seed: int = 2) -> Problem:
-    """Return a window with random sparse footprints; the seed freezes it."""
-    random = np.random.default_rng(seed)
-    grid = Grid.from_centres("EPSG:4326", 118.0 + 0.03 * np.arange(size.nx), 28.0 + 0.03 * np.arange(size.ny))
-    shape = (size.hours, size.ny, size.nx)
-    cells = int(np.prod(shape))
-    m = size.observations
-    covariance = separable_covariance(random.uniform(0.5, 2.0, shape), grid, length=20.0, hours=6.0)
-    return Problem(
-        value=400 + random.normal(0, 3, m),
-        variance=np.full(m, 1.0),
-        background=np.full(m, 400.0),
-        background_covariance=0.25 * exponential_matrix(np.arange(m) % size.hours, 6.0),
-        footprint=scipy.sparse.random_array((m, cells), density=0.02, rng=random, format="csr"),
-        prior=random.normal(1, 1, (1, *shape)),
-        covariances=(covariance,),
-    )
-
-
 def recursion(size: Size) -> Row:
     """One axis of the covariance's square root, against scipy's compiled recursive filter."""
     random = np.random.default_rng(1)
-    field = random.standard_normal((1, size.hours * 8, size.ny * size.nx))
+    field = random.standard_normal((1, size.shape.hours * 8, size.shape.ny * size.shape.nx))
     a = np.exp(-0.2)
     n = field.shape[1]
     decay, gain = np.full(n, a), np.full(n, np.sqrt(1 - a * a))
@@ -101,28 +83,23 @@ def recursion(size: Size) -> Row:
 
 def covariance_product(size: Size) -> Row:
     """Q v in O(N), against the dense product on the same cells (one hour of them, scaled to all)."""
-    covariance = make_problem(size).covariances[0]
+    covariance = make_problem(size.shape).covariances[0]
     field = np.random.default_rng(1).standard_normal(covariance.shape)
     ours = median_seconds(lambda: covariance.apply(field), size.repeats)
-    dense = _dense(covariance)
+    spatial = covariance.spatial
+    assert isinstance(spatial, Separable)
+    dense = np.kron(spatial.axis_matrix(0), spatial.axis_matrix(1))
     flat = field[0].ravel()
     # the dense matrix over all hours would be hours^2 as large
     reference = median_seconds(lambda: dense @ flat, size.repeats) * covariance.shape[0] ** 2
     return Row("covariance times a field", ours, reference, "dense product (one hour measured, scaled)")
 
 
-def _dense(covariance: SeparableCovariance) -> np.ndarray:
-    def correlation(step: np.ndarray) -> np.ndarray:
-        position = np.concatenate([[0.0], np.cumsum(step)])
-        return np.exp(-np.abs(position[:, None] - position[None, :]))
-
-    return np.kron(correlation(covariance.steps[1]), correlation(covariance.steps[2]))
-
-
 def whole_solution(size: Size) -> Row:
     """A small window solved, against its Cholesky factorisation alone (the part no method avoids)."""
-    problem = make_problem(size)
-    system = solve(problem).signal + np.eye(size.observations)
+    problem = make_problem(size.shape)
+    found = np.tril(signal(problem).system)
+    system = found + np.tril(found, -1).T + np.diag(problem.variance)
     ours = median_seconds(lambda: solve(problem), size.repeats)
     reference = median_seconds(lambda: scipy.linalg.cholesky(system, lower=True), size.repeats)
     return Row("inversion of a small window", ours, reference, "its Cholesky factorisation alone")

@@ -13,13 +13,31 @@ Both work in place on an array seen as (outer, n, inner), so that any axis of a 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numba import prange
 
 from kernels.jit import kernel, parallel_kernel
 
+#: one of the kernels below
+Sweep = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
 #: inner elements swept together: 512 float64 of two rows stay in the first-level cache
 _LANE = 512
+
+
+def coefficients(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (decay, gain) of the recursion, (n,) float64 each; the first entry stands for its start.
+
+    Parameters
+    ----------
+    step : (n - 1,) float64
+        Distance between neighbours in units of the e-folding length.
+    """
+    decay = np.concatenate([np.zeros(1), np.exp(-step)])
+    # 1 - a^2 = -expm1(-2 step) keeps its digits when neighbours are much closer than the length
+    gain = np.concatenate([np.ones(1), np.sqrt(-np.expm1(-2.0 * step))])
+    return decay, gain
 
 
 def _forward(field: np.ndarray, decay: np.ndarray, gain: np.ndarray) -> None:

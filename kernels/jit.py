@@ -77,6 +77,11 @@ def lane_kernel(function: F) -> F:
     )
 
 
+def mapped_kernel(function: F) -> F:
+    """Compile a serial kernel over maps with lanes, whose products and sums may contract."""
+    return cast(F, numba.njit(nogil=True, error_model="numpy", cache=True, fastmath={"contract"})(function))
+
+
 def parallel_kernel(function: F) -> F:
     """Compile a kernel whose `prange` loops use the threads of `set_threads`."""
     return cast(F, numba.njit(nogil=True, error_model="numpy", cache=True, parallel=True)(function))

@@ -23,7 +23,16 @@ from pipeline.ingest import (
     read_footprints,
     read_registry,
 )
-from pipeline.inversion import assemble, constraint_notes, posterior, require_memory, solve
+from pipeline.inversion import (
+    Solution,
+    assemble,
+    constraint_notes,
+    pack,
+    posterior,
+    region_functionals,
+    require_memory,
+    solve,
+)
 from pipeline.provenance import provenance
 from pipeline.settings import Settings, input_root, read_settings
 from pipeline.units import species
@@ -58,14 +67,14 @@ def run_case(path: Path, *, root: Path | None = None, store: Path | None = None,
     store = (path.resolve().parent / settings.outputs.store if store is None else store).resolve()
     require_writable(store)
     set_threads(settings.solver.threads)
-    result = invert(settings, path, root, progress)
+    result, solution = invert(settings, path, root, progress)
     progress("writing", 0, 0)
-    write_store(result, store)
+    write_store(result, store, pack(solution, settings) if settings.outputs.query else None)
     return store
 
 
-def invert(settings: Settings, path: Path, root: Path, progress: Progress = quiet) -> xr.Dataset:
-    """Return the posterior Dataset of a case, with its account, notes and provenance as attributes."""
+def invert(settings: Settings, path: Path, root: Path, progress: Progress = quiet) -> tuple[xr.Dataset, Solution]:
+    """Return the posterior Dataset of a case, with account, notes and provenance as attributes, and the solution."""
     grid = domain_grid(settings)
     progress("regions", 0, 0)
     regions = make_regions(settings.regions, grid, root)
@@ -89,8 +98,15 @@ def invert(settings: Settings, path: Path, root: Path, progress: Progress = quie
     fluxes, flux_notes = read_fluxes(settings, grid, root)
 
     assembled = assemble(settings, grid, observations, footprints, background, fluxes)
-    m = assembled.rows.size
-    solution = solve(assembled.problem, block=settings.solver.block, progress=lambda done: progress("solving", done, m))
+    problem = assembled.problem
+    sizes = {"observations": problem.value.size, "entries": problem.footprint.nnz}
+    require_memory(settings, grid.size, len(regions.ids), **sizes)
+    solution = solve(
+        problem,
+        functionals=region_functionals(regions, gas, problem.state_shape[0], problem.covariances[0].dtype),
+        threads=settings.solver.threads,
+        progress=lambda done: progress("solving", round(100 * done), 100),
+    )
     result = posterior(
         settings,
         grid,
@@ -106,7 +122,7 @@ def invert(settings: Settings, path: Path, root: Path, progress: Progress = quie
     notes += constraint_notes(solution, gas)
     result.attrs["notes"] = "\n".join(notes)
     result.attrs["provenance"] = provenance(path, root, input_files(settings, root))
-    return result
+    return result, solution
 
 
 def transport_folder(settings: Settings, path: Path) -> Path:

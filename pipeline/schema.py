@@ -141,6 +141,29 @@ SCHEMAS: dict[str, dict[str, Variable]] = {
         "lat": Variable(("obs",), "f", "degrees_north", "latitude of the inlet"),
         "height": Variable(("obs",), "f", "m", "height of the inlet above ground"),
         "scale": Variable(("obs",), "T", "", "calibration scale"),
+        "prior_part": Variable(
+            ("obs",),
+            "f",
+            "gas",
+            "part of a column that its retrieval's prior gives, sum w (1 - A) x_a; 0 for a point",
+            required=False,
+        ),
+        "kernel_sum": Variable(
+            ("obs",), "f", "1", "share of the background a column sees, sum w A; 1 for a point", required=False
+        ),
+    },
+    "flux_observations": {
+        "time": Variable(("obs",), "M", "", "start of the hour, UTC"),
+        "value": Variable(("obs",), "f", "flux", "flux measured at a tower, hourly mean, positive upward"),
+        "uncertainty": Variable(("obs",), "f", "flux", "one-sigma measurement uncertainty of the mean"),
+        "flag": Variable(("obs",), "i", "1", "quality bits, see pipeline.schema.Flag"),
+        "station": Variable(("obs",), "T", "", "station id of station_meta"),
+        "platform": Variable(("obs",), "T", "", "station class: sink"),
+        "lon": Variable(("obs",), "f", "degrees_east", "longitude of the tower"),
+        "lat": Variable(("obs",), "f", "degrees_north", "latitude of the tower"),
+        "height": Variable(("obs",), "f", "m", "height of the instruments above ground"),
+        "radius": Variable(("obs",), "f", "m", "radius of the tower's footprint, taken as even"),
+        "sector": Variable(("obs",), "T", "", "sector whose flux is measured"),
     },
     "footprints": {
         "time": Variable(("obs",), "M", "", "start of the receptor's averaging hour, UTC"),
@@ -335,7 +358,7 @@ def label(dataset: xr.Dataset, name: str) -> xr.Dataset:
         if declared.kind not in "MT":
             attrs["units"] = unit_of(declared, dataset, f"{name}.{key}")
         out[key].attrs.update(attrs)
-    if name == "observations":
+    if name in ("observations", "flux_observations"):
         out["flag"].attrs.update(
             flag_masks=np.array([int(bit) for bit in Flag], dtype=np.uint32),
             flag_meanings=" ".join(str(bit.name).lower() for bit in Flag),

@@ -4,8 +4,10 @@ import numpy as np
 import xarray as xr
 
 from pipeline.grid import Grid, box_regions
+from pipeline.inversion import region_functionals, solve
 from pipeline.schema import HOUR, Flag, hours_between, label
 from pipeline.settings import Box, Settings
+from pipeline.units import SPECIES
 
 GRID = Grid.from_centres("EPSG:4326", 118.0 + 0.25 * np.arange(6), 28.0 + 0.25 * np.arange(5))
 START, END = np.datetime64("2024-07-14T18"), np.datetime64("2024-07-16T00")
@@ -51,6 +53,12 @@ def regions():
         Box(id="ALL", name="all", box=(117.875, 119.375, 27.875, 29.125)),
     ]
     return box_regions(boxes, GRID)
+
+
+def solved(problem):
+    """The solution, with what the totals of the regions need."""
+    functionals = region_functionals(regions(), SPECIES["co2"], TIME.size, problem.prior.dtype)
+    return solve(problem, functionals=functionals)
 
 
 def observations(random):

@@ -28,8 +28,9 @@ ALLOWED = {
     "benchmarks": set(),  # anything: nobody imports it
 }  # fmt: skip
 FLOW = {
-    "pipeline.case", "pipeline.cli_footprints", "pipeline.coast", "pipeline.footprints", "pipeline.footprints_dask",
-    "pipeline.footprints_weather", "pipeline.provenance", "pipeline.show", "pipeline.show_footprint",
+    "pipeline.ask", "pipeline.case", "pipeline.cli_footprints", "pipeline.coast", "pipeline.footprints",
+    "pipeline.footprints_dask", "pipeline.footprints_weather", "pipeline.provenance", "pipeline.show",
+    "pipeline.show_footprint",
 }  # fmt: skip
 OUTSIDE = {"kernels": {"numpy", "numba"}, "station_meta": {"numpy", "pandas"}}
 STDLIB = __import__("sys").stdlib_module_names

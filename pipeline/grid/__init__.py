@@ -10,7 +10,7 @@ from pipeline.grid.overlap import Overlap, overlap
 from pipeline.grid.region_files import file_regions
 from pipeline.grid.regions import Regions, box_regions, regions_from_polygons
 from pipeline.grid.regrid import Regridded, regrid_density, regrid_total
-from pipeline.grid.store import open_store, require_writable, write_store
+from pipeline.grid.store import open_kept, open_store, require_writable, write_store
 from pipeline.grid.zhejiang import zhejiang_regions
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "grid_from_settings",
     "lambert_grid",
     "make_regions",
+    "open_kept",
     "open_store",
     "overlap",
     "regions_from_polygons",

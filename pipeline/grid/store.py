@@ -17,13 +17,27 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 
 from pipeline.errors import ConfigError, InputError
 
+#: bytes of a chunk of a long row of numbers
+_LONGEST = 2**24
+#: group of a store that holds what answers later questions
+_KEPT = "solution"
 
-def write_store(dataset: xr.Dataset, path: Path) -> None:
+
+def write_store(dataset: xr.Dataset, path: Path, kept: xr.Dataset | None = None) -> None:
     """Write the dataset to a Zarr folder, replacing an earlier one only when the new one is whole.
 
     Times are encoded as whole hours since 1970 where they are whole, seconds otherwise (the default, days since the
     first value, shifts appended hours); every chunk carries a CRC-32C checksum, because Zarr's default codec returns
     numbers from a chunk with a flipped bit. A chunk holds whole maps of one sector (and member), about 1 MiB.
+
+    Parameters
+    ----------
+    dataset
+        What `open_store` gives back.
+    path
+        The folder.
+    kept
+        What `open_kept` gives back: a group of its own, which plain `open_zarr` does not read.
 
     Raises
     ------
@@ -40,7 +54,10 @@ def write_store(dataset: xr.Dataset, path: Path) -> None:
         # 1.: consolidated metadata is not in the Zarr v3 specification yet; without it plain open_zarr warns
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
-            dataset.to_zarr(aside, mode="w", zarr_format=3, consolidated=False, encoding=_encoding(dataset))
+            options: dict[str, Any] = {"zarr_format": 3, "consolidated": False}
+            dataset.to_zarr(aside, mode="w", encoding=_encoding(dataset), **options)
+            if kept is not None:
+                kept.to_zarr(aside, group=_KEPT, mode="a", encoding=_encoding(kept), **options)
             zarr.consolidate_metadata(str(aside))
         _replace(aside, path)
     finally:
@@ -92,7 +109,29 @@ def open_store(path: Path) -> xr.Dataset:
             got=sorted(map(str, dataset))[:5],
             remedy="give a store that `tianyan run` wrote",
         )
-    # numpy's variable-width text has no astype(str) and no sorting with object arrays: plain str objects do
+    return _with_plain_text(dataset)
+
+
+def open_kept(path: Path) -> xr.Dataset:
+    """Open what a run kept for later questions.
+
+    Raises
+    ------
+    InputError
+        When the run kept nothing.
+    """
+    try:
+        return _with_plain_text(xr.open_zarr(path, group=_KEPT, chunks=None, consolidated=False))
+    except (FileNotFoundError, ValueError, KeyError, zarr.errors.GroupNotFoundError) as error:
+        raise InputError(
+            "the store must have kept its solution",
+            got=str(path),
+            remedy="run the case with outputs.query = true",
+        ) from error
+
+
+def _with_plain_text(dataset: xr.Dataset) -> xr.Dataset:
+    """Return the dataset with text as str objects: numpy's variable-width text neither casts nor sorts with them."""
     text = {name: v.astype(object) for name, v in dataset.variables.items() if v.dtype.kind == "T"}
     return dataset.assign({name: v for name, v in text.items() if name in dataset.data_vars}).assign_coords(
         {name: v for name, v in text.items() if name in dataset.coords}
@@ -140,6 +179,8 @@ def _encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
             encoding[str(name)] = {"compressors": (codec, Crc32cCodec())}
             if variable.dims[-4:] == ("sector", "time", "y", "x"):
                 encoding[str(name)]["chunks"] = _chunks(variable.shape, variable.dtype.itemsize)
+            elif variable.ndim == 1 and variable.nbytes > _LONGEST:
+                encoding[str(name)]["chunks"] = (_LONGEST // variable.dtype.itemsize,)
     return encoding
 
 

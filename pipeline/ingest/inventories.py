@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from pipeline import units
-from pipeline.errors import ConfigError, CoordinateError, GridError, InputError
+from pipeline.errors import ConfigError, CoordinateError, GridError, InputError, UnitError
 from pipeline.grid.definition import Grid
 from pipeline.grid.overlap import Overlap, overlap
 from pipeline.grid.regrid import regrid_density
@@ -35,7 +35,8 @@ def read_fluxes(settings: Settings, grid: Grid, root: Path) -> tuple[xr.Dataset,
     Returns
     -------
     fluxes
-        Dataset "fluxes" of `pipeline.schema`: flux, and flux_std = sqrt((sigma_fraction |flux|)^2 + sigma_floor^2).
+        Dataset "fluxes" of `pipeline.schema`: flux, and flux_std = sqrt((sigma_fraction |flux|)^2 + sigma_floor^2),
+        times the sector's mask.
     notes
         Sentences for the output: tonnes per year inside and outside the grid, what was scaled, missing or uncovered.
 
@@ -56,6 +57,8 @@ def read_fluxes(settings: Settings, grid: Grid, root: Path) -> tuple[xr.Dataset,
         for source in sector.sources:
             flux[index] += reader.read(sector.name, source)
         std[index] = np.hypot(sector.sigma_fraction * flux[index], sector.sigma_floor)
+        if sector.mask is not None:
+            std[index] *= reader.mask(sector.name, sector.mask)
     dims = ("sector", "time", "y", "x")
     coords = {
         **grid.coordinates(),
@@ -85,17 +88,40 @@ class _Sources:
                 remedy="remove the profile",
                 where=source.file,
             )
+        path = self._path(source)
+        field = read_field(path, source, self.hours, self.grid, self.gas)
+        remarks: list[str] = []
+        density = self._density(field, source, path.name, remarks)
+        placed, outside = self._place(density, field.grid, path.name, remarks)
+        self._note(sector, path.name, source, placed, outside, remarks)
+        return placed[field.step] * hour_shape(source.profile, source.profile_zone, self.hours, self.grid)
+
+    def mask(self, sector: str, source: FluxSource) -> np.ndarray:
+        """Return the shares (time, y, x) that a sector's sigma is multiplied by; missing values are no share."""
+        path = self._path(source)
+        field = read_field(path, source, self.hours, self.grid, self.gas)
+        if field.unit != "1":
+            raise UnitError("shares must have unit 1", got=field.unit, remedy='declare unit = "1"', where=path.name)
+        shares = np.nan_to_num(field.values, nan=0.0)
+        if shares.min() < 0 or shares.max() > 1:
+            raise InputError(
+                "shares must lie in [0, 1]",
+                got=f"{shares.min():g} to {shares.max():g}",
+                remedy="give shares of each cell, not percent",
+                where=path.name,
+            )
+        remarks: list[str] = []
+        placed, _ = self._place(shares, field.grid, path.name, remarks)
+        self.notes.append("; ".join([f"{sector}: {path.name}: sigma is cut to its share of each cell", *remarks]))
+        return placed[field.step]
+
+    def _path(self, source: FluxSource) -> Path:
         paths = expand(self.root, source.file)
         if len(paths) != 1:
             raise ConfigError(
                 "a source is one file", got=[path.name for path in paths], remedy="list each", where=source.file
             )
-        field = read_field(paths[0], source, self.hours, self.grid, self.gas)
-        remarks: list[str] = []
-        density = self._density(field, source, paths[0].name, remarks)
-        placed, outside = self._place(density, field.grid, paths[0].name, remarks)
-        self._note(sector, paths[0].name, source, placed, outside, remarks)
-        return placed[field.step] * hour_shape(source.profile, source.profile_zone, self.hours, self.grid)
+        return paths[0]
 
     def _density(self, field: Field, source: FluxSource, name: str, remarks: list[str]) -> np.ndarray:
         """Return (step, y, x) on the file's grid, in the species' flux unit, positive upward."""

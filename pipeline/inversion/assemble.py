@@ -1,4 +1,4 @@
-"""From checked Datasets to the plain problem: which observations enter, and with which errors."""
+"""From checked Datasets to the plain problem: which observations enter, in which order, and with which errors."""
 
 from __future__ import annotations
 
@@ -10,28 +10,69 @@ import xarray as xr
 
 from pipeline.errors import SolverError
 from pipeline.grid import Grid
-from pipeline.inversion.covariance import exponential_matrix, separable_covariance
+from pipeline.inversion.correlated import CorrelatedError
+from pipeline.inversion.covariance import sector_covariance
+from pipeline.inversion.cross import Span
 from pipeline.inversion.operator import footprint_matrix, match_rows
 from pipeline.inversion.problem import Problem
+from pipeline.inversion.towers import tower_matrix
 from pipeline.schema import HOUR, SATELLITE, check, instruments, is_used, why_unused
-from pipeline.settings import Settings
+from pipeline.settings import OffsetSettings, Settings
+
+
+@dataclass(frozen=True, eq=False)
+class Used:
+    """Where the used rows of a Dataset stand in the problem.
+
+    Parameters
+    ----------
+    rows : (k,) int
+        Index into the Dataset, in the problem's order.
+    at : (k,) int
+        Index into the problem, ascending.
+    reason : (obs,) text
+        Why a row of the Dataset is not used; empty for those that are.
+    """
+
+    rows: np.ndarray
+    at: np.ndarray
+    reason: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class Assembled:
-    """The problem, and where its observations stand in the observations Dataset.
+    """The problem, and where its observations come from.
 
     Parameters
     ----------
     problem
-        Plain arrays.
-    rows : (m,) int
-        Index into the observations Dataset of each observation of the problem.
-    reason : (obs,) text
-        Why an observation is not used; empty for those that are.
+        Plain arrays, sorted by time, station and height.
+    air, towers
+        Observations of mole fractions, and of fluxes.
+    station, platform, time : (m,)
+        Of each observation of the problem.
     """
 
     problem: Problem
+    air: Used
+    towers: Used
+    station: np.ndarray
+    platform: np.ndarray
+    time: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Observations of one kind, as they enter the problem."""
+
+    keys: xr.Dataset
+    value: np.ndarray
+    variance: np.ndarray
+    background: np.ndarray
+    background_sigma: np.ndarray
+    matrix: scipy.sparse.csr_array
+    share: np.ndarray
+    offset: list[OffsetSettings | None]
     rows: np.ndarray
     reason: np.ndarray
 
@@ -43,17 +84,20 @@ def assemble(
     footprints: xr.Dataset,
     background: xr.Dataset,
     fluxes: xr.Dataset,
+    towers: xr.Dataset | None = None,
 ) -> Assembled:
     """Return the problem of one window.
 
     An observation is used when its flags allow (`schema.is_used`) and its station, height and hour have a footprint
     with a background. Error variance is measurement plus representation error; the background error is common to
-    all stations and correlated over `background.hours`.
+    all observations of air and correlated over `background.hours`; a feed with `offset` has one more error, its own.
 
     Parameters
     ----------
     observations, footprints, background, fluxes
         Datasets of `pipeline.schema`; background has the footprints' rows.
+    towers
+        Dataset "flux_observations", if there is any.
 
     Raises
     ------
@@ -70,51 +114,156 @@ def assemble(
             remedy="make it from the same footprints",
             where="background",
         )
-    match = match_rows(observations, footprints)
-    carried = background["background"].values[match]
-    reason = _reasons(observations, match, carried)
-    rows = np.flatnonzero(reason == "")
-    if rows.size == 0:
-        counts = {str(r): int(np.sum(reason == r)) for r in np.unique(reason)}
+    dtype = np.dtype(np.float32 if settings.solver.precision == "single" else np.float64)
+    time = fluxes["time"].values
+    parts = [_air(settings, grid, observations, footprints, background, time)]
+    if towers is not None:
+        parts.append(_towers(settings, grid, check(towers, "flux_observations"), time))
+    if all(part.rows.size == 0 for part in parts):
+        counts = {str(r): int(np.sum(parts[0].reason == r)) for r in np.unique(parts[0].reason)}
         raise SolverError(
             "there must be observations to use", got=counts, remedy="see the account", where="observations"
         )
-    used = observations.isel(obs=rows)
-    matrix = footprint_matrix(footprints, fluxes["time"].values, grid)[match[rows]]
-    sigma = fluxes["flux_std"].values.astype(np.float64)
-    covariances = tuple(
-        separable_covariance(sigma[k], grid, length=sector.length, hours=sector.hours)
-        for k, sector in enumerate(settings.sectors)
-    )
-    since = (used["time"].values - fluxes["time"].values[0]) / HOUR
+    keys = {name: np.concatenate([part.keys[name].values.astype(kind) for part in parts]) for name, kind in _KEYS}
+    order = np.lexsort((keys["height"], keys["station"], keys["time"]))
+    keys = {name: values[order] for name, values in keys.items()}
+    sigma = fluxes["flux_std"].values.astype(dtype)
+    share = np.concatenate([part.share for part in parts], axis=1)[:, order]
     problem = Problem(
-        value=used["value"].values.astype(np.float64),
-        variance=used["uncertainty"].values.astype(np.float64) ** 2 + _representation(settings, used) ** 2,
-        background=carried[rows].astype(np.float64),
-        background_covariance=settings.background.sigma**2 * exponential_matrix(since, settings.background.hours),
-        footprint=scipy.sparse.csr_array(matrix),
-        prior=fluxes["flux"].values.astype(np.float64),
-        covariances=covariances,
+        value=_joined(parts, "value")[order],
+        variance=_joined(parts, "variance")[order],
+        background=_joined(parts, "background")[order],
+        errors=_errors(settings, parts, order, keys, (keys["time"] - time[0]) / HOUR),
+        footprint=_ordered(scipy.sparse.csr_array(scipy.sparse.vstack([p.matrix for p in parts])[order]), dtype),
+        prior=fluxes["flux"].values.astype(dtype),
+        covariances=tuple(
+            sector_covariance(sigma[k], grid, length=s.length, hours=s.hours, daily=s.daily, kind=s.correlation)
+            for k, s in enumerate(settings.sectors)
+        ),
+        share=None if np.all(share == 1) else share,
+        span=_span(settings, ((keys["time"] - time[0]) / HOUR).astype(np.int64), time.size),
     )
-    return Assembled(problem, rows, reason)
+    place = np.argsort(order)
+    first = parts[0].rows.size
+    air = _used(parts[0], place[:first])
+    tower = _NONE if towers is None else _used(parts[1], place[first:])
+    return Assembled(problem, air, tower, keys["station"], keys["platform"], keys["time"])
 
 
-def _reasons(observations: xr.Dataset, match: np.ndarray, carried: np.ndarray) -> np.ndarray:
-    """Return why each observation is not used; the first reason that holds, in this order."""
-    reason = np.full(match.size, "", dtype=object)
-    reason[~np.isfinite(carried)] = "no background"
-    reason[match < 0] = "no footprint"
-    flag = observations["flag"].values
+_KEYS: tuple[tuple[str, type], ...] = (("time", np.datetime64), ("station", str), ("platform", str), ("height", float))
+_NONE = Used(np.zeros(0, int), np.zeros(0, int), np.zeros(0, object))
+
+
+def _used(part: _Part, at: np.ndarray) -> Used:
+    order = np.argsort(at)
+    return Used(part.rows[order], at[order], part.reason)
+
+
+def _air(
+    settings: Settings,
+    grid: Grid,
+    observations: xr.Dataset,
+    footprints: xr.Dataset,
+    background: xr.Dataset,
+    time: np.ndarray,
+) -> _Part:
+    match = match_rows(observations, footprints)
+    carried = background["background"].values[match].astype(np.float64)
+    reason = _flagged(observations)
+    reason[(reason == "") & ~np.isfinite(carried)] = "no background"
+    reason[(match < 0) & ((reason == "") | (reason == "no background"))] = "no footprint"
+    rows = np.flatnonzero(reason == "")
+    used = observations.isel(obs=rows)
+    # a column sees its share of the background, and its retrieval's prior for the rest
+    sees = used["kernel_sum"].values.astype(float) if "kernel_sum" in used else np.ones(rows.size)
+    from_prior = used["prior_part"].values.astype(float) if "prior_part" in used else np.zeros(rows.size)
+    representation, offset = _of_settings(settings, used)
+    return _Part(
+        keys=used,
+        value=used["value"].values.astype(np.float64),
+        variance=used["uncertainty"].values.astype(np.float64) ** 2 + representation**2,
+        background=from_prior + sees * carried[rows],
+        background_sigma=settings.background.sigma * sees,
+        matrix=footprint_matrix(footprints, time, grid)[match[rows]],
+        share=np.ones((len(settings.sectors), rows.size)),
+        offset=offset,
+        rows=rows,
+        reason=reason,
+    )
+
+
+def _towers(settings: Settings, grid: Grid, observed: xr.Dataset, time: np.ndarray) -> _Part:
+    reason = _flagged(observed)
+    rows = np.flatnonzero(reason == "")
+    used = observed.isel(obs=rows)
+    errors = {sink.id: sink.representation_error for sink in settings.sinks}
+    representation = np.array([errors[str(name)] for name in used["station"].values])
+    names = np.array([sector.name for sector in settings.sectors])
+    return _Part(
+        keys=used,
+        value=used["value"].values.astype(np.float64),
+        variance=used["uncertainty"].values.astype(np.float64) ** 2 + representation**2,
+        background=np.zeros(rows.size),
+        background_sigma=np.zeros(rows.size),
+        matrix=tower_matrix(used, time, grid),
+        share=(used["sector"].values.astype(str)[None, :] == names[:, None]).astype(float),
+        offset=[None] * rows.size,
+        rows=rows,
+        reason=reason,
+    )
+
+
+def _flagged(observed: xr.Dataset) -> np.ndarray:
+    """Return why the flags keep an observation out; empty when they do not."""
+    flag = observed["flag"].values
+    reason = np.full(flag.size, "", dtype=object)
     for bits in np.unique(flag[~is_used(flag)]):
         reason[flag == bits] = why_unused(bits)
     return reason
 
 
-def _representation(settings: Settings, used: xr.Dataset) -> np.ndarray:
-    """Return the representation error of each observation, from its station's feed or its satellite's columns."""
-    feeds = {(feed.id, round(float(feed.height), 1)): feed.representation_error for feed in settings.stations}
+def _errors(
+    settings: Settings, parts: list[_Part], order: np.ndarray, keys: dict[str, np.ndarray], hours: np.ndarray
+) -> tuple[CorrelatedError, ...]:
+    """Return the background's error, and one of offsets for each time over which offsets drift."""
+    offsets = [offset for part in parts for offset in part.offset]
+    offsets = [offsets[at] for at in order]
+    sensor = np.char.add(keys["station"], np.char.mod(" %g", keys["height"]))
+    group = np.unique(sensor, return_inverse=True)[1]
+    sigma = _joined(parts, "background_sigma")[order]
+    found = [CorrelatedError("background", sigma, hours, np.zeros(hours.size, np.int64), settings.background.hours)]
+    for drift in sorted({offset.hours for offset in offsets if offset is not None}):
+        sigma = np.array([o.sigma if o is not None and o.hours == drift else 0.0 for o in offsets])
+        found.append(CorrelatedError("offset", sigma, hours, group, drift))
+    return tuple(found)
+
+
+def _span(settings: Settings, hour: np.ndarray, hours: int) -> Span | None:
+    """Return the hours a footprint of our own may reach: as far back as particles travel, to the hour itself."""
+    if settings.transport is None:
+        return None
+    # a release lasts an hour, so its last particle may end an hour before the first one's earliest
+    first = np.maximum(hour - settings.transport.hours - 1, 0)
+    return Span(first, np.minimum(hour, hours - 1))
+
+
+def _joined(parts: list[_Part], name: str) -> np.ndarray:
+    return np.concatenate([getattr(part, name) for part in parts])
+
+
+def _ordered(matrix: scipy.sparse.csr_array, dtype: np.dtype) -> scipy.sparse.csr_array:
+    """Return the matrix in a precision, its indices in order within each row."""
+    matrix = matrix.astype(dtype)
+    matrix.sort_indices()
+    return matrix
+
+
+def _of_settings(settings: Settings, used: xr.Dataset) -> tuple[np.ndarray, list[OffsetSettings | None]]:
+    """Return the representation error and the offset of each observation, from its feed or its satellite's columns."""
+    feeds = {(feed.id, round(float(feed.height), 1)): feed for feed in settings.stations}
     columns = {column.id: column.representation_error for column in settings.columns}
-    errors = []
+    errors: list[float] = []
+    offsets: list[OffsetSettings | None] = []
     for station, instrument, height, platform in zip(
         map(str, used["station"].values),
         map(str, instruments(used["station"].values, used["platform"].values)),
@@ -122,7 +271,10 @@ def _representation(settings: Settings, used: xr.Dataset) -> np.ndarray:
         map(str, used["platform"].values),
         strict=True,
     ):
-        error = columns.get(instrument) if platform == SATELLITE else feeds.get((station, height))
+        feed = None if platform == SATELLITE else feeds.get((station, height))
+        error = columns.get(instrument) if platform == SATELLITE else None
+        if feed is not None:
+            error = feed.representation_error
         if error is None:
             raise SolverError(
                 "an observation must be of a station and height, or of a satellite, of the settings",
@@ -131,4 +283,5 @@ def _representation(settings: Settings, used: xr.Dataset) -> np.ndarray:
                 where="observations",
             )
         errors.append(error)
-    return np.array(errors)
+        offsets.append(None if feed is None else feed.offset)
+    return np.array(errors, dtype=np.float64), offsets

@@ -1,22 +1,83 @@
-"""How much memory a window takes, and the refusal of one that cannot fit, before any file is read."""
+"""How much memory a window takes, planned by integers before it is used, and the refusal of one that cannot fit."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
+from kernels.lanes import LANES
 from pipeline.errors import ConfigError
 from pipeline.schema import HOUR
 from pipeline.settings import Settings
 
-#: fields over all cell-hours held at once, float64: while a block of H Q is made, and per sector in the ensemble
-_FIELDS_PER_ROW = 5
-_FIELDS_PER_SECTOR = 16
-#: matrices of the size of K, and of the covariance of the regional totals, held at once, float64
-_SYSTEMS = 6
-_COVARIANCES = 4
+_DOUBLE, _INDEX = 8, 4
+#: fields over all cell-hours of a sector held at once: prior, sigma, mean, the spread's two sums, and what
+#: products leave behind
+_FIELDS = 10
+#: matrices of the size of K held at once: the factor, and the inverse for the diagnostics
+_SYSTEMS = 2
+#: matrices of the size of the totals' covariance held at once
+_COVARIANCES = 6
+#: arrays of the size of H: as it was read, its rows in order, and a sector's scaled values
+_OPERATORS = 4
+#: entries of a footprint when none is known yet: what those of 3 km over a day have, and one a cell-hour at most
+_ENTRIES = 8000
+_GIB = 2**30
 
 
-def memory_needed(settings: Settings, cells: int, regions: int = 0) -> int:
+@dataclass(frozen=True)
+class Window:
+    """Sizes of a window.
+
+    Parameters
+    ----------
+    hours, cells, sectors
+        The state.
+    observations, entries
+        Rows of H, and its entries.
+    regions, days
+        Regions whose totals are reported, by hour and by day.
+    members, batch
+        Members of the ensemble kept, and made at once.
+    item
+        Bytes of a number of the fields: 4 or 8.
+    threads
+        Blocks of K made at once.
+    """
+
+    hours: int
+    cells: int
+    sectors: int
+    observations: int
+    entries: int
+    regions: int
+    days: int
+    members: int
+    batch: int
+    item: int
+    threads: int
+
+
+def plan(window: Window) -> dict[str, int]:
+    """Return the bytes a window takes at its peak, by what takes them."""
+    w = window
+    functionals = w.regions * w.hours
+    system = _DOUBLE * w.observations**2
+    field = w.item * w.hours * w.cells * w.sectors
+    totals = w.sectors * w.regions * w.days
+    block = LANES * (w.item * w.cells + _DOUBLE * (w.observations + functionals))
+    return {
+        "fields": field * (_FIELDS + w.batch + w.members),
+        "operator": _OPERATORS * w.entries * (w.item + _INDEX),
+        "system": _SYSTEMS * system,
+        "blocks": w.threads * block,
+        # and the factor once more in the fields' precision
+        "totals": w.item * (w.observations * w.sectors * functionals + w.observations**2),
+        "covariances": _DOUBLE * (_COVARIANCES * totals**2 + 3 * w.observations * totals),
+    }
+
+
+def memory_needed(settings: Settings, cells: int, regions: int = 0, entries: int | None = None) -> int:
     """Return about how many bytes the inversion of a window takes at its peak.
 
     Parameters
@@ -27,27 +88,55 @@ def memory_needed(settings: Settings, cells: int, regions: int = 0) -> int:
         Cells of the grid.
     regions
         Regions whose totals are reported.
+    entries
+        Entries of H, when they are known.
     """
-    hours, observed = _hours(settings)
-    sectors, block = len(settings.sectors), settings.solver.block
-    observations = observed * len(settings.stations)
-    field = 8 * hours * cells
-    kept = settings.solver.members * sectors * field // 2 if settings.outputs.ensemble else 0
-    # a total for each sector, region, day, and all days together
-    totals = sectors * regions * (observed // 24 + 2)
-    fields = field * (_FIELDS_PER_ROW * min(block, observations) + _FIELDS_PER_SECTOR * sectors)
-    return fields + kept + 8 * (_SYSTEMS * observations**2 + _COVARIANCES * totals**2)
+    return sum(plan(window_of(settings, cells, regions, entries=entries)).values())
 
 
-def require_memory(settings: Settings, cells: int, regions: int = 0, *, available: int | None = None) -> None:
+def window_of(
+    settings: Settings, cells: int, regions: int, *, observations: int | None = None, entries: int | None = None
+) -> Window:
+    """Return the sizes of a case, guessing from above what is not known yet."""
+    from_, observed = _hours(settings)
+    most = observed * (len(settings.stations) + len(settings.sinks))
+    count = most if observations is None else observations
+    back = settings.transport.hours + 1 if settings.transport is not None else from_
+    guess = count * min(_ENTRIES, cells * min(back, from_))
+    return Window(
+        hours=from_,
+        cells=cells,
+        sectors=len(settings.sectors),
+        observations=count,
+        entries=guess if entries is None else entries,
+        regions=regions,
+        days=observed // 24 + 2,
+        members=settings.solver.members if settings.outputs.ensemble else 0,
+        batch=8,
+        item=4 if settings.solver.precision == "single" else 8,
+        threads=settings.solver.threads or os.cpu_count() or 1,
+    )
+
+
+def require_memory(
+    settings: Settings,
+    cells: int,
+    regions: int = 0,
+    *,
+    observations: int | None = None,
+    entries: int | None = None,
+    available: int | None = None,
+) -> None:
     """Raise unless the window fits in memory.
 
     Parameters
     ----------
     settings, cells, regions
         As for `memory_needed`.
+    observations, entries
+        Rows and entries of H, when they are known.
     available
-        Bytes; this machine's memory when not given.
+        Bytes; `solver.memory_limit`, or this machine's memory, when not given.
 
     Raises
     ------
@@ -55,17 +144,21 @@ def require_memory(settings: Settings, cells: int, regions: int = 0, *, availabl
         With the size of the window, what it needs and what there is.
     """
     if available is None:
-        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    needed = memory_needed(settings, cells, regions)
+        limit = settings.solver.memory_limit
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        available = machine if limit is None else int(limit * _GIB)
+    window = window_of(settings, cells, regions, observations=observations, entries=entries)
+    parts = plan(window)
+    needed = sum(parts.values())
     if needed > available:
-        hours, observed = _hours(settings)
+        largest = max(parts, key=lambda name: parts[name])
         raise ConfigError(
             "the window must fit in memory",
-            got=f"{hours} hours x {cells} cells x {len(settings.sectors)} sectors, up to "
-            f"{observed * len(settings.stations)} observations and {regions} regions: about {needed / 1e9:.1f} GB of "
-            f"{available / 1e9:.1f} GB",
-            remedy="shorten case.flux_hours and observation_hours, coarsen the grid, lower solver.block, or set "
-            "outputs.ensemble to false",
+            got=f"{window.hours} hours x {cells} cells x {window.sectors} sectors, up to "
+            f"{window.observations} observations and {regions} regions: about {needed / 1e9:.1f} GB of "
+            f"{available / 1e9:.1f} GB, most of it for the {largest}",
+            remedy="shorten case.flux_hours and observation_hours, coarsen the grid, set outputs.ensemble to false, or "
+            "raise solver.memory_limit",
             where="case.flux_hours",
         )
 

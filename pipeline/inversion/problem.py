@@ -1,17 +1,24 @@
 """The linear Gaussian problem in plain arrays: everything the solution needs, nothing it does not.
 
-y = b + sum_k H f_k + e_b + e,   f_k ~ N(f_k^a, Q_k),   e_b ~ N(0, B),   e ~ N(0, R)      (science.md 1 and 2)
+y = b + sum_k H_k f_k + e_b + beta + e,  f_k ~ N(f_k^a, Q_k),  e_b ~ N(0, B),  beta ~ N(0, S),  e ~ N(0, R)
+(science.md 1 and 2). H_k is H with each row multiplied by how much its observation sees of sector k: 1 for air, 0 or 1
+for a flux measured at a tower.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse
 
+from kernels import sparse
 from pipeline.errors import SolverError
-from pipeline.inversion.covariance import SeparableCovariance
+from pipeline.inversion.correlated import CorrelatedError
+from pipeline.inversion.covariance import Covariance
+from pipeline.inversion.cross import Span
+from pipeline.inversion.rows import Rows, rows_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,37 +28,45 @@ class Problem:
     Parameters
     ----------
     value : (m,) float64
-        Observed mole fractions y.
+        Observations y, each in its own unit. Sorted by time.
     variance : (m,) float64
         Diagonal of R: measurement and representation error variance.
     background : (m,) float64
-        Prior background b.
-    background_covariance : (m, m) float64
-        Covariance B of the background error between observations.
+        What the model says without fluxes: prior background b.
+    errors
+        Errors that observations share: of the background, of sensors.
     footprint : csr_array (m, time * y * x)
-        H, the same for each sector.
-    prior : (sector, time, y, x) float64
+        H, indices in order, in the precision of the covariances.
+    prior : (sector, time, y, x)
         Prior mean fluxes f^a.
-    covariances : one `SeparableCovariance` per sector
+    covariances : one `Covariance` per sector
         Q_k; errors of different sectors are uncorrelated.
+    share : (sector, m) or None
+        How much each observation sees of each sector; 1 when not given.
+    span : (m,) hours or None
+        First and last hour a row of H may reach; see `pipeline.inversion.cross`. From the entries when not given.
     """
 
     value: np.ndarray
     variance: np.ndarray
     background: np.ndarray
-    background_covariance: np.ndarray
+    errors: tuple[CorrelatedError, ...]
     footprint: scipy.sparse.csr_array
     prior: np.ndarray
-    covariances: tuple[SeparableCovariance, ...]
+    covariances: tuple[Covariance, ...]
+    share: np.ndarray | None = None
+    span: Span | None = None
 
     def __post_init__(self) -> None:
         m = self.value.size
         sizes = {
             "variance": self.variance.shape == (m,),
             "background": self.background.shape == (m,),
-            "background_covariance": self.background_covariance.shape == (m, m),
+            "errors": all(e.sigma.shape == e.hours.shape == e.group.shape == (m,) for e in self.errors),
             "footprint": self.footprint.shape == (m, self.prior[0].size),
             "covariances": [c.shape for c in self.covariances] == [self.prior.shape[1:]] * self.prior.shape[0],
+            "share": self.share is None or self.share.shape == (self.prior.shape[0], m),
+            "span": self.span is None or self.span.first.shape == self.span.last.shape == (m,),
         }
         for name, fits in sizes.items():
             if not fits:
@@ -70,6 +85,16 @@ class Problem:
                 raise SolverError(
                     "values must be finite", got="NaN or infinity", remedy="reject such rows at ingest", where=name
                 )
+        if self.span is not None:
+            first, last = self.rows.span
+            astray = (last >= 0) & ((first < self.span.first) | (last > self.span.last))
+            if astray.any():
+                raise SolverError(
+                    "footprints must lie within their hours",
+                    got=f"{int(astray.sum())} that do not",
+                    remedy="give the hours they may reach",
+                    where="span",
+                )
         if np.any(self.variance <= 0):
             raise SolverError(
                 "every observation needs a positive error",
@@ -83,17 +108,35 @@ class Problem:
         """(time, y, x)."""
         return self.covariances[0].shape
 
+    @cached_property
+    def rows(self) -> Rows:
+        """H, cut into hours."""
+        return rows_of(self.footprint, self.state_shape[0])
+
+    def sector_rows(self, sector: int) -> Rows:
+        """Return H_k D_k."""
+        return self.rows.scaled(self.covariances[sector].sigma, None if self.share is None else self.share[sector])
+
     def project(self, flux: np.ndarray) -> np.ndarray:
-        """Return sum_k H f_k for flux : (..., sector, time, y, x), as (..., m)."""
-        total = flux.sum(axis=-4)
-        flat = total.reshape(-1, self.footprint.shape[1])
-        return np.ascontiguousarray((self.footprint @ flat.T).T).reshape(*total.shape[:-3], self.value.size)
+        """Return sum_k H_k f_k for flux : (sector, time, y, x), as (m,) float64."""
+        if self.share is None:
+            return self._times_h(flux.sum(axis=0))
+        return np.sum([share * self._times_h(part) for share, part in zip(self.share, flux, strict=True)], axis=0)
 
-    def spread(self, weights: np.ndarray) -> np.ndarray:
-        """Return H^T w for w : (..., m), as (..., time, y, x); the adjoint of `project` for one sector."""
-        flat = weights.reshape(-1, self.value.size)
-        return np.ascontiguousarray((self.footprint.T @ flat.T).T).reshape(*weights.shape[:-1], *self.state_shape)
+    def spread(self, weights: np.ndarray, sector: int) -> np.ndarray:
+        """Return H_k^T w for w : (m,), as (time, y, x); the adjoint of `project` for one sector."""
+        rows, covariance = self.rows, self.covariances[sector]
+        seen = np.asarray(weights if self.share is None else weights * self.share[sector], dtype=covariance.dtype)
+        field = np.zeros((rows.hours, rows.cells), covariance.dtype)
+        sparse.spread(*rows.by_hour, rows.row, rows.start, rows.cell, rows.value, seen, field)
+        return field.reshape(self.state_shape)
 
-    def prior_mole_fraction(self) -> np.ndarray:
-        """Return b + H f^a, (m,)."""
+    def prior_value(self) -> np.ndarray:
+        """Return what the prior says of each observation, b + sum_k H_k f_k^a, (m,)."""
         return self.background + self.project(self.prior)
+
+    def _times_h(self, field: np.ndarray) -> np.ndarray:
+        rows, out = self.rows, np.empty(self.value.size)
+        flat = np.ascontiguousarray(field).reshape(rows.hours, rows.cells)
+        sparse.project(rows.row_start, rows.hour, rows.start, rows.cell, rows.value, flat, out)
+        return out

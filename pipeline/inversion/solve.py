@@ -1,8 +1,9 @@
 """The exact solution in observation space (science.md section 3; Tarantola 2005, eq. 3.37-3.38).
 
-    d = y - H f^a - b,   K = H Q H^T + B + R = L L^T,   z = K^-1 d,   f^_k = f_k^a + Q_k H^T z
+    d = y - H f^a - b,   K = H Q H^T + B + S + R = L L^T,   z = K^-1 d,   f^_k = f_k^a + Q_k H_k^T z
 
-m observations, n cell-hours: K is m x m; H Q is built a block of rows at a time and never kept.
+m observations, n cell-hours: K is m x m and stands in one place; H Q is made a block of rows at a time, read out
+against H and against the regional totals, and never kept.
 """
 
 from __future__ import annotations
@@ -12,13 +13,30 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import scipy.linalg
 
-from pipeline.errors import SolverError
+from pipeline.inversion.cross import products
+from pipeline.inversion.factor import Factor, factorise
 from pipeline.inversion.problem import Problem
+from pipeline.inversion.rows import Rows, stacked
 
-#: K is refused above this condition number (reliability.md row 55)
-_MAX_CONDITION = 1e12
+#: called with the share that is done, 0 to 1
+Told = Callable[[float], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """What flux errors do to observations and totals.
+
+    Parameters
+    ----------
+    system : (m, m) float64
+        sum_k H_k Q_k H_k^T in the lower triangle, diagonal included; zero above.
+    totals : (m, sector, functional) float32 or float64
+        H_k Q_k a^T for each functional a, in the covariances' precision.
+    """
+
+    system: np.ndarray
+    totals: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,113 +48,115 @@ class Solution:
     problem
         What was solved.
     innovation : (m,)
-        d, observed minus prior mole fraction.
-    signal : (m, m)
-        H Q H^T, what flux errors contribute to K.
-    factor : (m, m) lower triangular
+        d, observed minus prior.
+    signal_variance : (m,)
+        Diagonal of H Q H^T.
+    factor
         L with L L^T = K.
     weights : (m,)
         z = K^-1 d.
+    totals : (m, sector, functional)
+        H_k Q_k a^T of the functionals asked for.
     """
 
     problem: Problem
     innovation: np.ndarray
-    signal: np.ndarray
-    factor: np.ndarray
+    signal_variance: np.ndarray
+    factor: Factor
     weights: np.ndarray
-
-    @cached_property
-    def inverse(self) -> np.ndarray:
-        """K^-1, (m, m): for the diagnostics; the solution itself only needs the factor."""
-        return self.solve(np.eye(self.problem.value.size))
+    totals: np.ndarray
 
     @cached_property
     def flux(self) -> np.ndarray:
         """Posterior mean fluxes, (sector, time, y, x)."""
         return self.problem.prior + self.correction(self.weights)
 
-    @property
-    def background(self) -> np.ndarray:
-        """Posterior mean background at each observation, (m,): b + B z."""
-        return self.problem.background + self.problem.background_covariance @ self.weights
+    def shared(self, name: str) -> np.ndarray:
+        """Return the posterior mean of a shared error at each observation, (m,): C z; zero when there is no such."""
+        return np.sum(
+            [e.apply(self.weights) for e in self.problem.errors if e.name == name] or [np.zeros(self.weights.size)],
+            axis=0,
+        )
 
     @property
-    def mole_fraction(self) -> np.ndarray:
-        """Posterior modelled mole fraction, (m,): y - R z, equal to H f^ + b^."""
+    def background(self) -> np.ndarray:
+        """Posterior mean background at each observation, (m,)."""
+        return self.problem.background + self.shared("background")
+
+    @property
+    def modelled(self) -> np.ndarray:
+        """Posterior model of each observation, (m,): y - R z, equal to H f^ + b^ + beta^."""
         return self.problem.value - self.problem.variance * self.weights
 
     def correction(self, weights: np.ndarray) -> np.ndarray:
-        """Return Q_k H^T w for each sector: (..., m) to (..., sector, time, y, x)."""
-        field = self.problem.spread(weights)
-        return np.stack([c.apply(field) for c in self.problem.covariances], axis=-4)
-
-    def solve_factor(self, right: np.ndarray) -> np.ndarray:
-        """Return L^-1 r for r : (m, ...)."""
-        return scipy.linalg.solve_triangular(self.factor, right, lower=True)
-
-    def solve(self, right: np.ndarray) -> np.ndarray:
-        """Return K^-1 r for r : (m, ...)."""
-        return scipy.linalg.cho_solve((self.factor, True), right)
+        """Return Q_k H_k^T w of every sector, (sector, time, y, x), for w : (m,)."""
+        return np.stack([c.apply(self.problem.spread(weights, k)) for k, c in enumerate(self.problem.covariances)])
 
 
-def solve(problem: Problem, *, block: int = 32, progress: Callable[[int], None] | None = None) -> Solution:
+def solve(
+    problem: Problem, *, functionals: Rows | None = None, threads: int = 0, progress: Told | None = None
+) -> Solution:
     """Return the exact solution.
 
     Parameters
     ----------
     problem
         The window.
-    block
-        Observations whose H Q is held at once: memory of block x time x y x x float64.
+    functionals
+        Totals a^T f whose uncertainty will be asked for: rows over (hour, cell).
+    threads
+        Blocks of K made at once; 0 for all cores.
     progress
-        Called with the number of observations done after each block.
+        Called with the share of K that is done.
 
     Raises
     ------
     SolverError
         When K is not positive definite or its condition number exceeds 1e12.
     """
-    signal = signal_covariance(problem, block=block, progress=progress)
-    system = signal + problem.background_covariance
+    return solution_of(problem, signal(problem, functionals=functionals, threads=threads, progress=progress))
+
+
+def solution_of(problem: Problem, signal: Signal) -> Solution:
+    """Return the solution from what `signal` returned; its system is overwritten by the factor."""
+    system = signal.system
+    variance = np.diagonal(system).copy()
+    for error in problem.errors:
+        error.add_to(system)
     system[np.diag_indices_from(system)] += problem.variance
-    factor = _cholesky(system)
-    innovation = problem.value - problem.prior_mole_fraction()
-    weights = scipy.linalg.cho_solve((factor, True), innovation)
-    return Solution(problem, innovation, signal, factor, weights)
+    factor = factorise(system)
+    innovation = problem.value - problem.prior_value()
+    return Solution(problem, innovation, variance, factor, factor.solve(innovation), signal.totals)
 
 
-def signal_covariance(
-    problem: Problem, *, block: int = 32, progress: Callable[[int], None] | None = None
-) -> np.ndarray:
-    """Return H Q H^T summed over sectors, (m, m), symmetric to the last bit."""
-    m = problem.value.size
-    out = np.empty((m, m))
-    for start in range(0, m, block):
-        stop = min(start + block, m)
-        rows = problem.footprint[start:stop].toarray().reshape(stop - start, *problem.state_shape)
-        smoothed = sum(c.apply(rows) for c in problem.covariances)
-        out[:, start:stop] = problem.footprint @ np.asarray(smoothed).reshape(stop - start, -1).T
-        if progress is not None:
-            progress(stop)
-    return 0.5 * (out + out.T)
+def signal(
+    problem: Problem, *, functionals: Rows | None = None, threads: int = 0, progress: Told | None = None
+) -> Signal:
+    """Return H Q H^T, and H Q a^T of the functionals.
 
+    Parameters
+    ----------
+    problem, functionals, threads, progress
+        As for `solve`.
+    """
+    m, sectors = problem.value.size, len(problem.covariances)
+    count = 0 if functionals is None else functionals.count
+    system = np.zeros((m, m))
+    totals = np.zeros((m, sectors, count), problem.covariances[0].dtype)
+    done = 0
+    for k, covariance in enumerate(problem.covariances):
+        left = problem.sector_rows(k)
+        right = left if functionals is None else stacked(left, functionals.scaled(covariance.sigma))
 
-def _cholesky(system: np.ndarray) -> np.ndarray:
-    try:
-        factor = scipy.linalg.cholesky(system, lower=True)
-    except scipy.linalg.LinAlgError as error:
-        raise SolverError(
-            "K = HQH' + B + R must be positive definite",
-            got=str(error),
-            remedy="check the error settings; none may be 0",
-            where="solve",
-        ) from error
-    reciprocal, status = scipy.linalg.lapack.dpocon(factor, np.linalg.norm(system, 1), uplo="L")
-    if status != 0 or reciprocal * _MAX_CONDITION < 1:
-        raise SolverError(
-            f"the condition number of K must stay below {_MAX_CONDITION:g}",
-            got=f"1/{reciprocal:g}",
-            remedy="raise the smallest observation errors",
-            where="solve",
-        )
-    return factor
+        def put(rows: np.ndarray, block: np.ndarray, k: int = k) -> None:
+            nonlocal done
+            for row, column in zip(rows.tolist(), block.T, strict=True):
+                system[row, : row + 1] += column[: row + 1]
+                totals[row, k] = column[m:]
+            done += rows.size
+            if progress is not None:
+                progress(done / (m * sectors))
+
+        below = np.arange(1, m + 1)
+        products(left, right, covariance, put, span=problem.span, below=below, always=m, threads=threads)
+    return Signal(system, totals)

@@ -4,22 +4,22 @@ An unknown key, a wrong type or an impossible value is refused with the path of 
 `tianyan config explain` prints every key.
 """
 
+from pipeline.settings.inversion import FluxSource, OffsetSettings, SectorSettings
 from pipeline.settings.reader import explain, input_root, read_settings, validated
 from pipeline.settings.sections import (
     MOST_CELLS,
     BackgroundSettings,
     Box,
     Completeness,
-    FluxSource,
     FootprintSettings,
     GridSettings,
     RegionSettings,
-    SectorSettings,
     Settings,
     StationSettings,
     TableColumns,
     Window,
 )
+from pipeline.settings.sinks import SinkSettings
 from pipeline.settings.transport import ColumnSettings, MeteorologySettings, TransportSettings
 
 __all__ = [
@@ -32,9 +32,11 @@ __all__ = [
     "FootprintSettings",
     "GridSettings",
     "MeteorologySettings",
+    "OffsetSettings",
     "RegionSettings",
     "SectorSettings",
     "Settings",
+    "SinkSettings",
     "StationSettings",
     "TableColumns",
     "TransportSettings",

@@ -13,6 +13,8 @@ import numpy as np
 from pydantic import AwareDatetime, Field, model_validator
 
 from pipeline.settings.base import Finite, NonNegative, Positive, Section
+from pipeline.settings.inversion import OffsetSettings, OutputSettings, SectorSettings, SolverSettings
+from pipeline.settings.sinks import SinkSettings
 from pipeline.settings.transport import ColumnSettings, TransportSettings
 
 #: years a datetime64[ns] holds with room to spare; beyond them it wraps round without a word
@@ -198,6 +200,9 @@ class StationSettings(Section):
     representation_error: NonNegative = Field(
         description="one-sigma error of comparing this station with the model, species unit"
     )
+    offset: OffsetSettings | None = Field(
+        default=None, description="drifting offset of a cheap sensor, solved with the fluxes; none when not given"
+    )
 
     @model_validator(mode="after")
     def _table_declared(self) -> Self:
@@ -230,58 +235,6 @@ class FootprintSettings(Section):
     )
 
 
-class FluxSource(Section):
-    """One file that adds to a sector's prior flux."""
-
-    file: str = Field(description="path under inputs.root")
-    format: Literal["netcdf", "geotiff", "cdiac"] = Field(description="format of the file")
-    variable: str | None = Field(default=None, description="variable (netcdf)")
-    unit: str | None = Field(default=None, description="unit, when the file states none (GeoTIFF, CDIAC)")
-    positive: Literal["up", "down"] = Field(default="up", description="direction the file's positive numbers mean")
-    time: Literal["hourly", "constant"] = Field(
-        default="constant", description="hourly: the file's times cover the hours; constant: one field for all hours"
-    )
-    missing: Literal["refuse", "zero"] = Field(
-        default="refuse", description="what missing values mean: refuse the file, or zero (land in an ocean file)"
-    )
-    scale: Finite = Field(default=1.0, description="factor on the file's numbers")
-    reason: str | None = Field(default=None, description="why scale is not 1; required then, and kept in the output")
-    profile: Literal["flat", "daylight"] | list[NonNegative] = Field(
-        default="flat",
-        description="hour-of-day shape, mean 1: flat, daylight (sine of solar elevation), or 24 weights by local hour",
-    )
-    profile_zone: str = Field(default="UTC", description="zone of the 24 weights")
-
-    @model_validator(mode="after")
-    def _explained(self) -> Self:
-        if self.scale != 1.0 and not self.reason:
-            raise ValueError(f"scale {self.scale} needs a reason")
-        if isinstance(self.profile, list) and (len(self.profile) != 24 or sum(self.profile) == 0):
-            raise ValueError("profile must be 24 weights, not all zero")
-        if self.format == "netcdf" and self.variable is None:
-            raise ValueError("format netcdf needs variable")
-        if self.format != "netcdf" and self.unit is None:
-            raise ValueError(f"format {self.format} needs unit")
-        return self
-
-
-class SectorSettings(Section):
-    """A flux sector: its prior and the covariance of the prior's errors."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$", description="sector name")
-    sources: list[FluxSource] = Field(min_length=1, description="files whose sum is the prior flux")
-    sigma_fraction: NonNegative = Field(description="one-sigma error as a share of |prior flux| of each cell and hour")
-    sigma_floor: NonNegative = Field(default=0.0, description="one-sigma error added in quadrature, flux unit")
-    length: Positive = Field(description="e-folding distance of the error correlation along x and y, km")
-    hours: Positive = Field(description="e-folding time of the error correlation, hours")
-
-    @model_validator(mode="after")
-    def _uncertain(self) -> Self:
-        if self.sigma_fraction == 0 and self.sigma_floor == 0:
-            raise ValueError("sigma_fraction and sigma_floor are both 0: the sector could not be corrected")
-        return self
-
-
 class BackgroundSettings(Section):
     """The mole fraction carried in from outside, and the error of it."""
 
@@ -307,22 +260,6 @@ class BackgroundSettings(Section):
         return self
 
 
-class SolverSettings(Section):
-    """How the solution is computed; none of it changes the mean."""
-
-    members: int = Field(default=64, ge=2, description="posterior ensemble members")
-    seed: int = Field(default=1, ge=0, description="seed of the ensemble")
-    threads: int = Field(default=0, ge=0, description="threads of the kernels; 0 means all")
-    block: int = Field(default=32, ge=1, description="observations per block when K is built; bounds memory")
-
-
-class OutputSettings(Section):
-    """What is written."""
-
-    store: str = Field(description="Zarr folder, relative to this file")
-    ensemble: bool = Field(default=False, description="also keep the ensemble's flux fields")
-
-
 class Settings(Section):
     """One domain and period."""
 
@@ -332,6 +269,7 @@ class Settings(Section):
     regions: RegionSettings = Field(default=RegionSettings(), description="areas whose totals are reported")
     stations: list[StationSettings] = Field(default_factory=list, description="station feeds")
     columns: list[ColumnSettings] = Field(default_factory=list, description="satellite columns")
+    sinks: list[SinkSettings] = Field(default_factory=list, description="towers that measure fluxes")
     transport: TransportSettings | None = Field(
         default=None, description="our own footprints, made by `tianyan footprints`"
     )
@@ -347,11 +285,16 @@ class Settings(Section):
             ("sectors", [s.name for s in self.sectors]),
             ("stations", [f"{s.id} at {s.height:g} m" for s in self.stations]),
             ("columns", [c.id for c in self.columns]),
+            ("sinks", [s.id for s in self.sinks]),
             ("regions.boxes", [box.id for box in self.regions.boxes]),
         ):
             twice = sorted({n for n in names if names.count(n) > 1})
             if twice:
                 raise ValueError(f"{kind} must be named once; {', '.join(twice)} is not")
+        names = [s.name for s in self.sectors]
+        unknown = sorted({s.sector for s in self.sinks} - set(names))
+        if unknown:
+            raise ValueError(f"sinks.sector must be one of {', '.join(names)}; got {', '.join(unknown)}")
         if not self.stations and not self.columns:
             raise ValueError("a case needs stations or columns")
         if (self.transport is None) == (not self.footprints):

@@ -8,8 +8,7 @@ import pipeline_windows as windows
 import pytest
 from rich.console import Console
 
-from pipeline.inversion import assemble, constraint_notes, posterior, solve
-from pipeline.inversion.result import leave_out_groups
+from pipeline.inversion import assemble, constraint_notes, leave_out_groups, posterior
 from pipeline.settings import ColumnSettings
 from pipeline.show import draw, print_account
 from pipeline.units import SPECIES
@@ -40,7 +39,7 @@ def solved():
     settings = windows.settings().model_copy(update={"columns": [ColumnSettings.model_validate(COLUMN)]})
     inputs = observed, rows, windows.background(rows), windows.fluxes(random)
     assembled = assemble(settings, windows.GRID, *inputs)
-    solution = solve(assembled.problem)
+    solution = windows.solved(assembled.problem)
     result = posterior(settings, windows.GRID, windows.regions(), observed, windows.TIME, assembled, solution)
     result.attrs.update(account="", notes="a note")
     return result, solution
@@ -91,24 +90,29 @@ def test_a_total_shows_three_digits_of_its_sigma(solved, total, sigma, unit, sho
     assert set(rows_of(result, "biosphere")) == {shown}
 
 
+def groups(observed):
+    return leave_out_groups(*(observed[name].values for name in ("station", "platform", "time")))
+
+
 def test_a_sounding_is_left_out_with_its_whole_overpass():
     observed = observations(np.random.default_rng(8))
-    group = leave_out_groups(observed)
+    group = groups(observed)
     assert set(group) == {"AAA", "BBB", "OCO2 2024-07-15T12", "OCO2 2024-07-15T13"}
     overpasses = observations(np.random.default_rng(8), only=True)
-    assert len(set(leave_out_groups(overpasses))) == overpasses.sizes["obs"] == 2
+    assert len(set(groups(overpasses))) == overpasses.sizes["obs"] == 2
     one = overpasses.isel(obs=[0, 0, 0])
-    assert set(leave_out_groups(one)) == {"2024-07-15"}
+    assert set(groups(one)) == {"2024-07-15"}
 
 
 def test_a_dominant_background_is_said_with_its_numbers(solved):
     solution = solved[1]
-    flux = np.sqrt(np.mean(np.diag(solution.signal)))
-    background = np.sqrt(np.mean(np.diag(solution.problem.background_covariance)))
+    flux = np.sqrt(np.mean(solution.signal_variance))
+    error = solution.problem.errors[0]
+    background = np.sqrt(np.mean(error.sigma**2))
     assert background == pytest.approx(1.0)
     for factor, says in ((0.5, False), (2.0, True)):
-        changed = solution.problem.background_covariance * (factor * flux / background) ** 2
-        problem = dataclasses.replace(solution.problem, background_covariance=changed)
+        changed = dataclasses.replace(error, sigma=error.sigma * factor * flux / background)
+        problem = dataclasses.replace(solution.problem, errors=(changed,))
         notes = constraint_notes(dataclasses.replace(solution, problem=problem), SPECIES["co2"])
         assert bool(notes) == says
     assert notes == [

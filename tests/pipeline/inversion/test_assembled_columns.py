@@ -39,7 +39,7 @@ def problem(instruments, columns=COLUMNS, platform="satellite"):
 
 def test_a_sounding_has_the_error_of_its_instrument():
     observed, assembled = problem(["OCO2", "OCO2_ML", "OCO2"])
-    station = observed["station"].values[assembled.rows].astype(str)
+    station = observed["station"].values[assembled.air.rows].astype(str)
     first = np.array([name.split("-")[0] for name in station])
     error = np.sqrt(assembled.problem.variance - 0.2**2)
     expected = {"AAA": 1.0, "BBB": 3.0, "OCO2": 0.75, "OCO2_ML": 2.0}
@@ -64,8 +64,8 @@ def test_an_observation_of_no_section_is_refused_by_name(platform, columns, name
 def test_soundings_do_not_touch_the_stations_beside_them():
     _, alone = problem([])
     _, beside = problem(["OCO2"])
-    kept = np.isin(beside.rows, alone.rows) & (beside.rows != 6)
-    assert kept.sum() == alone.rows.size - 1
+    kept = np.isin(beside.air.rows, alone.air.rows) & (beside.air.rows != 6)
+    assert kept.sum() == alone.air.rows.size - 1
     np.testing.assert_array_equal(
-        beside.problem.variance[kept], alone.problem.variance[np.isin(alone.rows, beside.rows[kept])]
+        beside.problem.variance[kept], alone.problem.variance[np.isin(alone.air.rows, beside.air.rows[kept])]
     )

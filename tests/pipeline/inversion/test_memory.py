@@ -7,18 +7,19 @@ import pipeline_windows as windows
 import pytest
 import scipy.sparse
 
+from benchmarks.problems import SHAPES, make_problem
 from pipeline.errors import ConfigError
-from pipeline.grid import Grid
 from pipeline.inversion import (
-    Problem,
-    exponential_matrix,
+    hourly_functionals,
+    hourly_totals,
     members,
     memory_needed,
+    period_totals,
     require_memory,
-    separable_covariance,
     solve,
     spread_of,
 )
+from pipeline.inversion.memory import Window, plan
 
 
 def test_a_window_larger_than_memory_is_refused_with_its_size():
@@ -38,24 +39,40 @@ def test_a_decade_of_hours_is_refused_on_any_machine():
         require_memory(decade, 30_000)
 
 
-def test_the_estimate_covers_what_the_solution_takes_and_is_not_far_above_it():
-    # the hours, sectors and observations of `windows`, on 900 cells
-    random = np.random.default_rng(5)
-    grid = Grid.from_centres("EPSG:4326", 118 + 0.03 * np.arange(30), 28 + 0.03 * np.arange(30))
-    shape, m = (windows.TIME.size, *grid.shape), 48
-    problem = Problem(
-        value=400 + random.normal(0, 3, m),
-        variance=np.ones(m),
-        background=np.full(m, 400.0),
-        background_covariance=exponential_matrix(np.arange(m) / 2, 6.0),
-        footprint=scipy.sparse.random_array((m, int(np.prod(shape))), density=0.02, rng=random, format="csr"),
-        prior=random.normal(1, 1, (2, *shape)),
-        covariances=(separable_covariance(np.ones(shape), grid, length=20.0, hours=6.0),) * 2,
+@pytest.mark.parametrize("name", ["A", "B"])
+def test_the_plan_covers_what_the_solution_takes_and_is_not_far_above_it(name):
+    problem = make_problem(SHAPES[name])
+    hours, ny, nx = problem.state_shape
+    weights = scipy.sparse.csr_array(np.kron(np.eye(5), np.ones(ny * nx // 5)))
+    days = np.array([np.arange(hours) // 24 == day for day in range(hours // 24)])
+    functionals = hourly_functionals(weights, hours, problem.prior.dtype)
+    window = Window(
+        hours=hours,
+        cells=ny * nx,
+        sectors=len(problem.covariances),
+        observations=problem.value.size,
+        entries=problem.footprint.nnz,
+        regions=5,
+        days=len(days),
+        members=0,
+        batch=8,
+        item=problem.prior.dtype.itemsize,
+        threads=2,
     )
-    solve(problem)  # compiled before anything is measured
     tracemalloc.start()
-    solution = solve(problem)
-    spread_of(solution, members(solution, 2, 1))
+    solution = solve(problem, functionals=functionals, threads=2)
+    spread_of(solution, members(solution, 8, 1))
+    hourly_totals(solution, weights)
+    period_totals(solution, weights, days, threads=2)
+    solution.factor.inverse()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < memory_needed(windows.settings(), grid.size) < 3 * peak
+    # the problem itself was there before: H as it was read
+    held = problem.footprint.data.nbytes + problem.footprint.indices.nbytes
+    assert peak < sum(plan(window).values()) < 3 * (peak + held)
+
+
+def test_a_limit_of_the_user_is_kept_and_named():
+    settings = windows.settings(memory_limit=0.01)
+    with pytest.raises(ConfigError, match=r"of 0\.0 GB, most of it for the"):
+        require_memory(settings, 30_000, 100)

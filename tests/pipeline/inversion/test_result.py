@@ -25,9 +25,9 @@ def inputs():
 
 @pytest.fixture(scope="module")
 def solved(inputs):
-    settings = windows.settings()
+    settings = windows.settings(precision="double")
     assembled = assemble(settings, windows.GRID, *inputs)
-    return settings, assembled, solve(assembled.problem)
+    return settings, assembled, windows.solved(assembled.problem)
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +49,15 @@ def test_footprint_rows_land_on_their_hours_and_cells(inputs):
 
 def test_observations_are_used_or_have_a_reason(inputs, solved):
     _, assembled, _ = solved
-    reasons = assembled.reason
+    reasons = assembled.air.reason
     assert reasons[0] == "no footprint"
     assert reasons[3] == "flagged range fail"
-    assert np.sum(reasons == "") == assembled.rows.size == inputs[0].sizes["obs"] - 2
+    assert np.sum(reasons == "") == assembled.air.rows.size == inputs[0].sizes["obs"] - 2
 
 
 def test_each_station_has_its_own_representation_error(inputs, solved):
     _, assembled, _ = solved
-    station = inputs[0]["station"].values[assembled.rows]
+    station = inputs[0]["station"].values[assembled.air.rows]
     expected = np.where(station == "AAA", 1.0, 9.0) + 0.2**2
     np.testing.assert_allclose(assembled.problem.variance, expected)
 
@@ -65,7 +65,7 @@ def test_each_station_has_its_own_representation_error(inputs, solved):
 def test_the_order_of_observations_and_footprints_does_not_change_the_fluxes(inputs, solved):
     observed, rows, carried, prior = inputs
     order = np.random.default_rng(1).permutation(observed.sizes["obs"])
-    again = solve(assemble(windows.settings(), windows.GRID, observed.isel(obs=order), rows, carried, prior).problem)
+    again = solve(assemble(solved[0], windows.GRID, observed.isel(obs=order), rows, carried, prior).problem)
     np.testing.assert_allclose(again.flux, solved[2].flux, rtol=1e-9, atol=1e-9)
 
 
@@ -169,7 +169,7 @@ def test_a_store_copied_to_netcdf_holds_the_same(result, tmp_path):
 def test_the_same_inputs_give_the_same_bytes(result, inputs, solved, tmp_path):
     settings, assembled, _ = solved
     again = posterior(
-        settings, windows.GRID, windows.regions(), inputs[0], windows.TIME, assembled, solve(assembled.problem)
+        settings, windows.GRID, windows.regions(), inputs[0], windows.TIME, assembled, windows.solved(assembled.problem)
     )
     for name, dataset in (("a", result), ("b", again)):
         write_store(dataset, tmp_path / name)

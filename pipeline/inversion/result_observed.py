@@ -1,0 +1,137 @@
+"""What a result says of observations and of the stations they come from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pipeline.inversion.assemble import Assembled, Used
+from pipeline.inversion.diagnostics import LeftOut, rms
+from pipeline.inversion.solve import Solution
+from pipeline.schema import instruments
+
+Variables = dict[str, Any]
+
+_COPIED = ("time", "value", "uncertainty", "spread", "count", "flag", "lon", "lat", "height")
+_TEXT = ("station", "platform", "scale")
+
+
+def observed_variables(
+    solution: Solution, used: Used, observed: xr.Dataset, left_out: LeftOut, unit: str, prefix: str
+) -> Variables:
+    """Return, per observation, what was measured, what prior and posterior say; NaN where it was not used.
+
+    Parameters
+    ----------
+    solution
+        The solved window.
+    used
+        Where the Dataset's rows stand in it.
+    observed
+        The Dataset, all rows.
+    left_out
+        Of `leave_out`.
+    unit
+        Of its values.
+    prefix
+        Name of the dimension, and what the variables' names start with.
+    """
+    problem, at = solution.problem, used.at
+    background = problem.background + solution.shared("background")
+    shared_variance = sum(error.sigma**2 for error in problem.errors)
+
+    def full(values: np.ndarray, meaning: str) -> Any:
+        out = np.full(observed.sizes["obs"], np.nan)
+        out[used.rows] = values[at]
+        return (prefix, out, {"units": unit, "long_name": meaning})
+
+    copied = {
+        f"{prefix}_{name}": (prefix, np.asarray(observed[name].values), dict(observed[name].attrs))
+        for name in _COPIED
+        if name in observed
+    }
+    text = {
+        f"{prefix}_{name}": (prefix, np.asarray(observed[name].values).astype(str).astype(object))
+        for name in _TEXT
+        if name in observed
+    }
+    return {
+        **copied,
+        **text,
+        f"{prefix}_reason": (
+            prefix,
+            used.reason,
+            {"long_name": "why the observation was not used; empty when it was"},
+        ),
+        f"{prefix}_error": full(np.sqrt(problem.variance), "one-sigma measurement and representation error"),
+        f"{prefix}_background_prior": full(problem.background, "prior background"),
+        f"{prefix}_background_posterior": full(background, "posterior background"),
+        f"{prefix}_offset": full(solution.shared("offset"), "posterior offset of the sensor"),
+        f"{prefix}_prior": full(problem.value - solution.innovation, "prior modelled value"),
+        f"{prefix}_prior_std": full(
+            np.sqrt(solution.signal_variance + shared_variance),
+            "its uncertainty: fluxes, background, offset",
+        ),
+        f"{prefix}_posterior": full(solution.modelled, "posterior modelled value"),
+        f"{prefix}_left_out_residual": full(left_out.residual, "observed minus predicted without its group"),
+        f"{prefix}_left_out_std": full(left_out.sigma, "stated uncertainty of that residual"),
+    }
+
+
+def station_variables(solution: Solution, assembled: Assembled, group: np.ndarray, left_out: LeftOut) -> Variables:
+    """Return the diagnostics of every station (or instrument), and chi2 of every class.
+
+    Parameters
+    ----------
+    solution, assembled
+        The solved window.
+    group : (m,)
+        Groups that were left out together.
+    left_out
+        Of `leave_out`.
+    """
+    made_by = instruments(assembled.station, assembled.platform)
+    names, label = np.unique(made_by, return_inverse=True)
+    groups, of_group = np.unique(group, return_inverse=True)
+    # every observation stands for its share of its group's chi2
+    chi2 = left_out.chi2[of_group]
+    assert groups.size == left_out.chi2.size
+    residual = solution.problem.value - solution.modelled
+    rows = [np.flatnonzero(label == number) for number in range(names.size)]
+
+    def each(of: Any, values: np.ndarray, meaning: str) -> Any:
+        return ("station", np.array([of(values[mine]) for mine in rows]), {"long_name": meaning})
+
+    platform, of_class = np.unique(assembled.platform, return_inverse=True)
+    by_class = np.array([chi2[of_class == number].mean() for number in range(platform.size)])
+    contribution = solution.innovation * solution.weights
+    return {
+        "station_id": ("station", names.astype(object)),
+        "station_platform": ("station", np.array([assembled.platform[mine[0]] for mine in rows], dtype=object)),
+        "station_count": ("station", np.array([mine.size for mine in rows]), {"long_name": "observations used"}),
+        "station_prior_bias": each(np.mean, solution.innovation, "mean of observed minus prior"),
+        "station_prior_rmse": each(rms, solution.innovation, "root mean square of observed minus prior"),
+        "station_posterior_bias": each(np.mean, residual, "mean of observed minus posterior"),
+        "station_posterior_rmse": each(rms, residual, "root mean square of observed minus posterior"),
+        "station_left_out_rmse": each(rms, left_out.residual, "root mean square of observed minus left-out"),
+        "station_left_out_sigma": each(rms, left_out.sigma, "root mean square of the stated uncertainty of that"),
+        "station_left_out_chi2": each(np.mean, chi2, "reduced chi2 of the left-out residuals, with their covariance"),
+        "platform_id": ("platform", platform.astype(object)),
+        "platform_count": (
+            "platform",
+            np.bincount(of_class, minlength=platform.size),
+            {"long_name": "observations used of the class"},
+        ),
+        "platform_left_out_chi2": (
+            "platform",
+            by_class,
+            {"long_name": "reduced chi2 of the left-out residuals of the class"},
+        ),
+        "platform_chi2": (
+            "platform",
+            np.array([contribution[of_class == number].mean() for number in range(platform.size)]),
+            {"long_name": "mean of d K^-1 d over the class: its share of reduced chi2"},
+        ),
+    }
