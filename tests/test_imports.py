@@ -22,7 +22,10 @@ ALLOWED = {
         "kernels", "roots", "station_meta", "pipeline.grid", "pipeline.ingest", "pipeline.transport",
         "pipeline.inversion",
     },
-    "pipeline.osse": {"roots", "station_meta", "pipeline.grid", "pipeline.transport", "pipeline.flow"},
+    "pipeline.osse": {
+        "roots", "station_meta", "pipeline.grid", "pipeline.ingest", "pipeline.transport", "pipeline.inversion",
+        "pipeline.flow",
+    },
     "pipeline.cli": {"roots", "station_meta", "pipeline.flow", "pipeline.grid", "pipeline.ingest", "pipeline.osse"},
     "workflows": {"roots", "pipeline.flow"},
     "benchmarks": set(),  # anything: nobody imports it

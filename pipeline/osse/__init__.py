@@ -1,6 +1,9 @@
 """The simulated province, written as files in the real formats, and the score of an inversion of them."""
 
 from pipeline.osse.demo import make_demo
+from pipeline.osse.make import Timing, make_case
+from pipeline.osse.plan import Plan
 from pipeline.osse.score import print_score, score, summary
+from pipeline.osse.weather import TransportError
 
-__all__ = ["make_demo", "print_score", "score", "summary"]
+__all__ = ["Plan", "Timing", "TransportError", "make_case", "make_demo", "print_score", "score", "summary"]

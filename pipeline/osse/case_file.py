@@ -4,39 +4,67 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.osse.instruments import INSTRUMENTS
 from pipeline.osse.network import Site
+from pipeline.osse.plan import Plan
 from pipeline.osse.prior import DAY_PROFILE
 from pipeline.osse.station_files import FILL, NORMAL
 from pipeline.osse.weather import ZONE
 
 #: paths under the case's folder
-WEATHER = "weather"
-TRANSPORT = "transport"
-STATIONS = "stations"
+WEATHER, WEATHER_TRUE = "weather", "weather_true"
+TRANSPORT, TRANSPORT_TRUE = "transport", "transport_true"
+STATIONS, SINKS, COLUMNS, LATE = "stations", "sinks", "columns", "late"
 DIFFUSE = "fluxes/inventory_diffuse.nc"
-POINTS = "fluxes/inventory_power_plants.tif"
+POINTS = "fluxes/inventory_points.tif"
 EXCHANGE = "fluxes/exchange.nc"
+LAND = "fluxes/land.nc"
 BACKGROUND = "background/background.csv"
 TRUTH = "truth.nc"
 STORE = "posterior.zarr"
 
 #: west, east, south, north: Zhejiang and what lies upwind of it
 BOX = (118.0, 123.0, 27.0, 31.5)
-#: longest travel time back, hours, and particles of a receptor: the demo is to end within minutes
-HOURS_BACK, PARTICLES = 18, 300
 #: stated error of the background, ppm, and its memory, hours; it is wrong by just that
 BACKGROUND_ERROR = (0.8, 8.0)
-#: what the inversion is told about the errors of the prior: share, floor (umol m-2 s-1), km, hours; chosen so that
-#: reduced chi2 and the left-out stations' errors are near one over seeds 1-4
-_PRIOR_ERRORS: dict[str, tuple[float, float, float, float]] = {
-    "anthropogenic": (0.8, 1.0, 15.0, 48.0),
-    "biosphere": (0.3, 1.5, 200.0, 6.0),
+#: one-sigma error of comparing an hour of a class of stations with a 3 km cell, ppm; of the micro sensors' drift, ppm,
+#: and its memory, hours; of a tower's hour with the cells around it, umol m-2 s-1
+REPRESENTATION = {"provincial": 1.5, "regional": 1.5, "city": 2.5, "micro": 4.0}
+OFFSET = (3.0, 240.0)
+TOWER_ERROR, TOWER_RADIUS, TOWER_FRICTION = 3.0, 1.5, 0.15
+
+
+@dataclass(frozen=True)
+class PriorError:
+    """What the inversion is told about the errors of one sector's prior.
+
+    Parameters
+    ----------
+    share
+        Of the prior flux.
+    floor
+        umol m-2 s-1.
+    length, hours
+        Memory in space, km, and in time, hours.
+    daily
+        Width of the tie to the hour of day, hours; none when None.
+    """
+
+    share: float
+    floor: float
+    length: float
+    hours: float
+    daily: float | None = None
+
+
+PRIOR_ERRORS = {
+    "anthropogenic": PriorError(share=0.8, floor=0.6, length=15.0, hours=168.0),
+    "biosphere": PriorError(share=0.3, floor=1.0, length=150.0, hours=72.0, daily=3.0),
 }
 
 
@@ -47,26 +75,22 @@ def station_file(site: Site) -> str:
     )
 
 
-def write_case(
-    path: Path,
-    chosen: Sequence[Site],
-    *,
-    flux_hours: tuple[np.datetime64, np.datetime64],
-    observation_hours: tuple[np.datetime64, np.datetime64],
-    spacing: float,
-) -> None:
+def sink_file(site: Site) -> str:
+    """Return the path of a tower's feed under the case's folder."""
+    return f"{SINKS}/{site.id.lower()}.halfhourly.csv"
+
+
+def write_case(path: Path, plan: Plan, air: Sequence[Site], sinks: Sequence[Site]) -> None:
     """Write the settings of the case.
 
     Parameters
     ----------
     path
         File to write.
-    chosen
-        Sites with a feed.
-    flux_hours, observation_hours
-        Start and end (exclusive), UTC.
-    spacing
-        Cell side, m.
+    plan
+        What the case holds.
+    air, sinks
+        Sites with a feed of air, and towers.
     """
     parts = [
         "# A simulated case: every number in its inputs is invented. truth.nc holds the fluxes they were made from.",
@@ -75,18 +99,19 @@ def write_case(
             name="zhejiang-simulated",
             title="CO2 over a simulated Zhejiang",
             species="co2",
-            flux_hours=_window(flux_hours),
-            observation_hours=_window(observation_hours),
+            flux_hours=_window(plan.window),
+            observation_hours=_window(plan.observed),
         ),
-        _section("grid", box=BOX, spacing=spacing),
+        _section("grid", box=BOX, spacing=1000.0 * plan.spacing_km),
         _section("regions", zhejiang=["province", "city"]),
-        *(_station(site) for site in chosen),
+        *(_station(site) for site in air),
+        *(_sink(site) for site in sinks),
         _section(
             "transport",
             meteorology={"format": "wrf", "files": [f"{WEATHER}/wrfout_d01_*"]},
             folder=TRANSPORT,
-            hours=HOURS_BACK,
-            particles=PARTICLES,
+            hours=plan.hours_back,
+            particles=plan.particles,
         ),
         *_sectors(),
         _background(),
@@ -96,15 +121,16 @@ def write_case(
 
 
 def _station(site: Site) -> str:
-    kind = INSTRUMENTS[site.station.station_class]
     entry: dict[str, Any] = {
         "id": site.id,
         "format": "table" if site.is_micro else "gcwerks",
         "files": [station_file(site)],
         "height": site.height,
-        "representation_error": round(float(np.hypot(kind.hour_noise, kind.offset)), 2),
+        "representation_error": REPRESENTATION[site.station.station_class],
     }
     if site.is_micro:
+        sigma, hours = OFFSET
+        entry["offset"] = {"sigma": sigma, "hours": hours}
         entry["completeness"] = {"expected": 1, "minimum": 1}
         entry["table"] = {
             "time": "time",
@@ -115,6 +141,24 @@ def _station(site: Site) -> str:
             "valid_flags": {"status": [NORMAL]},
         }
     return _section("stations", array=True, **entry)
+
+
+def _sink(site: Site) -> str:
+    return _section(
+        "sinks",
+        array=True,
+        id=site.id,
+        format="fluxnet",
+        files=[sink_file(site)],
+        height=site.height,
+        variable="NEE",
+        quality="NEE_QC",
+        accepted=[0],
+        friction_least=TOWER_FRICTION,
+        radius=TOWER_RADIUS,
+        sector="biosphere",
+        representation_error=TOWER_ERROR,
+    )
 
 
 def _sectors() -> list[str]:
@@ -130,18 +174,21 @@ def _sectors() -> list[str]:
         {"file": POINTS, "format": "geotiff", "unit": "t cell-1 year-1"},
     ]
     exchange = [{"file": EXCHANGE, "format": "netcdf", "variable": "nee", "time": "hourly"}]
+    land = {"file": LAND, "format": "netcdf", "variable": "land"}
     parts = []
     for name, sources in (("anthropogenic", human), ("biosphere", exchange)):
-        share, floor, length, hours = _PRIOR_ERRORS[name]
+        error = PRIOR_ERRORS[name]
         parts.append(
             _section(
                 "sectors",
                 array=True,
                 name=name,
-                sigma_fraction=share,
-                sigma_floor=floor,
-                length=length,
-                hours=hours,
+                sigma_fraction=error.share,
+                sigma_floor=error.floor,
+                length=error.length,
+                hours=error.hours,
+                **({} if error.daily is None else {"daily": error.daily}),
+                mask=land,
                 sources=sources,
             )
         )

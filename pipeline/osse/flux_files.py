@@ -35,7 +35,7 @@ def write_annual_netcdf(path: Path, grid: Grid, flux: np.ndarray, variable: str)
         field.cell_methods = "time: mean area: mean"
         field[:] = flux
         file.Conventions = "CF-1.8"
-        file.title = "Simulated annual CO2 emission, power plants not included"
+        file.title = "Simulated annual CO2 emission, known points not included"
 
 
 def write_hourly_netcdf(path: Path, grid: Grid, times: np.ndarray, flux: np.ndarray, variable: str) -> None:
@@ -69,6 +69,29 @@ def write_hourly_netcdf(path: Path, grid: Grid, times: np.ndarray, flux: np.ndar
         field[:] = flux
         file.Conventions = "CF-1.8"
         file.title = "Simulated net ecosystem exchange of CO2"
+
+
+def write_shares(path: Path, grid: Grid, share: np.ndarray, variable: str) -> None:
+    """Write shares of 0 to 1 as lat-lon netCDF.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    grid
+        Lon-lat grid.
+    share : (lat, lon) float64
+        1.
+    variable
+        Name of the variable, for example land.
+    """
+    with netCDF4.Dataset(path, "w") as file:
+        _lonlat_axes(file, grid)
+        field = file.createVariable(variable, "f4", ("lat", "lon"), zlib=True)
+        field.units = "1"
+        field.long_name = "share of the cell where fluxes are uncertain: land and its shore"
+        field[:] = share
+        file.Conventions = "CF-1.8"
 
 
 def write_geotiff(path: Path, grid: Grid, tonnes: np.ndarray) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import InputError
 from pipeline.osse.sources import CITIES
 from station_meta import ZHEJIANG_ILLUSTRATIVE, Station, find, load
 
@@ -19,7 +18,7 @@ _THIN = ("330300", "331000", "330700", "330800", "330600", "330400", "330500", "
 
 @dataclass(frozen=True)
 class Site:
-    """One inlet that delivers a feed."""
+    """One inlet, or one tower, that delivers a feed."""
 
     station: Station
     #: m above ground
@@ -37,7 +36,7 @@ class Site:
 
 
 def sites(when: np.datetime64, *, spectrometers: int, micro: int) -> list[Site]:
-    """Return the sites in use at a time, highest inlet of each station.
+    """Return the sites that measure air at a time, highest inlet of each station.
 
     Parameters
     ----------
@@ -46,31 +45,33 @@ def sites(when: np.datetime64, *, spectrometers: int, micro: int) -> list[Site]:
     spectrometers
         How many provincial, regional and city stations, in the order of the table.
     micro
-        How many micro sensors: the nearest to the centre of each city that has no city station.
-
-    Raises
-    ------
-    InputError
-        When more are asked for than there are.
+        How many micro sensors: first the nearest to the centre of each city that has no city station, then the rest in
+        the order of the table.
     """
     table = load(ZHEJIANG_ILLUSTRATIVE)
-    fixed = table[table["station_class"].isin(_SPECTROMETERS)]
-    for name, asked, most in (("spectrometers", spectrometers, len(fixed)), ("micro", micro, len(_THIN))):
-        if not 0 <= asked <= most:
-            raise InputError(f"{name} must lie in [0, {most}]", got=asked, remedy="ask for fewer", where=name)
-    ids = [*fixed["id"][:spectrometers], *_central_micro(table)[:micro]]
+    fixed = table.loc[table["station_class"].isin(_SPECTROMETERS), "id"]
+    return _found(table, [*fixed[:spectrometers], *_micro(table)[:micro]], when)
+
+
+def towers(when: np.datetime64, count: int) -> list[Site]:
+    """Return the first so many sink stations in use at a time."""
+    table = load(ZHEJIANG_ILLUSTRATIVE)
+    return _found(table, list(table.loc[table["station_class"] == "sink", "id"])[:count], when)
+
+
+def _found(table: pd.DataFrame, ids: list[str], when: np.datetime64) -> list[Site]:
     found = [find(table, name, when) for name in ids]
     return [Site(station, max(station.inlets)) for station in found]
 
 
-def _central_micro(table: pd.DataFrame) -> list[str]:
-    """Return the micro sensor nearest to the centre of each city in `_THIN`."""
+def _micro(table: pd.DataFrame) -> list[str]:
+    """Return the micro sensors, the nearest to the centre of each city in `_THIN` first."""
     sensors = table[table["station_class"] == "micro"]
     centres = {city.id: city for city in CITIES}
-    nearest = []
+    first = []
     for name in _THIN:
         city = centres[name]
         east = (sensors["lon"] - city.lon) * np.cos(np.radians(city.lat))
         distance = np.hypot(east, sensors["lat"] - city.lat).to_numpy()
-        nearest.append(str(sensors["id"].iloc[int(np.argmin(distance))]))
-    return nearest
+        first.append(str(sensors["id"].iloc[int(np.argmin(distance))]))
+    return [*first, *(str(name) for name in sensors["id"] if name not in first)]

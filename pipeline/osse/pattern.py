@@ -10,7 +10,8 @@ from pipeline.errors import CoordinateError
 from pipeline.grid import Grid
 from pipeline.osse.sources import CITIES, ISLANDS, MAINLAND, City
 
-_KM_PER_DEGREE = 111.2
+#: of latitude
+KM_PER_DEGREE = 111.2
 #: points per cell side at which land is looked up
 _SUBPOINTS = 4
 
@@ -18,16 +19,16 @@ _SUBPOINTS = 4
 def bump(grid: Grid, lon: float, lat: float, sigma: float) -> np.ndarray:
     """Return a Gaussian of unit integral, km-2, about a point; sigma in km; (ny, nx)."""
     lons, lats = grid.lonlat
-    east = (lons - lon) * _KM_PER_DEGREE * np.cos(np.radians(lat))
-    north = (lats - lat) * _KM_PER_DEGREE
+    east = (lons - lon) * KM_PER_DEGREE * np.cos(np.radians(lat))
+    north = (lats - lat) * KM_PER_DEGREE
     return np.exp(-0.5 * (east**2 + north**2) / sigma**2) / (2 * np.pi * sigma**2)
 
 
 def offset(city: City, east: float, north: float) -> tuple[float, float]:
     """Return the lon and lat of a point some km from a city's centre."""
     return (
-        city.lon + east / (_KM_PER_DEGREE * np.cos(np.radians(city.lat))),
-        city.lat + north / _KM_PER_DEGREE,
+        city.lon + east / (KM_PER_DEGREE * np.cos(np.radians(city.lat))),
+        city.lat + north / KM_PER_DEGREE,
     )
 
 

@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import xarray as xr
 
 from pipeline.grid import Grid, Regions
-from pipeline.osse.pattern import at_points, bump, city_rows, land_fraction, offset, spread_over
-from pipeline.osse.sources import CITIES, NEIGHBOURS, PLANTS, City
-from pipeline.osse.weather import local_hour
+from pipeline.osse.activity import ACTIVITIES, activity
+from pipeline.osse.biosphere import exchange, greenness, weather_on
+from pipeline.osse.landscape import landscape
+from pipeline.osse.pattern import KM_PER_DEGREE, at_points, bump, city_rows, land_fraction, offset, spread_over
+from pipeline.osse.sources import CITIES, NEIGHBOURS, PLANTS, ROADS, WORKS, City
 from pipeline.osse.world import World
-from pipeline.schema import HOUR, label
 from pipeline.units import SPECIES, flux_factor
 
 SECTORS = ("anthropogenic", "biosphere")
-#: shares of a city's emission outside power plants: its core, its county centres, the land between
-_SHARES = (0.45, 0.25, 0.3)
-_CENTRE_SIGMA = 6.0
-#: umol m-2 s-1 over full vegetation: respiration, and uptake at noon under a clear sky
-RESPIRATION = 4.5
-UPTAKE = 19.0
+#: shares of a city's emission outside points
+_SHARES = {"traffic": 0.35, "industry": 0.45, "homes": 0.20}
+#: where each is: the core, the county centres, the parks, along roads, everywhere
+_PLACES = {
+    "traffic": (0.35, 0.20, 0.05, 0.25, 0.15),
+    "industry": (0.20, 0.15, 0.50, 0.00, 0.15),
+    "homes": (0.50, 0.25, 0.00, 0.00, 0.25),
+}
+#: width of county centres, parks and roads, km
+_CENTRE_SIGMA, _PARK_SIGMA, _ROAD_SIGMA = 6.0, 3.5, 2.5
+#: what a neighbour's emission follows
+_NEIGHBOUR = "industry"
 
 
 def city_total(city: City) -> tuple[float, float]:
-    """Return (all, power plants only) of a city's true emission, t CO2 per year."""
-    plants = sum(plant.total for plant in PLANTS if plant.city == city.id)
-    return city.total * 1e6, plants * 1e6
+    """Return (all, points only) of a city's true emission, t CO2 per year."""
+    points = sum(point.total for point in (*PLANTS, *WORKS) if point.city == city.id)
+    return city.total * 1e6, points * 1e6
 
 
-def true_fluxes(grid: Grid, regions: Regions, times: np.ndarray, world: World) -> xr.Dataset:
+def true_fluxes(
+    grid: Grid, regions: Regions, times: np.ndarray, world: World, weather: xr.Dataset, weather_grid: Grid
+) -> xr.Dataset:
     """Return the true fluxes.
 
     Parameters
@@ -42,80 +49,81 @@ def true_fluxes(grid: Grid, regions: Regions, times: np.ndarray, world: World) -
     times : (time,) datetime64[ns]
         Hour starts, UTC.
     world
-        Places of county centres and the clouds.
+        Places of county centres and industrial parks.
+    weather
+        Of `simulate_weather` on `weather_grid`, with an instant at both ends of every hour.
 
     Returns
     -------
-    Dataset "fluxes" of `pipeline.schema`, float64; flux_std is zero, for the truth is known.
+    Dataset with flux (sector, time, y, x), float32, umol m-2 s-1, positive upward.
     """
-    area, points = _tonnes_per_year(grid, regions, world)
+    light, celsius = weather_on(weather, weather_grid, grid, times)
+    green = greenness(grid, world)
+    flux = np.empty((len(SECTORS), times.size, *grid.shape), np.float32)
+    flux[0] = anthropogenic(grid, regions, times, world)
+    flux[1] = exchange(landscape(grid), light, celsius, green=green)
+    return as_dataset(flux, grid, times)
+
+
+def as_dataset(flux: np.ndarray, grid: Grid, times: np.ndarray) -> xr.Dataset:
+    """Return fluxes (sector, time, y, x), umol m-2 s-1, as a Dataset."""
+    dims = ("sector", "time", "y", "x")
+    attrs = {"units": SPECIES["co2"].flux_unit, "long_name": "true flux, hourly mean, positive upward"}
+    coords = {"sector": list(SECTORS), "time": times, **grid.coordinates()}
+    return xr.Dataset({"flux": (dims, flux, attrs)}, coords=coords, attrs={"species": "co2"})
+
+
+def anthropogenic(grid: Grid, regions: Regions, times: np.ndarray, world: World) -> np.ndarray:
+    """Return the true emission, umol m-2 s-1: (time, y, x) float32."""
+    tonnes = tonnes_per_year(grid, regions, world)
     factor, _ = flux_factor("t cell-1 year-1", SPECIES["co2"])
-    hour = local_hour(times)
-    shape = (slice(None), None, None)
-    human = factor / grid.area * (traffic_day(hour)[shape] * area + power_day(hour)[shape] * points)
-    flux = np.stack([human, _biosphere(grid, times, world)])
-    dataset = xr.Dataset(
-        {
-            "flux": (("sector", "time", "y", "x"), flux),
-            "flux_std": (("sector", "time", "y", "x"), np.zeros_like(flux)),
-        },
-        coords={"sector": list(SECTORS), "time": times, **grid.coordinates()},
-        attrs={"species": "co2"},
-    )
-    return label(dataset, "fluxes")
+    flux = np.zeros((times.size, *grid.shape), np.float32)
+    for name in ACTIVITIES:
+        density = (factor * tonnes[name] / grid.area).astype(np.float32)
+        flux += activity(name, times).astype(np.float32)[:, None, None] * density
+    return flux
 
 
-def _tonnes_per_year(grid: Grid, regions: Regions, world: World) -> tuple[np.ndarray, np.ndarray]:
-    """Return (diffuse, power plants), t CO2 per cell and year."""
+def tonnes_per_year(grid: Grid, regions: Regions, world: World) -> dict[str, np.ndarray]:
+    """Return t CO2 per cell and year by activity; "power" holds plants, works are "industry"."""
     shares = city_rows(regions.fractions, regions.ids, grid)
-    diffuse = np.zeros(grid.shape)
-    for city, share, centres in zip(CITIES, shares, world.centres, strict=True):
-        core, towns, rest = _SHARES
-        weight = core * bump(grid, city.lon, city.lat, city.core)
-        for east, north in centres:
-            weight += towns / len(centres) * bump(grid, *offset(city, east, north), _CENTRE_SIGMA)
-        inside = weight * share * grid.area
-        everywhere = share * grid.area
-        total, plants = city_total(city)
-        diffuse += spread_over((total - plants) * (core + towns), inside)
-        diffuse += spread_over((total - plants) * rest, everywhere)
+    out = {name: np.zeros(grid.shape) for name in ACTIVITIES}
+    roads = _roads(grid)
+    for city, share, centres, parks in zip(CITIES, shares, world.centres, world.parks, strict=True):
+        inside = share * grid.area
+        total, points = city_total(city)
+        core = bump(grid, city.lon, city.lat, city.core)
+        towns, works = (
+            sum(bump(grid, *offset(city, *place), width) for place in places)
+            for places, width in ((centres, _CENTRE_SIGMA), (parks, _PARK_SIGMA))
+        )
+        for name, part in _SHARES.items():
+            for pattern, place in zip((core, towns, works, roads, 1.0), _PLACES[name], strict=True):
+                if place:
+                    out[name] += spread_over((total - points) * part * place, pattern * inside)
     outside = land_fraction(grid) * (1 - np.clip(shares.sum(axis=0), 0, 1))
-    for place in NEIGHBOURS:
-        diffuse += place.total * 1e6 * bump(grid, place.lon, place.lat, place.core) * outside * grid.area * 1e-6
-    points = at_points(grid, [p.lon for p in PLANTS], [p.lat for p in PLANTS], [p.total * 1e6 for p in PLANTS])
-    return diffuse, points
+    for there in NEIGHBOURS:
+        density = there.total * bump(grid, there.lon, there.lat, there.core)
+        out[_NEIGHBOUR] += density * outside * grid.area
+    for name, points_ in (("power", PLANTS), ("industry", WORKS)):
+        out[name] += at_points(
+            grid, [p.lon for p in points_], [p.lat for p in points_], [p.total * 1e6 for p in points_]
+        )
+    return out
 
 
-def traffic_day(hour: np.ndarray) -> np.ndarray:
-    """Return the true day of diffuse emission, mean 1 over 24 hours: morning and evening peaks, a low night."""
-    return _mean_one(
-        lambda h: 0.6 + np.exp(-0.5 * ((h - 8.5) / 1.8) ** 2) + 1.1 * np.exp(-0.5 * ((h - 18.5) / 2.5) ** 2), hour
-    )
-
-
-def power_day(hour: np.ndarray) -> np.ndarray:
-    """Return the true day of power plants, mean 1 over 24 hours: 15 % more in the afternoon."""
-    return _mean_one(lambda h: 1 + 0.15 * np.cos(2 * np.pi * (h - 15) / 24), hour)
-
-
-def _mean_one(shape: Callable[[np.ndarray], np.ndarray], hour: np.ndarray) -> np.ndarray:
-    return shape(hour) / shape(np.arange(24) + 0.5).mean()
-
-
-def daylight(hour: np.ndarray) -> np.ndarray:
-    """Return light relative to noon of a July day of 13.6 hours, by local hour."""
-    return np.clip(np.cos(np.pi * (hour - 12.2) / 13.6), 0, None)
-
-
-def _biosphere(grid: Grid, times: np.ndarray, world: World) -> np.ndarray:
-    """Return net ecosystem exchange, umol m-2 s-1: (time, y, x)."""
+def _roads(grid: Grid) -> np.ndarray:
+    """Return how near each cell is to a trunk road, 1 on it: straight between the cities of `ROADS`."""
     lon, lat = grid.lonlat
-    hills = 0.6 + 0.15 * np.tanh((120.6 - lon) + 0.5 * (29.5 - lat))
-    built = sum(bump(grid, c.lon, c.lat, c.core) * 2 * np.pi * c.core**2 for c in (*CITIES, *NEIGHBOURS))
-    vegetation = land_fraction(grid) * hills * (1 - 0.8 * np.clip(built, 0, 1))
-    hour = local_hour(times)[:, None, None]
-    drift = ((times - times[0]) / HOUR)[:, None, None] / 12
-    waves = np.sin(2 * lon + world.cloud[0] + drift) + np.sin(3 * lat + world.cloud[1] - drift)
-    clear = 0.8 + 0.1 * waves
-    warm = 1 + 0.2 * np.cos(2 * np.pi * (hour - 15) / 24)
-    return vegetation * (RESPIRATION * warm - UPTAKE * daylight(hour) * clear)
+    place = {city.id: (city.lon, city.lat) for city in (*CITIES, *NEIGHBOURS)}
+    nearest = np.full(grid.shape, np.inf)
+    scale = KM_PER_DEGREE * np.cos(np.radians(29.0))
+    for first, second in ROADS:
+        (x0, y0), (x1, y1) = place[first], place[second]
+        east, north = (x1 - x0) * scale, (y1 - y0) * KM_PER_DEGREE
+        to_x, to_y = (lon - x0) * scale, (lat - y0) * KM_PER_DEGREE
+        along = np.clip((to_x * east + to_y * north) / (east**2 + north**2), 0, 1)
+        nearest = np.minimum(nearest, np.hypot(to_x - along * east, to_y - along * north))
+    # a coarse grid must still see the road
+    out: np.ndarray = np.exp(-0.5 * (nearest / _ROAD_SIGMA) ** 2) + 1e-6
+    return out

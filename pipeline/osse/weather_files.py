@@ -1,7 +1,7 @@
 """The simulated weather as WRF writes it: one netCDF file an hour, staggered, on a Lambert grid on WRF's sphere.
 
-Terrain is flat and at sea level, the vertical wind zero, the air the same everywhere at one hour. Uniform winds on a
-conformal map diverge by the change of its scale, which is below 0.1 % over the province: no more than 1e-8 s-1.
+Winds on a conformal map diverge by the change of its scale, which is below 0.1 % over the province: no more than
+1e-8 s-1, which the mass balance leaves out.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import numpy as np
 import pyproj
 import xarray as xr
 
+from pipeline.case import Progress, quiet
 from pipeline.grid import Grid
 from pipeline.osse import air_column
-from pipeline.osse.air_column import AirColumn
+from pipeline.osse.wind import vertical_wind, winds
 
 #: cell side of the weather, m, and how many cells it reaches beyond the flux grid
-SPACING = 18_000.0
+SPACING = 9_000.0
 _MARGIN = 2
 #: radius of WRF's earth, m; reference pressure, Pa, and exponent of potential temperature, and WRF's offset of it, K
 _RADIUS, _REFERENCE, _KAPPA, _THETA = 6.370e6, 1.0e5, 2.0 / 7.0, 300.0
@@ -49,6 +50,8 @@ _VARIABLES = (
     ("PBLH", "2", "m", "PBL HEIGHT"),
     ("UST", "2", "m s-1", "U* IN SIMILARITY THEORY"),
     ("HFX", "2", "W m-2", "UPWARD HEAT FLUX AT THE SURFACE"),
+    ("T2", "2", "K", "TEMP at 2 M"),
+    ("SWDOWN", "2", "W m-2", "DOWNWARD SHORT WAVE FLUX AT GROUND SURFACE"),
     ("ZNT", "2", "m", "TIME-VARYING ROUGHNESS LENGTH"),
 )
 
@@ -72,7 +75,17 @@ def weather_grid(grid: Grid) -> Grid:
     return Grid(crs, *edges)
 
 
-def write_weather(folder: Path, weather: xr.Dataset, grid: Grid) -> list[Path]:
+def wider(grid: Grid) -> Grid:
+    """Return the grid one cell wider on every side: winds on the faces of the outermost cells need neighbours."""
+    x, y = grid.x_edges, grid.y_edges
+    return Grid(
+        grid.crs,
+        np.concatenate([[x[0] - SPACING], x, [x[-1] + SPACING]]),
+        np.concatenate([[y[0] - SPACING], y, [y[-1] + SPACING]]),
+    )
+
+
+def write_weather(folder: Path, weather: xr.Dataset, grid: Grid, *, progress: Progress = quiet) -> list[Path]:
     """Write one file per instant, `wrfout_d01_YYYY-mm-dd_HH:00:00`, and return the paths.
 
     Parameters
@@ -80,23 +93,23 @@ def write_weather(folder: Path, weather: xr.Dataset, grid: Grid) -> list[Path]:
     folder
         Folder that exists.
     weather
-        Of `simulate_weather`.
+        Of `simulate_weather` on `wider(weather_grid(grid))`.
     grid
         Lambert conformal flux grid, which the weather is to cover.
+    progress
+        Called with (stage, done, of).
     """
     around, attributes = weather_grid(grid), _projection(grid)
+    base = _base_state(weather["terrain"].values[1:-1, 1:-1], around)
+    base["ZNT"] = weather["roughness"].values[1:-1, 1:-1]
     paths = []
+    count = weather.sizes["time"]
     for index, time in enumerate(weather["time"].values):
-        hour = {str(name): float(values[index]) for name, values in weather.data_vars.items()}
-        column = air_column.air_column(
-            hour["u"],
-            hour["v"],
-            boundary_layer_height=hour["boundary_layer_height"],
-            heat_flux=hour["heat_flux"],
-        )
+        progress("weather", index, count)
         stamp = str(time.astype("datetime64[s]")).replace("T", "_")
         paths.append(folder / f"wrfout_d01_{stamp}")
-        _write(paths[-1], stamp, around, attributes, _fields(column, around))
+        _write(paths[-1], stamp, around, attributes, base | _hour(weather.isel(time=index)))
+    progress("weather", count, count)
     return paths
 
 
@@ -115,34 +128,40 @@ def _projection(grid: Grid) -> dict[str, float]:
     }
 
 
-def _fields(column: AirColumn, grid: Grid) -> dict[str, np.ndarray | float]:
-    """Return every variable but the times: (level, 1, 1), (y, x), or one number for everywhere."""
-    height = air_column.mass_levels()
+def _base_state(terrain: np.ndarray, grid: Grid) -> dict[str, np.ndarray | float]:
+    """Return what rests in time: places, terrain and the hydrostatic air above it."""
+    height = terrain + air_column.mass_levels()[:, None, None]
     pressure, humidity = air_column.pressure(height), air_column.humidity(height)
-    theta = air_column.temperature(height) * (_REFERENCE / pressure) ** _KAPPA
     lon, lat = grid.lonlat
-    profiles = {
-        "U": column.u,
-        "V": column.v,
-        "PHB": air_column.GRAVITY * air_column.full_levels(),
-        "T": theta - _THETA,
+    return {
+        "XLAT": lat,
+        "XLONG": lon,
+        "HGT": terrain,
+        "PSFC": air_column.pressure(terrain),
+        # the base state is the state itself
+        "PH": 0.0,
+        "P": 0.0,
+        "PHB": air_column.GRAVITY * (terrain + air_column.full_levels()[:, None, None]),
+        "T": air_column.temperature(height) * (_REFERENCE / pressure) ** _KAPPA - _THETA,
         "PB": pressure,
         # a mixing ratio is per kg of dry air
         "QVAPOR": humidity / (1 - humidity),
     }
-    return {name: values[:, None, None] for name, values in profiles.items()} | {
-        "XLAT": lat,
-        "XLONG": lon,
-        # the base state is the state itself
-        "PH": 0.0,
-        "P": 0.0,
-        "W": 0.0,
-        "HGT": 0.0,
-        "PSFC": air_column.SURFACE_PRESSURE,
-        "PBLH": column.boundary_layer_height,
-        "UST": column.friction_velocity,
-        "HFX": column.heat_flux,
-        "ZNT": air_column.ROUGHNESS,
+
+
+def _hour(hour: xr.Dataset) -> dict[str, np.ndarray | float]:
+    """Return what changes from hour to hour."""
+    found = winds(hour, SPACING)
+    inner = {str(name): hour[name].values[1:-1, 1:-1] for name in hour.data_vars}
+    return {
+        "U": found.u,
+        "V": found.v,
+        "W": vertical_wind(found, inner["terrain"], SPACING),
+        "PBLH": inner["boundary_layer_height"],
+        "UST": found.friction_velocity,
+        "HFX": inner["heat_flux"],
+        "T2": inner["temperature"],
+        "SWDOWN": inner["radiation"],
     }
 
 

@@ -1,0 +1,163 @@
+"""Net ecosystem exchange of the simulated province: light-use efficiency and respiration, driven by the weather.
+
+The equations are those of VPRM (Mahadevan et al. 2008, Global Biogeochem. Cycles 22, GB2005, eqs. 1-9):
+
+    GEE = efficiency T_scale P_scale W_scale EVI light / (1 + light / half_light),  R = slope T + base
+
+with short-wave radiation as light, in W m-2. Parameters are of the size of published ones and illustrative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse
+import xarray as xr
+
+from pipeline.grid import Grid
+from pipeline.osse.landscape import Landscape
+from pipeline.osse.world import World
+
+#: temperatures between which leaves work, and that at which they work best, degrees Celsius
+_LEAST, _MOST, _BEST = 0.0, 45.0, 26.0
+#: the index of greenness varies by this share from place to place
+_PATCHY = 0.12
+
+
+@dataclass(frozen=True)
+class Vegetation:
+    """One land class in July.
+
+    Parameters
+    ----------
+    efficiency
+        umol m-2 s-1 per W m-2 of light at full greenness.
+    half_light
+        W m-2 at which uptake is half of what it could be.
+    greenness
+        Enhanced vegetation index.
+    wet
+        W_scale: 1 where water never lacks; leaves are grown, so P_scale is 1.
+    slope, base
+        Respiration: umol m-2 s-1 per degree Celsius, and umol m-2 s-1.
+    """
+
+    efficiency: float
+    half_light: float
+    greenness: float
+    wet: float
+    slope: float
+    base: float
+
+
+FOREST = Vegetation(efficiency=0.21, half_light=390.0, greenness=0.52, wet=0.92, slope=0.19, base=0.6)
+CROP = Vegetation(efficiency=0.16, half_light=620.0, greenness=0.42, wet=1.0, slope=0.13, base=0.5)
+TOWN = Vegetation(efficiency=0.14, half_light=500.0, greenness=0.16, wet=0.85, slope=0.06, base=0.2)
+
+
+def weather_on(weather: xr.Dataset, of: Grid, grid: Grid, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (light W m-2, temperature degrees Celsius) as means over hours, (time, cell) float32.
+
+    Parameters
+    ----------
+    weather
+        Of `simulate_weather` on `of`: instants at the ends of every hour.
+    grid
+        Where they are wanted; between the weather's points they are interpolated linearly.
+    times : (time,) datetime64[ns]
+        Hour starts, UTC.
+    """
+    lon, lat = grid.lonlat
+    matrix = _bilinear(of, lon.ravel(), lat.ravel()).astype(np.float32)
+    at = np.searchsorted(weather["time"].values, times)
+    found = []
+    for name, least in (("radiation", 0.0), ("temperature", 273.15)):
+        values = weather[name].values.reshape(weather.sizes["time"], -1).astype(np.float32)
+        means = 0.5 * (values[at] + values[at + 1]) - np.float32(least)
+        found.append(np.ascontiguousarray((matrix @ means.T).T))
+    return found[0], found[1]
+
+
+def weather_at(
+    weather: xr.Dataset, of: Grid, lon: Sequence[float], lat: Sequence[float], times: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (temperature degrees Celsius, relative humidity %) at places as means over hours: (place, time).
+
+    Parameters
+    ----------
+    weather, of, times
+        As for `weather_on`.
+    lon, lat
+        Of the places, degrees.
+    """
+    matrix = _bilinear(of, np.asarray(lon, dtype=np.float64), np.asarray(lat, dtype=np.float64))
+    at = np.searchsorted(weather["time"].values, times)
+    found = []
+    for name, least in (("temperature", 273.15), ("humidity", 0.0)):
+        values = matrix @ weather[name].values.reshape(weather.sizes["time"], -1).T - least
+        found.append(0.5 * (values[:, at] + values[:, at + 1]))
+    return found[0], found[1]
+
+
+def exchange(
+    ground: Landscape,
+    light: np.ndarray,
+    celsius: np.ndarray,
+    *,
+    green: np.ndarray | float = 1.0,
+    uptake_factor: float = 1.0,
+    respiration_factor: float = 1.0,
+) -> np.ndarray:
+    """Return net ecosystem exchange, umol m-2 s-1, positive upward: (time, y, x) float32.
+
+    Parameters
+    ----------
+    ground
+        Land classes; the sea exchanges nothing.
+    light, celsius : (time, cell) float32
+        Of `weather_on`.
+    green
+        Factor on the vegetation index, by cell.
+    uptake_factor, respiration_factor
+        1 for the truth; a model's errors otherwise.
+    """
+    warm = (celsius - _LEAST) * (celsius - _MOST)
+    scale = np.clip(warm / (warm - (celsius - _BEST) ** 2), 0.0, None)
+    net = np.zeros_like(light)
+    for share, kind in ((ground.forest, FOREST), (ground.crop, CROP), (ground.urban, TOWN)):
+        leaves = np.asarray(uptake_factor * kind.efficiency * kind.greenness * kind.wet * share * green, np.float32)
+        soil = np.asarray(respiration_factor * share, np.float32).ravel()
+        net -= leaves.ravel() * (scale * light / (1 + light / np.float32(kind.half_light)))
+        net += soil * (np.float32(kind.slope) * celsius + np.float32(kind.base))
+    return net.reshape(-1, *ground.land.shape)
+
+
+def greenness(grid: Grid, world: World) -> np.ndarray:
+    """Return how green each cell is over the mean of its class: (y, x), smooth patches that no model knows."""
+    lon, lat = grid.lonlat
+    first, second, third = world.phase[:3] + 1.0
+    waves = (
+        np.sin(9 * lon + 4 * lat + first) + np.sin(13 * lat - 5 * lon + second) + np.sin(21 * lon - 17 * lat + third)
+    )
+    out: np.ndarray = 1 + _PATCHY * waves
+    return out
+
+
+def _bilinear(of: Grid, lon: np.ndarray, lat: np.ndarray) -> scipy.sparse.csr_array:
+    """Return the weights of `of`'s centres at places, (place, cell); beyond the edge, the edge's."""
+    x, y = of.from_lonlat(lon, lat)
+    column, right = _between(of.x, np.asarray(x))
+    row, up = _between(of.y, np.asarray(y))
+    rows = np.tile(np.arange(lon.size), 4)
+    corners = np.concatenate([(row + j) * of.nx + column + i for j in (0, 1) for i in (0, 1)])
+    weights = np.concatenate([wy * wx for wy in (1 - up, up) for wx in (1 - right, right)])
+    return scipy.sparse.csr_array((weights, (rows, corners)), shape=(lon.size, of.size))
+
+
+def _between(centres: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (index of the centre before each place, share of the way to the next)."""
+    along = np.clip((places - centres[0]) / (centres[1] - centres[0]), 0.0, centres.size - 1.0)
+    index = np.minimum(along.astype(np.int64), centres.size - 2)
+    return index, along - index

@@ -1,0 +1,148 @@
+"""What the instruments of a simulated case report, written as their feeds deliver it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from pipeline.case import Progress, transport_folder
+from pipeline.errors import InputError
+from pipeline.footprints import make_footprints
+from pipeline.grid import Grid
+from pipeline.osse import case_file
+from pipeline.osse.instruments import INSTRUMENTS, Instrument, hourly_record, minute_record, true_air
+from pipeline.osse.matched import matched_record
+from pipeline.osse.network import Site
+from pipeline.osse.plan import Plan
+from pipeline.osse.station_files import minute_spread, write_gcwerks, write_micro
+from pipeline.schema import label
+from pipeline.settings import Settings
+from pipeline.transport import read_hour
+from pipeline.units import SECONDS_PER_HOUR
+
+#: chance that an hour of a micro sensor is lost
+_MICRO_LOSS = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Air:
+    """The air over the sites of a case.
+
+    Parameters
+    ----------
+    times : (hour,) datetime64[ns]
+        Hours with observations, UTC.
+    values : (site, hour) float64
+        True mole fraction, ppm.
+    celsius, humidity : (site, hour) float64
+        At 2 m; relative humidity in %.
+    """
+
+    times: np.ndarray
+    values: np.ndarray
+    celsius: np.ndarray
+    humidity: np.ndarray
+
+
+def receptors(sites: Sequence[Site], times: np.ndarray) -> xr.Dataset:
+    """Return one receptor per hour and site, hours first: those that the case's run will ask for."""
+    hours, count = times.size, len(sites)
+    places = {
+        "lon": [site.station.lon for site in sites],
+        "lat": [site.station.lat for site in sites],
+        "height": [site.height for site in sites],
+        "duration": [SECONDS_PER_HOUR] * count,
+    }
+    dataset = xr.Dataset(
+        {
+            "time": ("obs", np.repeat(times, count)),
+            "station": ("obs", np.tile([site.id for site in sites], hours)),
+            **{name: ("obs", np.tile(np.array(values, dtype=np.float64), hours)) for name, values in places.items()},
+        },
+        attrs={"species": "co2"},
+    )
+    return label(dataset, "receptors")
+
+
+def enhancement(
+    settings: Settings, path: Path, grid: Grid, wanted: xr.Dataset, truth: xr.Dataset, progress: Progress
+) -> np.ndarray:
+    """Return what the true fluxes add to the air at receptors, ppm: (obs,).
+
+    The footprints are made by the settings and left in their folder; one hour's are in memory at a time.
+
+    Parameters
+    ----------
+    settings
+        Say which weather and which folder; the case's own, or those of what really carried the air.
+    path
+        Of case.toml.
+    wanted
+        Dataset "receptors".
+    truth
+        With flux.
+
+    Raises
+    ------
+    InputError
+        When a receptor has no footprint.
+    """
+    folder = transport_folder(settings, path)
+    made = make_footprints(settings, grid, wanted, path.parent, folder, progress=progress)
+    if made.failures:
+        raise InputError("every site must have a footprint", got=made.failures[0], remedy="report this", where="osse")
+    values: dict[tuple[np.datetime64, str], float] = {}
+    start, end = settings.case.flux_hours.bounds
+    for file in made.paths:
+        footprints = read_hour(file, grid)
+        assert footprints is not None
+        # a particle released late in the hour may end before the first flux hour
+        hour = footprints["hour"].values
+        inside = (hour >= start) & (hour < end)
+        footprints["footprint"] = footprints["footprint"].where(xr.DataArray(inside, dims="entry"), 0.0)
+        footprints["hour"] = footprints["hour"].where(xr.DataArray(inside, dims="entry"), start)
+        values.update(zip(_keys(footprints), true_air(footprints, truth).tolist(), strict=True))
+    return np.array([values[key] for key in _keys(wanted)])
+
+
+def _keys(dataset: xr.Dataset) -> list[tuple[np.datetime64, str]]:
+    return list(zip(dataset["time"].values, map(str, dataset["station"].values), strict=True))
+
+
+def write_feeds(
+    folder: Path, plan: Plan, settings: Settings, sites: Sequence[Site], air: Air, rng: np.random.Generator
+) -> None:
+    """Write the feed of every site of air."""
+    for index, (site, own) in enumerate(zip(sites, rng.spawn(len(sites)), strict=True)):
+        path = folder / case_file.station_file(site)
+        instrument = INSTRUMENTS[site.station.station_class]
+        truth = air.values[index]
+        if plan.matched:
+            _write_plain(path, settings, site, air.times[0], truth, own)
+        elif site.is_micro:
+            values = hourly_record(truth, instrument, own)
+            write_micro(path, air.times[0], values, own.random(truth.size) >= _MICRO_LOSS)
+        else:
+            _write_minutes(path, air.times[0], minute_record(truth, instrument, own), instrument, own)
+
+
+def _write_plain(
+    path: Path, settings: Settings, site: Site, start: np.datetime64, air: np.ndarray, rng: np.random.Generator
+) -> None:
+    """Write a record with the stated errors only: no gap, no fault, an even hour."""
+    hourly = matched_record(settings, site, air, rng)
+    if site.is_micro:
+        write_micro(path, start, hourly, np.ones(air.size, dtype=bool))
+    else:
+        instrument = INSTRUMENTS[site.station.station_class]
+        _write_minutes(path, start, np.repeat(hourly, 60), instrument, rng)
+
+
+def _write_minutes(
+    path: Path, start: np.datetime64, minutes: np.ndarray, instrument: Instrument, rng: np.random.Generator
+) -> None:
+    write_gcwerks(path, start, minutes, minute_spread(minutes, instrument.minute_noise, rng))
