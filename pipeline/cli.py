@@ -34,7 +34,18 @@ footprints = App(
 )
 app.command(config)
 app.command(ingest)
+osse = App(
+    name="osse",
+    help=(
+        "Make a simulated province whose true fluxes are known, and score an inversion of it.\n\n"
+        "A week at 3 km with the whole network, and what its inversion is worth:\n\n"
+        "`tianyan osse make week --seed 1`\n\n"
+        "`tianyan run week/case.toml`\n\n"
+        "`tianyan osse score week`"
+    ),
+)
 app.command(footprints)
+app.command(osse)
 
 
 @app.command
@@ -210,6 +221,64 @@ def show_footprint(
 
     path, told = draw(case, station=station, time=time, picture=picture, age=age)
     print("\n".join([*told, f"picture: {os.path.relpath(path)}"]))
+
+
+@osse.command(name="make")
+def make_simulated(
+    folder: Path,
+    *,
+    seed: Annotated[int, Parameter(help="fixes geography, weather and where satellites look")] = 1,
+    draw: Annotated[int | None, Parameter(help="fixes errors of prior and instruments; seed when not given")] = None,
+    days: Annotated[int, Parameter(help="days with observations, from Monday 2024-07-15")] = 7,
+    spacing_km: Annotated[float, Parameter(help="cell side, km")] = 3.0,
+    particles: Annotated[int, Parameter(help="particles per receptor")] = 200,
+    transport_error: Annotated[
+        bool, Parameter(negative=(), help="the air moved otherwise than the weather says: 10 %, 10 degrees, 20 %")
+    ] = False,
+    matched: Annotated[
+        bool, Parameter(negative=(), help="truth and noise drawn from what the case states, for checks of statistics")
+    ] = False,
+    spectrometers: Annotated[int, Parameter(help="provincial, regional and city stations, 0 to 28")] = 28,
+    micro: Annotated[int, Parameter(help="micro sensors, 0 to 80")] = 80,
+    sinks: Annotated[bool, Parameter(help="five eddy-covariance towers")] = True,
+    columns: Annotated[bool, Parameter(help="two satellites")] = True,
+) -> None:
+    """Write a simulated case: truth, prior, weather and instruments, as files in the real formats.
+
+    Weather and footprints that are there already are used again: other draws over one folder are quick. The case file
+    is FOLDER/case.toml; the truth, which it does not name, is FOLDER/truth.nc.
+
+    Parameters
+    ----------
+    folder
+        Where to put it; new, or of an earlier simulated case, whose inputs are replaced.
+    """
+    from pipeline.cli_osse import make as make_in
+    from pipeline.osse import Plan, TransportError
+
+    plan = Plan(
+        seed=seed, draw=draw, hours=24 * days, spacing_km=spacing_km, particles=particles,
+        spectrometers=spectrometers, micro=micro, sinks=5 if sinks else 0, columns=columns,
+        transport_error=TransportError() if transport_error else None, matched=matched,
+    )  # fmt: skip
+    with _Progress() as progress:
+        told = make_in(folder, plan, progress=progress)
+    print("\n".join(told))
+
+
+@osse.command(name="score")
+def score_simulated(given: Path) -> None:
+    """Print how near an inversion of a simulated case came to its truth, beside the targets.
+
+    Parameters
+    ----------
+    given
+        The folder of a simulated case that was run, or its store.
+    """
+    from pipeline.cli_osse import places
+    from pipeline.osse import print_score
+
+    print_score(*places(given))
 
 
 class _Progress:

@@ -35,6 +35,7 @@ FLOW = {
     "pipeline.footprints_dask", "pipeline.footprints_weather", "pipeline.provenance", "pipeline.show",
     "pipeline.show_footprint",
 }  # fmt: skip
+COMMAND = {"pipeline.cli", "pipeline.cli_osse"}
 OUTSIDE = {"kernels": {"numpy", "numba"}, "station_meta": {"numpy", "pandas"}}
 STDLIB = __import__("sys").stdlib_module_names
 
@@ -70,6 +71,8 @@ def room(module):
         return "roots"
     if module in FLOW:
         return "pipeline.flow"
+    if module in COMMAND:
+        return "pipeline.cli"
     return ".".join(parts[:2]) if parts[0] == "pipeline" else parts[0]
 
 

@@ -9,7 +9,7 @@ from pipeline.grid import Grid, Regions
 from pipeline.osse.activity import ACTIVITIES, activity
 from pipeline.osse.biosphere import exchange, greenness, weather_on
 from pipeline.osse.landscape import landscape
-from pipeline.osse.pattern import KM_PER_DEGREE, at_points, bump, city_rows, land_fraction, offset, spread_over
+from pipeline.osse.pattern import KM_PER_DEGREE, bump, city_rows, land_fraction, offset, spread_over
 from pipeline.osse.sources import CITIES, NEIGHBOURS, PLANTS, ROADS, WORKS, City
 from pipeline.osse.world import World
 from pipeline.units import SPECIES, flux_factor
@@ -25,6 +25,8 @@ _PLACES = {
 }
 #: width of county centres, parks and roads, km
 _CENTRE_SIGMA, _PARK_SIGMA, _ROAD_SIGMA = 6.0, 3.5, 2.5
+#: a stack's plume reaches the ground some km away, at one side or another: the surface flux that stands for it, km
+_STACK_SIGMA = 4.0
 #: what a neighbour's emission follows
 _NEIGHBOUR = "industry"
 
@@ -105,10 +107,9 @@ def tonnes_per_year(grid: Grid, regions: Regions, world: World) -> dict[str, np.
     for there in NEIGHBOURS:
         density = there.total * bump(grid, there.lon, there.lat, there.core)
         out[_NEIGHBOUR] += density * outside * grid.area
-    for name, points_ in (("power", PLANTS), ("industry", WORKS)):
-        out[name] += at_points(
-            grid, [p.lon for p in points_], [p.lat for p in points_], [p.total * 1e6 for p in points_]
-        )
+    for name, points in (("power", PLANTS), ("industry", WORKS)):
+        for point in points:
+            out[name] += spread_over(point.total * 1e6, bump(grid, point.lon, point.lat, _STACK_SIGMA) * grid.area)
     return out
 
 
