@@ -14,7 +14,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from pipeline.inversion.rows import Rows
 #: hours further off than this share of correlation add nothing in float64
 _NOTHING = 1e-17
 
-#: called with (rows of the block, products with every row of the other set, (row, k) float64)
+#: called with (the block, products with every row of the other set, (row, k) float64)
 Put = Callable[[np.ndarray, np.ndarray], None]
 
 
@@ -43,6 +43,56 @@ class Span:
     last: np.ndarray
 
 
+@dataclass(frozen=True, eq=False)
+class Work:
+    """The products of some left rows with right rows of one sector, cut into blocks that know nothing of each other.
+
+    Parameters
+    ----------
+    left, right
+        Rows of H D and of H' D of this sector (`Rows.scaled`), in the covariance's precision.
+    covariance
+        The sector's; its T and S are used, its D is in the rows.
+    rows : (k,) int64
+        The left rows that are asked for.
+    span
+        Hours of each of `rows`.
+    below : (k,) int64
+        Right rows from this one on are not needed for a left row, and may be left zero.
+    always
+        Right rows from this one on are needed all the same.
+    """
+
+    left: Rows
+    right: Rows
+    covariance: Covariance
+    rows: np.ndarray
+    span: Span
+    below: np.ndarray
+    always: int | None = None
+
+    def blocks(self) -> list[np.ndarray]:
+        """Return the blocks: places in `rows`. A row without hours is in none, its products are 0."""
+        return list(_blocks(self.span.first, self.span.last))
+
+    def block(self, at: np.ndarray, scratch: np.ndarray | None = None) -> np.ndarray:
+        """Return the products of one block, (right row, place in `at`) float64.
+
+        Parameters
+        ----------
+        at
+            One of `blocks`.
+        scratch : (y, x, LANES)
+            Overwritten; made when not given.
+        """
+        shape = (*self.covariance.shape[1:], lanes.LANES)
+        maps = np.empty(shape, self.covariance.dtype) if scratch is None else scratch
+        out = np.zeros((self.right.count, lanes.LANES))
+        task = _Task(self, self.rows[at], int(self.below[at].max()), maps, out)
+        task.run(int(self.span.first[at[0]]), int(self.span.last[at[0]]))
+        return out[:, : at.size]
+
+
 def products(
     left: Rows,
     right: Rows,
@@ -58,38 +108,43 @@ def products(
 
     Parameters
     ----------
-    left, right
-        Rows of H D and of H' D of this sector (`Rows.scaled`), in the covariance's precision.
-    covariance
-        The sector's; its T and S are used, its D is in the rows.
+    left, right, covariance
+        As in `Work`.
     put
-        Takes the result of each block; called from one thread at a time, in no certain order.
+        Takes the result of each block.
     span
         Hours of each left row; from its first entry to its last when not given.
-    below : (left row,) int64 or None
-        Right rows from this one on are not needed for a left row, and may be left zero.
-    always
-        Right rows from this one on are needed all the same.
+    below, always
+        As in `Work`; all right rows are needed when not given.
     threads
         Blocks at once; 0 for all cores.
     """
-    first, last = (span.first, span.last) if span is not None else left.span
+    hours = Span(*left.span) if span is None else span
     limit = np.full(left.count, right.count) if below is None else below
-    blocks = list(_blocks(first, last))
-    scratch, lock = threading.local(), threading.Lock()
+    run_blocks(Work(left, right, covariance, np.arange(left.count), hours, limit, always), put, threads=threads)
 
-    def run(rows: np.ndarray) -> None:
-        if not hasattr(scratch, "field"):
-            scratch.field = np.empty((*covariance.shape[1:], lanes.LANES), covariance.dtype)
-        out = np.zeros((right.count, lanes.LANES))
-        reach = int(limit[rows].max())
-        task = _Task(left, right, covariance, scratch.field, out, rows, reach, always)
-        task.run(int(first[rows[0]]), int(last[rows[0]]))
+
+def run_blocks(work: Work, put: Put, *, threads: int = 0) -> None:
+    """Make all blocks of some work in threads of this process.
+
+    Parameters
+    ----------
+    put
+        Takes the result of each block; called from one thread at a time, in no certain order.
+    threads
+        Blocks at once; 0 for all cores.
+    """
+    held, lock = threading.local(), threading.Lock()
+
+    def run(at: np.ndarray) -> None:
+        if not hasattr(held, "scratch"):
+            held.scratch = np.empty((*work.covariance.shape[1:], lanes.LANES), work.covariance.dtype)
+        out = work.block(at, held.scratch)
         with lock:
-            put(rows, out[:, : rows.size])
+            put(at, out)
 
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-        list(pool.map(run, blocks))
+        list(pool.map(run, work.blocks()))
 
 
 def _blocks(first: np.ndarray, last: np.ndarray) -> Iterator[np.ndarray]:
@@ -102,52 +157,52 @@ def _blocks(first: np.ndarray, last: np.ndarray) -> Iterator[np.ndarray]:
             yield group[at : at + lanes.LANES]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Task:
     """One block against the right rows before `reach`, and those from `always` on."""
 
-    left: Rows
-    right: Rows
-    covariance: Covariance
-    field: np.ndarray
-    out: np.ndarray
+    work: Work
     rows: np.ndarray
     reach: int
-    always: int | None
+    maps: np.ndarray
+    out: np.ndarray
+    #: hour whose maps stand in `maps`
+    hour: int = field(default=-1, init=False)
 
     def run(self, first: int, last: int) -> None:
         """Go through all hours: the block's own, and those before and after."""
-        hours, temporal = self.left.hours, self.covariance.temporal
+        hours, temporal = self.work.left.hours, self.work.covariance.temporal
         if not temporal.decays:
             for t in range(hours):
-                self.fill(t)
-                self.gather(t, 1.0)
+                self.visit(t, t, 1.0)
             return
-        self.fill(first)
         for t in range(first, -1, -1):
-            self.gather(t, float(temporal.matrix[t, first]))
+            self.visit(t, first, float(temporal.matrix[t, first]))
         for t in range(first + 1, last + 1):
-            self.fill(t)
-            self.gather(t, 1.0)
+            self.visit(t, t, 1.0)
         for t in range(last + 1, hours):
-            self.gather(t, float(temporal.matrix[t, last]))
+            self.visit(t, last, float(temporal.matrix[t, last]))
+
+    def visit(self, t: int, source: int, scale: float) -> None:
+        """Add the products of hour t with the maps of an hour, which are made when there is something to read."""
+        if scale < _NOTHING:
+            return
+        right, always = self.work.right, self.work.always
+        segments = right.segments_of(t, self.reach)
+        if always is not None:
+            segments = np.concatenate([segments, right.segments_from(t, max(always, self.reach))])
+        if not segments.size:
+            return
+        if self.hour != source:
+            self.fill(source)
+        flat = self.maps.reshape(-1, lanes.LANES)
+        lanes.gather(flat, self.out, segments, right.row, right.start, right.cell, right.value, scale)
 
     def fill(self, t: int) -> None:
         """Make the maps of one hour."""
-        left, temporal = self.left, self.covariance.temporal
-        weight = temporal.matrix[t].astype(self.field.dtype)
-        flat = self.field.reshape(-1, lanes.LANES)
+        left, covariance = self.work.left, self.work.covariance
+        weight = covariance.temporal.matrix[t].astype(self.maps.dtype)
+        flat = self.maps.reshape(-1, lanes.LANES)
         lanes.scatter(flat, self.rows, left.row_start, left.hour, left.start, left.cell, left.value, weight)
-        self.covariance.spatial.smooth(self.field)
-
-    def gather(self, t: int, scale: float) -> None:
-        """Add the products of one hour."""
-        if scale < _NOTHING:
-            return
-        right = self.right
-        segments = right.segments_of(t, self.reach)
-        if self.always is not None:
-            segments = np.concatenate([segments, right.segments_from(t, max(self.always, self.reach))])
-        if segments.size:
-            flat = self.field.reshape(-1, lanes.LANES)
-            lanes.gather(flat, self.out, segments, right.row, right.start, right.cell, right.value, scale)
+        covariance.spatial.smooth(self.maps)
+        self.hour = t

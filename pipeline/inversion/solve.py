@@ -14,10 +14,10 @@ from functools import cached_property
 
 import numpy as np
 
-from pipeline.inversion.cross import products
 from pipeline.inversion.factor import Factor, factorise
 from pipeline.inversion.problem import Problem
-from pipeline.inversion.rows import Rows, stacked
+from pipeline.inversion.rows import Rows
+from pipeline.inversion.sources import Asked, Run, in_threads, sources_of
 
 #: called with the share that is done, 0 to 1
 Told = Callable[[float], None]
@@ -130,7 +130,12 @@ def solution_of(problem: Problem, signal: Signal) -> Solution:
 
 
 def signal(
-    problem: Problem, *, functionals: Rows | None = None, threads: int = 0, progress: Told | None = None
+    problem: Problem,
+    *,
+    functionals: Rows | None = None,
+    threads: int = 0,
+    progress: Told | None = None,
+    run: Run | None = None,
 ) -> Signal:
     """Return H Q H^T, and H Q a^T of the functionals.
 
@@ -138,15 +143,17 @@ def signal(
     ----------
     problem, functionals, threads, progress
         As for `solve`.
+    run
+        Who makes the blocks; threads of this process when not given.
     """
-    m, sectors = problem.value.size, len(problem.covariances)
-    count = 0 if functionals is None else functionals.count
+    sources = sources_of(problem, functionals)
+    m, sectors = sources.observations, len(problem.covariances)
     system = np.zeros((m, m))
-    totals = np.zeros((m, sectors, count), problem.covariances[0].dtype)
+    totals = np.zeros((m, sectors, sources.rows.count - m), problem.covariances[0].dtype)
+    asked = Asked(np.arange(m), np.arange(sources.rows.count), np.arange(1, m + 1), m)
+    make = in_threads(threads) if run is None else run
     done = 0
-    for k, covariance in enumerate(problem.covariances):
-        left = problem.sector_rows(k)
-        right = left if functionals is None else stacked(left, functionals.scaled(covariance.sigma))
+    for k in range(sectors):
 
         def put(rows: np.ndarray, block: np.ndarray, k: int = k) -> None:
             nonlocal done
@@ -157,6 +164,5 @@ def signal(
             if progress is not None:
                 progress(done / (m * sectors))
 
-        below = np.arange(1, m + 1)
-        products(left, right, covariance, put, span=problem.span, below=below, always=m, threads=threads)
+        make(sources, k, asked, put)
     return Signal(system, totals)
