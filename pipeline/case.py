@@ -6,8 +6,10 @@ settings -> grid, regions -> observations, footprints, background, fluxes -> pro
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 
 from kernels.jit import set_threads
@@ -24,6 +26,7 @@ from pipeline.ingest import (
     read_registry,
 )
 from pipeline.inversion import (
+    Assembled,
     Solution,
     assemble,
     constraint_notes,
@@ -39,6 +42,31 @@ from pipeline.units import species
 
 #: called with (stage, done, of); of is 0 for stages without steps
 Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class AssembledCase:
+    """A case's problem, and what its reading left to tell.
+
+    Parameters
+    ----------
+    observations
+        Dataset "observations", used or not.
+    time : (time,) datetime64
+        Hours of the fluxes.
+    assembled
+        The problem, and where its observations come from.
+    accounts
+        What became of the rows of every file.
+    notes
+        What a reader of the results should know.
+    """
+
+    observations: xr.Dataset
+    time: np.ndarray
+    assembled: Assembled
+    accounts: list[account.Account]
+    notes: list[str]
 
 
 def quiet(stage: str, done: int, of: int) -> None:
@@ -79,6 +107,36 @@ def invert(settings: Settings, path: Path, root: Path, progress: Progress = quie
     progress("regions", 0, 0)
     regions = make_regions(settings.regions, grid, root)
     require_memory(settings, grid.size, len(regions.ids))
+    gas = species(settings.case.species)
+    given = assembled_case(settings, grid, path, root, progress)
+    problem = given.assembled.problem
+    sizes = {"observations": problem.value.size, "entries": problem.footprint.nnz}
+    require_memory(settings, grid.size, len(regions.ids), **sizes)
+    solution = solve(
+        problem,
+        functionals=region_functionals(regions, gas, problem.state_shape[0], problem.covariances[0].dtype),
+        threads=settings.solver.threads,
+        progress=lambda done: progress("solving", round(100 * done), 100),
+    )
+    result = posterior(
+        settings,
+        grid,
+        regions,
+        given.observations,
+        given.time,
+        given.assembled,
+        solution,
+        progress=lambda done: progress("ensemble", done, settings.solver.members),
+    )
+    result.attrs["account"] = account.render(given.accounts)
+    notes = [*region_notes(regions), *given.notes, *constraint_notes(solution, gas)]
+    result.attrs["notes"] = "\n".join(notes)
+    result.attrs["provenance"] = provenance(path, root, input_files(settings, root))
+    return result, solution
+
+
+def assembled_case(settings: Settings, grid: Grid, path: Path, root: Path, progress: Progress = quiet) -> AssembledCase:
+    """Read what a case names, make its footprints, and return the problem."""
     registry = read_registry(settings, root)
 
     progress("observations", 0, 0)
@@ -92,37 +150,13 @@ def invert(settings: Settings, path: Path, root: Path, progress: Progress = quie
         made = make_footprints(settings, grid, receptors, root, folder, threads=threads, progress=progress)
         footprints, footprint_notes = made_footprints(made, grid, settings.case.flux_hours.bounds)
     progress("background", 0, 0)
-    gas = species(settings.case.species)
-    background, background_notes = read_background(settings, footprints, gas, grid, root)
+    background, background_notes = read_background(settings, footprints, species(settings.case.species), grid, root)
     progress("prior fluxes", 0, 0)
     fluxes, flux_notes = read_fluxes(settings, grid, root)
 
     assembled = assemble(settings, grid, observations, footprints, background, fluxes)
-    problem = assembled.problem
-    sizes = {"observations": problem.value.size, "entries": problem.footprint.nnz}
-    require_memory(settings, grid.size, len(regions.ids), **sizes)
-    solution = solve(
-        problem,
-        functionals=region_functionals(regions, gas, problem.state_shape[0], problem.covariances[0].dtype),
-        threads=settings.solver.threads,
-        progress=lambda done: progress("solving", round(100 * done), 100),
-    )
-    result = posterior(
-        settings,
-        grid,
-        regions,
-        observations,
-        fluxes["time"].values,
-        assembled,
-        solution,
-        progress=lambda done: progress("ensemble", done, settings.solver.members),
-    )
-    result.attrs["account"] = account.render(accounts)
-    notes = [*region_notes(regions), *observation_notes, *footprint_notes, *background_notes, *flux_notes]
-    notes += constraint_notes(solution, gas)
-    result.attrs["notes"] = "\n".join(notes)
-    result.attrs["provenance"] = provenance(path, root, input_files(settings, root))
-    return result, solution
+    notes = [*observation_notes, *footprint_notes, *background_notes, *flux_notes]
+    return AssembledCase(observations, fluxes["time"].values, assembled, accounts, notes)
 
 
 def transport_folder(settings: Settings, path: Path) -> Path:
@@ -168,6 +202,7 @@ def input_files(settings: Settings, root: Path) -> list[Path]:
         *settings.inputs.station_tables,
         *(pattern for feed in settings.stations for pattern in feed.files),
         *(pattern for column in settings.columns for pattern in column.files),
+        *(pattern for sink in settings.sinks for pattern in sink.files),
         *(settings.transport.meteorology.files if settings.transport else []),
         *(pattern for source in settings.footprints for pattern in source.files),
         *(source.file for sector in settings.sectors for source in sector.sources),

@@ -1,45 +1,44 @@
 """Satellite columns in: "observations" of soundings, and the receptors whose particles stand for their columns.
 
-Layout "openmethane": one sounding a row of dim `obs`, as the Open Methane project prepares TROPOMI's level 2. What its
-files do not say, and what it is here taken to be:
-
-- `averaging_kernel` (obs, ak_layer) has the top of the atmosphere first, as TROPOMI's level 2 has; the layers are
-  equally thick in pressure from the ground to zero (openmethane/openmethane, scripts/obs_preprocess/
-  tropomi_methane_preprocess.py: levels are multiples of `pressure_interval`, zero first). In the files of December
-  2022 over Queensland the kernel rises from 0.69 in the first layer to 1.06 in the last, as methane's does downward.
-- `model_pweight` and `model_vis` are the pressure weights of another model's layers, ground first, and are not read; in
-  those files both are the same numbers, so the second does not hold the kernel.
-- `unc` has no unit there and is taken in the unit of the mole fraction.
-- `time` is in whole seconds of UTC.
-- No prior profile. The modelled column is background + sum_l w_l A_l H_l f, w pressure weight, A kernel, H footprint of
-  the layer, f flux: what the kernel does not see, and what lies above the release, comes from the background.
+One module a layout reads the files (`column_openmethane`, `column_levels`); what all share stands here. The modelled
+column is prior_part + kernel_sum * background + sum_l w_l A_l H_l f, w pressure weight, A kernel, H footprint of the
+layer, f flux; what lies above the release is taken to hold no flux of the window.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from pipeline.errors import ConfigError, FormatError, UnitError
-from pipeline.ingest import account
+from pipeline.errors import ConfigError, UnitError
+from pipeline.ingest import account, column_openmethane
 from pipeline.ingest.account import Account
+from pipeline.ingest.column_levels import read_ghg_cci, read_oco2_lite
 from pipeline.ingest.files import expand
-from pipeline.ingest.netcdf import decode_times, open_netcdf
 from pipeline.ingest.quality import Limits, range_bits
 from pipeline.ingest.rows import OUTSIDE
+from pipeline.ingest.soundings import Soundings
 from pipeline.schema import SATELLITE, Flag, label
 from pipeline.settings import ColumnSettings, Settings
-from pipeline.units import SPECIES, Species, mole_fraction_factor
+from pipeline.units import SPECIES, Species
 
-#: plausible column means, species unit: wider below than at the ground, for the stratosphere holds less. Our proposal
-LIMITS = {"ch4": Limits(fail=(1500.0, 2500.0), suspect=(1650.0, 2100.0))}
+READERS: dict[str, Callable[[Path, ColumnSettings, Species], Soundings]] = {
+    "openmethane": column_openmethane.read,
+    "oco2-lite": read_oco2_lite,
+    "ghg-cci": read_ghg_cci,
+}
+#: plausible column means, species unit: wider below than at the ground, for the stratosphere holds less. CO2 stood at
+#: 395 ppm when OCO-2 began. Our proposal
+LIMITS = {
+    "ch4": Limits(fail=(1500.0, 2500.0), suspect=(1650.0, 2100.0)),
+    "co2": Limits(fail=(370.0, 480.0), suspect=(385.0, 450.0)),
+}
 NO_POSITION = "no position on the globe"
 AGAIN = "duplicate sounding, same value"
-_DIMS = dict.fromkeys(("time", "unc", "qa", "lat", "lon"), ("obs",)) | {"averaging_kernel": ("obs", "ak_layer")}
 #: a typical column further than this factor from the plausible ones is a wrong unit, not odd air
 _UNIT_RATIO = 10.0
 
@@ -88,15 +87,15 @@ def read_columns(settings: Settings, root: Path) -> tuple[xr.Dataset, xr.Dataset
     notes: list[str] = []
     for feed in settings.columns:
         for path in sorted({path for pattern in feed.files for path in expand(root, pattern)}):
-            frame, kernel, remarks = _read_openmethane(path, feed, gas)
-            frame["source"] = len(sources)
-            frames.append(frame)
-            kernels.append(kernel)
-            edges.append(np.tile(np.linspace(1.0, 0.0, kernel.shape[1] + 1), (len(frame), 1)))
+            said = READERS[feed.format](path, feed, gas)
+            _check_unit(said.value, LIMITS[gas.name], where=f"{path.name}: x{gas.name}")
+            frames.append(_frame(said, feed).assign(source=len(sources)))
+            kernels.append(said.kernel)
+            edges.append(said.edge)
             sources.append((path.relative_to(root).as_posix(), feed))
-            notes += [remark for remark in remarks if remark not in notes]
+            notes += [remark for remark in said.remarks if remark not in notes]
     table, kernel, edge = pd.concat(frames, ignore_index=True), _stacked(kernels), _stacked(edges)
-    _judge(table, kernel, settings, LIMITS[gas.name])
+    _judge(table, settings, LIMITS[gas.name])
     accounts = [
         _account(table[table["source"] == number], name, feed, gas) for number, (name, feed) in enumerate(sources)
     ]
@@ -132,50 +131,24 @@ def sounding_ids(instrument: str, time: np.ndarray, lon: np.ndarray, lat: np.nda
     return np.array([f"{instrument}-{s}{y:+07.3f}{x:+08.3f}" for s, y, x in parts], dtype=np.str_)
 
 
-def _read_openmethane(
-    path: Path, feed: ColumnSettings, gas: Species
-) -> tuple[pd.DataFrame, np.ndarray, tuple[str, ...]]:
-    """Return one file's soundings, their kernels (sounding, layer) from the ground up, and remarks on the layout."""
-    name = f"x{gas.name}"
-    with open_netcdf(path) as data:
-        for key, dims in {name: ("obs",), **_DIMS}.items():
-            if key not in data.variables or data[key].dims != dims:
-                raise FormatError(
-                    f"an openmethane file must hold {key} with dims {dims}",
-                    got=data[key].dims if key in data.variables else sorted(map(str, data.variables)),
-                    remedy="correct columns.format, columns.files or case.species",
-                    where=path.name,
-                )
-        unit, of_error = data[name].attrs.get("units"), data["unc"].attrs.get("units")
-        if not unit:
-            raise UnitError(
-                "a mole fraction must have a unit", remedy="add units to the file", where=f"{path.name}: {name}"
-            )
-        factor = mole_fraction_factor(str(unit), gas, where=f"{path.name}: {name}")
-        error = mole_fraction_factor(str(of_error or unit), gas, where=f"{path.name}: unc")
-        numbers = {key: data[key].values.astype(np.float64) for key in (name, "unc", "qa", "lat", "lon")}
-        time = decode_times(data["time"], where=f"{path.name}: time")
-        kernel = data["averaging_kernel"].values.astype(np.float64)[:, ::-1]
-    frame = pd.DataFrame(
+def _frame(said: Soundings, feed: ColumnSettings) -> pd.DataFrame:
+    """Return what a file says sounding by sounding, without its layers."""
+    return pd.DataFrame(
         {
-            "time": time,
-            "value": numbers[name] * factor,
-            "uncertainty": numbers["unc"] * error,
-            "quality": numbers["qa"],
-            "lon": numbers["lon"],
-            "lat": numbers["lat"],
-            "least": feed.quality,
+            "time": said.time,
+            "value": said.value,
+            "uncertainty": said.uncertainty,
+            "lon": said.lon,
+            "lat": said.lat,
+            "complete": said.complete & np.isfinite(said.value) & (said.uncertainty > 0),
+            "rejected": said.rejected,
             "height": feed.top,
-            "station": sounding_ids(feed.id, time, numbers["lon"], numbers["lat"]),
+            "prior_part": said.prior_part,
+            "kernel_sum": said.kernel_sum,
+            "scale": said.scale,
+            "station": sounding_ids(feed.id, said.time, said.lon, said.lat),
         }
     )
-    _check_unit(frame["value"].to_numpy(), LIMITS[gas.name], where=f"{path.name}: {name}")
-    remarks = (
-        f"{feed.id}: the files hold no prior profile: a modelled column is its background plus the fluxes' share of it "
-        f"by averaging kernel and pressure weight below {feed.top:g} m",
-    )
-    unstated = f"{feed.id}: unc states no unit and is taken in {unit}, the unit of {name}"
-    return frame, kernel, remarks if of_error else (*remarks, unstated)
 
 
 def _check_unit(value: np.ndarray, limits: Limits, *, where: str) -> None:
@@ -191,7 +164,7 @@ def _check_unit(value: np.ndarray, limits: Limits, *, where: str) -> None:
         )
 
 
-def _judge(table: pd.DataFrame, kernel: np.ndarray, settings: Settings, limits: Limits) -> None:
+def _judge(table: pd.DataFrame, settings: Settings, limits: Limits) -> None:
     """Add `reason`, why a sounding is left out, and `bits`, the quality bits of one that is kept."""
     time, value, lon, lat = (table[key].to_numpy() for key in ("time", "value", "lon", "lat"))
     start, end = settings.case.observation_hours.bounds
@@ -199,11 +172,9 @@ def _judge(table: pd.DataFrame, kernel: np.ndarray, settings: Settings, limits: 
     # a comparison with NaN is false
     reason[~((np.abs(lat) <= 90.0) & (lon >= -180.0) & (lon <= 360.0))] = NO_POSITION
     reason[(time < start) | (time >= end)] = OUTSIDE
-    usable = np.isfinite(value) & (table["uncertainty"] > 0) & np.isfinite(kernel).all(axis=1)
-    usable &= np.isfinite(table["quality"])
     bits = range_bits(value, limits)
-    bits[~usable.to_numpy()] |= np.uint32(Flag.MISSING)
-    bits[(table["quality"] < table["least"]).to_numpy()] |= np.uint32(Flag.INSTRUMENT)
+    bits[~table["complete"].to_numpy()] |= np.uint32(Flag.MISSING)
+    bits[table["rejected"].to_numpy()] |= np.uint32(Flag.INSTRUMENT)
     kept = table.loc[reason == "", ["station", "value"]]
     spread = kept.groupby("station")["value"].transform("nunique", dropna=False)
     conflict = kept.index[spread > 1]
@@ -252,7 +223,9 @@ def _observations(rows: pd.DataFrame, gas: Species) -> xr.Dataset:
         "lon": rows["lon"].to_numpy(),
         "lat": rows["lat"].to_numpy(),
         "height": rows["height"].to_numpy(dtype=np.float64),
-        "scale": np.full(size, ""),
+        "scale": rows["scale"].to_numpy().astype(np.str_),
+        "prior_part": rows["prior_part"].to_numpy(dtype=np.float64),
+        "kernel_sum": rows["kernel_sum"].to_numpy(dtype=np.float64),
     }
     bare = xr.Dataset({name: ("obs", values) for name, values in columns.items()}, attrs={"species": gas.name})
     return label(bare, "observations")

@@ -54,7 +54,10 @@ def all_receptors(
     notes: list[str] = []
     if settings.stations:
         hourly, accounts = read_stations(settings, root, registry)
-        observed.append(hourly)
+        # a point is all air of the model: none of it is a retrieval's prior
+        size = hourly.sizes["obs"]
+        point = {"prior_part": ("obs", np.zeros(size)), "kernel_sum": ("obs", np.ones(size))}
+        observed.append(hourly.assign(point) if settings.columns else hourly)
         released.append(_of_used(station_receptors(hourly), hourly))
     if settings.columns:
         soundings, columns, told, notes = read_columns(settings, root)

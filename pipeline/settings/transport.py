@@ -57,10 +57,21 @@ class ColumnSettings(Section):
     """One satellite's columns."""
 
     id: str = Field(pattern=r"^[A-Z0-9_]{2,16}$", description="name of the instrument, for example TROPOMI")
-    format: Literal["openmethane"] = Field(description="layout of the files")
+    format: Literal["openmethane", "oco2-lite", "ghg-cci"] = Field(
+        description=(
+            "layout of the files: openmethane (TROPOMI as that project prepares it), oco2-lite (OCO-2 and OCO-3), "
+            "ghg-cci (GOSAT, TanSat and others in ESA's common layout)"
+        )
+    )
     files: list[str] = Field(min_length=1, description="paths or glob patterns under inputs.root")
     top: Positive = Field(default=6000.0, description="particles are released from the ground to this height, m")
-    quality: NonNegative = Field(default=0.5, description="soundings of a lower quality value are flagged, not used")
+    quality: NonNegative = Field(
+        default=0.5,
+        description="openmethane: soundings of a lower quality value are not used; elsewhere those flagged bad",
+    )
+    uncertainty_factor: Positive = Field(
+        default=1.0, description="factor on the files' uncertainties, for those known to be too small"
+    )
     representation_error: NonNegative = Field(
         description="one-sigma error of comparing a column with the model, species unit"
     )
