@@ -1,4 +1,9 @@
-"""What instruments make of the true air: noise, gaps, spikes and stuck values."""
+"""What instruments make of the true air: noise, gaps, spikes, stuck values, drift, and files that come late.
+
+Sizes: spectrometers as in high-precision networks, whose hourly means are far better than the air is alike within a
+cell; micro sensors as infrared ones in field tests, whose hourly error is 1 to 4 ppm after calibration (Grange et al.
+2025; Delaria et al. 2021) and whose zero and span drift over weeks and move with temperature and humidity.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+
+from pipeline.osse.background import first_order
 
 MINUTES = 60
 
@@ -20,21 +27,31 @@ class Instrument:
         One-sigma difference between the air at the inlet and the model's cell, ppm, new every hour.
     minute_noise
         One-sigma turbulence within the hour, ppm; correlated over some minutes, mean zero over the hour.
-    offset
-        One-sigma constant error of a sensor, ppm.
+    offset, offset_days
+        One-sigma error of a sensor's zero, ppm, and its e-folding time, days.
+    per_kelvin, per_percent
+        One-sigma of how a sensor's zero moves with temperature, ppm K-1, and with relative humidity, ppm %-1.
+    slope
+        One-sigma error of a sensor's span, as a share of what lies above the sensor's zero of `ZERO_AT`.
     """
 
     hour_noise: float
     minute_noise: float
     offset: float = 0.0
+    offset_days: float = 10.0
+    per_kelvin: float = 0.0
+    per_percent: float = 0.0
+    slope: float = 0.0
 
 
 INSTRUMENTS = {
     "provincial": Instrument(hour_noise=1.5, minute_noise=0.4),
     "regional": Instrument(hour_noise=1.5, minute_noise=0.4),
     "city": Instrument(hour_noise=2.5, minute_noise=1.2),
-    "micro": Instrument(hour_noise=4.0, minute_noise=0.0, offset=2.0),
+    "micro": Instrument(hour_noise=4.0, minute_noise=0.0, offset=3.0, per_kelvin=0.15, per_percent=0.03, slope=0.02),
 }
+#: clean air in which a micro sensor's zero is set, ppm
+ZERO_AT = 420.0
 #: e-folding time of turbulence, minutes
 _MEMORY = 4.0
 #: chance that a station's day has a stuck spell, and its length, minutes
@@ -45,6 +62,12 @@ _GAPS, _SPIKES = 2, 2
 _GAP_LENGTH = (8, 100)
 #: ppm above the air for one minute: a lorry, a generator
 _SPIKE_SIZE = (25.0, 80.0)
+#: of a micro sensor: share of hours lost; chance that a day has a stuck spell, and its length, hours; spikes a day,
+#: and their size, ppm: wetness in the cell, breath
+_LOST, _MICRO_STUCK, _MICRO_SPIKES, _MICRO_SPIKE_SIZE = 0.05, (0.03, 9), 0.1, (40.0, 150.0)
+#: chance that the last files of a station are late, and how many days of them at most
+_LATE, _LATE_DAYS = 0.05, 2
+_DAY = 24
 
 
 def true_air(footprints: xr.Dataset, fluxes: xr.Dataset) -> np.ndarray:
@@ -62,19 +85,60 @@ def true_air(footprints: xr.Dataset, fluxes: xr.Dataset) -> np.ndarray:
     return np.bincount(np.repeat(np.arange(rows.size), rows), weights=product, minlength=rows.size)
 
 
-def hourly_record(air: np.ndarray, instrument: Instrument, rng: np.random.Generator) -> np.ndarray:
-    """Return what a sensor reports as hourly means, ppm: (hour,)."""
-    return air + rng.normal(0, instrument.offset) + rng.normal(0, instrument.hour_noise, air.size)
-
-
 def minute_record(air: np.ndarray, instrument: Instrument, rng: np.random.Generator) -> np.ndarray:
     """Return what an analyser reports minute by minute, ppm; NaN where it reports nothing: (hour * 60,)."""
-    hourly = hourly_record(air, instrument, rng)
+    hourly = air + rng.normal(0, instrument.hour_noise, air.size)
     # a straight line through each hour towards its neighbours leaves the hourly mean alone
     slope = np.gradient(hourly) if hourly.size > 1 else np.zeros(1)
     within = (np.arange(MINUTES) + 0.5) / MINUTES - 0.5
     minutes = hourly[:, None] + slope[:, None] * within + _turbulence(hourly.size, instrument, rng)
     return _with_faults(minutes.ravel(), rng)
+
+
+def micro_record(
+    air: np.ndarray, instrument: Instrument, temperature: np.ndarray, humidity: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Return what a micro sensor reports hour by hour, ppm; NaN where it reports nothing: (hour,).
+
+    Parameters
+    ----------
+    air : (hour,) float64
+        True mole fraction, ppm.
+    instrument
+        Of its class; this sensor's own sensitivities are drawn from it.
+    temperature, humidity : (hour,) float64
+        Around the sensor: K, and relative humidity in %. Only their departures from the mean of the record matter: the
+        rest is part of the zero.
+    """
+    per_kelvin, per_percent, slope = rng.normal(0, (instrument.per_kelvin, instrument.per_percent, instrument.slope))
+    record = air + slope * (air - ZERO_AT)
+    record += first_order(air.size, instrument.offset, _DAY * instrument.offset_days, rng)
+    record += per_kelvin * (temperature - temperature.mean()) + per_percent * (humidity - humidity.mean())
+    record += rng.normal(0, instrument.hour_noise, air.size)
+    days = air.size / _DAY
+    for at in rng.integers(0, air.size, rng.poisson(_MICRO_SPIKES * days)):
+        record[at] += rng.uniform(*_MICRO_SPIKE_SIZE)
+    chance, length = _MICRO_STUCK
+    for at in rng.integers(0, air.size, rng.poisson(chance * days)):
+        record[at : at + length] = record[at]
+    record[rng.random(air.size) < _LOST] = np.nan
+    return record
+
+
+def late_from(hours: int, rng: np.random.Generator) -> int:
+    """Return the first hour of a record whose daily files have not arrived; `hours` when all have.
+
+    Now and then, the files of a station's last day or two are late; the first day never is.
+
+    Parameters
+    ----------
+    hours
+        Length of the record, whose files begin at its start and every 24 hours thereafter.
+    """
+    late = rng.random() < _LATE
+    days = int(rng.integers(1, _LATE_DAYS + 1))
+    files = -(-hours // _DAY)
+    return _DAY * max(files - days, 1) if late and files > 1 else hours
 
 
 def _turbulence(hours: int, instrument: Instrument, rng: np.random.Generator) -> np.ndarray:

@@ -14,7 +14,7 @@ from pipeline.errors import InputError
 from pipeline.footprints import make_footprints
 from pipeline.grid import Grid
 from pipeline.osse import case_file
-from pipeline.osse.instruments import INSTRUMENTS, Instrument, hourly_record, minute_record, true_air
+from pipeline.osse.instruments import INSTRUMENTS, Instrument, micro_record, minute_record, true_air
 from pipeline.osse.matched import matched_record
 from pipeline.osse.network import Site
 from pipeline.osse.plan import Plan
@@ -23,9 +23,6 @@ from pipeline.schema import label
 from pipeline.settings import Settings
 from pipeline.transport import read_hour
 from pipeline.units import SECONDS_PER_HOUR
-
-#: chance that an hour of a micro sensor is lost
-_MICRO_LOSS = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,8 +121,8 @@ def write_feeds(
         if plan.matched:
             _write_plain(path, settings, site, air.times[0], truth, own)
         elif site.is_micro:
-            values = hourly_record(truth, instrument, own)
-            write_micro(path, air.times[0], values, own.random(truth.size) >= _MICRO_LOSS)
+            values = micro_record(truth, instrument, air.celsius[index], air.humidity[index], own)
+            write_micro(path, air.times[0], values, np.isfinite(values))
         else:
             _write_minutes(path, air.times[0], minute_record(truth, instrument, own), instrument, own)
 

@@ -19,7 +19,7 @@ from pipeline.footprints import make_footprints
 from pipeline.grid import Grid, grid_from_settings, open_store
 from pipeline.ingest import all_receptors, read_background, read_fluxes, read_stations
 from pipeline.osse import make_demo, print_score, score, summary
-from pipeline.osse.instruments import Instrument, hourly_record, minute_record, true_air
+from pipeline.osse.instruments import true_air
 from pipeline.schema import HOUR, is_used
 from pipeline.settings import read_settings
 from pipeline.transport import join, read_hour
@@ -224,24 +224,3 @@ def test_a_score_against_another_cases_truth_is_refused(store, tmp_path):
     other = make_demo(tmp_path, seed=3, **{**SMALL, "hours": 3})
     with pytest.raises(InputError, match="store and truth must be of one case"):
         score(store, other.parent / "truth.nc")
-
-
-def test_minute_noise_leaves_the_hourly_mean_alone():
-    air = 430 + 20 * np.sin(np.arange(240) / 3)
-    instrument = Instrument(hour_noise=2.0, minute_noise=1.5)
-    hourly = hourly_record(air, instrument, np.random.default_rng(8))
-    minutes = minute_record(air, instrument, np.random.default_rng(8)).reshape(240, 60)
-    same = np.isclose(minutes.mean(axis=1), hourly, rtol=0, atol=1e-9)
-    # the others have a gap, a spike or a stuck spell
-    assert same.mean() > 0.7
-    assert minutes[same].std(axis=1).min() > 0.5
-
-
-def test_a_long_record_has_gaps_spikes_and_noise_of_the_stated_size():
-    air = np.full(60 * 24, 430.0)
-    minutes = minute_record(air, Instrument(hour_noise=1.5, minute_noise=0.5), np.random.default_rng(2))
-    assert 0.02 < np.isnan(minutes).mean() < 0.15
-    assert 60 < (minutes > 450).sum() < 300
-    whole = minutes.reshape(-1, 60)
-    whole = whole[~np.isnan(whole).any(axis=1)]
-    assert np.median(whole, axis=1).std() == pytest.approx(1.5, rel=0.1)
