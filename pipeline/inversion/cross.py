@@ -52,6 +52,7 @@ def products(
     span: Span | None = None,
     below: np.ndarray | None = None,
     always: int | None = None,
+    beyond: bool = True,
     threads: int = 0,
 ) -> None:
     """Hand over left Q right^T of one sector, block by block.
@@ -70,6 +71,8 @@ def products(
         Right rows from this one on are not needed for a left row, and may be left zero.
     always
         Right rows from this one on are needed all the same.
+    beyond
+        Whether the right rows' entries outside a left row's span count.
     threads
         Blocks at once; 0 for all cores.
     """
@@ -84,7 +87,7 @@ def products(
         out = np.zeros((right.count, lanes.LANES))
         reach = int(limit[rows].max())
         task = _Task(left, right, covariance, scratch.field, out, rows, reach, always)
-        task.run(int(first[rows[0]]), int(last[rows[0]]))
+        task.run(int(first[rows[0]]), int(last[rows[0]]), beyond)
         with lock:
             put(rows, out[:, : rows.size])
 
@@ -115,11 +118,11 @@ class _Task:
     reach: int
     always: int | None
 
-    def run(self, first: int, last: int) -> None:
-        """Go through all hours: the block's own, and those before and after."""
+    def run(self, first: int, last: int, beyond: bool) -> None:
+        """Go through the block's own hours, and those before and after."""
         hours, temporal = self.left.hours, self.covariance.temporal
-        if not temporal.decays:
-            for t in range(hours):
+        if not (beyond and temporal.decays):
+            for t in range(hours) if beyond else range(first, last + 1):
                 self.fill(t)
                 self.gather(t, 1.0)
             return
