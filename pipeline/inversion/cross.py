@@ -61,6 +61,8 @@ class Work:
         Right rows from this one on are not needed for a left row, and may be left zero.
     always
         Right rows from this one on are needed all the same.
+    beyond
+        Whether the right rows' entries outside a left row's span count.
     """
 
     left: Rows
@@ -70,6 +72,7 @@ class Work:
     span: Span
     below: np.ndarray
     always: int | None = None
+    beyond: bool = True
 
     def blocks(self) -> list[np.ndarray]:
         """Return the blocks: places in `rows`. A row without hours is in none, its products are 0."""
@@ -102,6 +105,7 @@ def products(
     span: Span | None = None,
     below: np.ndarray | None = None,
     always: int | None = None,
+    beyond: bool = True,
     threads: int = 0,
 ) -> None:
     """Hand over left Q right^T of one sector, block by block.
@@ -114,14 +118,14 @@ def products(
         Takes the result of each block.
     span
         Hours of each left row; from its first entry to its last when not given.
-    below, always
+    below, always, beyond
         As in `Work`; all right rows are needed when not given.
     threads
         Blocks at once; 0 for all cores.
     """
     hours = Span(*left.span) if span is None else span
     limit = np.full(left.count, right.count) if below is None else below
-    run_blocks(Work(left, right, covariance, np.arange(left.count), hours, limit, always), put, threads=threads)
+    run_blocks(Work(left, right, covariance, np.arange(left.count), hours, limit, always, beyond), put, threads=threads)
 
 
 def run_blocks(work: Work, put: Put, *, threads: int = 0) -> None:
@@ -170,10 +174,10 @@ class _Task:
     hour: int = field(default=-1, init=False)
 
     def run(self, first: int, last: int) -> None:
-        """Go through all hours: the block's own, and those before and after."""
+        """Go through the block's own hours, and those before and after."""
         hours, temporal = self.work.left.hours, self.work.covariance.temporal
-        if not temporal.decays:
-            for t in range(hours):
+        if not (self.work.beyond and temporal.decays):
+            for t in range(hours) if self.work.beyond else range(first, last + 1):
                 self.visit(t, t, 1.0)
             return
         for t in range(first, -1, -1):

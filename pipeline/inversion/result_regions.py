@@ -113,7 +113,7 @@ def region_variables(solution: Solution, report: Report, draws: np.ndarray, *, t
         found = combined(parts, report.unions, shape[1])
     variables = {**_periods(found, draws, shape), "region_fraction": _fraction(report.regions)}
     if report.regions.ids:
-        variables |= _hours(solution, report)
+        variables |= _hours(solution, report, threads)
         kernel = averaging_kernel(solution, report.weights, report.regions.fractions, report.periods["all"])
         variables["region_averaging_kernel"] = (
             ("sector", "region", "sector_2", "region_2"),
@@ -165,8 +165,8 @@ def _periods(found: Totals, draws: np.ndarray, shape: tuple[int, int, int]) -> V
     }
 
 
-def _hours(solution: Solution, report: Report) -> Variables:
-    found = hourly_totals(solution, report.weights)
+def _hours(solution: Solution, report: Report, threads: int) -> Variables:
+    found = hourly_totals(solution, report.weights, threads=threads)
     dims = ("sector", "region", "time")
     squared = ("time", "sector", "region", "sector_2", "region_2")
 

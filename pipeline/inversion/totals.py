@@ -146,7 +146,7 @@ def combined(found: Totals, groups: np.ndarray, regions: int) -> Totals:
     )
 
 
-def hourly_totals(solution: Solution, weights: scipy.sparse.csr_array) -> HourlyTotals:
+def hourly_totals(solution: Solution, weights: scipy.sparse.csr_array, *, threads: int = 0) -> HourlyTotals:
     """Return exact totals of every region and hour, in the precision of the covariances.
 
     Parameters
@@ -155,16 +155,17 @@ def hourly_totals(solution: Solution, weights: scipy.sparse.csr_array) -> Hourly
         Solved with `hourly_functionals` of the same weights.
     weights : csr_array (region, cell)
         As there.
+    threads
+        Blocks at once; 0 for all cores.
     """
     problem = solution.problem
     sectors, hours = problem.prior.shape[:2]
     regions = weights.shape[0]
     flat = problem.prior.reshape(sectors, hours, -1)
-    prior = np.stack([weights @ flux.T for flux in flat])
-    increment = np.einsum("msf,m->sf", solution.totals, solution.weights, optimize=True)
     prior_covariance = np.zeros((hours, sectors, regions, sectors, regions), solution.totals.dtype)
+    rows = hourly_functionals(weights, hours, problem.prior.dtype)
     for k, covariance in enumerate(problem.covariances):
-        prior_covariance[:, k, :, k] = _same_hour(covariance, weights)
+        prior_covariance[:, k, :, k] = _same_hour(covariance, rows, regions, threads)
     posterior_covariance = prior_covariance.copy()
     # a few hours at a time: what L^-1 makes of all of them would be as large as the totals themselves
     lower = solution.factor.cast(solution.totals.dtype)
@@ -175,9 +176,9 @@ def hourly_totals(solution: Solution, weights: scipy.sparse.csr_array) -> Hourly
             one = np.ascontiguousarray(reduced[:, :, at]).reshape(problem.value.size, -1)
             posterior_covariance[t + at] -= (one.T @ one).reshape(sectors, regions, sectors, regions)
     return HourlyTotals(
-        prior,
+        np.stack([weights @ flux.T for flux in flat]),
         prior_covariance,
-        prior + increment.reshape(sectors, hours, regions).transpose(0, 2, 1),
+        np.stack([weights @ flux.T for flux in solution.flux.reshape(flat.shape)]),
         posterior_covariance,
     )
 
@@ -221,7 +222,8 @@ def _seen(
     by_cell.sum_duplicates()
     total = weights @ sigma.reshape(sigma.shape[0], -1).sum(axis=0, dtype=np.float64)
     unit = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
-    return np.asarray(by_cell @ fractions.T.toarray()) * unit
+    # float64 sums of what may be single precision
+    return np.asarray((by_cell @ fractions.T).toarray()) * unit
 
 
 def _conditioned(
@@ -251,15 +253,18 @@ def _prior_covariance(covariances: tuple[Covariance, ...], functionals: Rows, th
     return out
 
 
-def _same_hour(covariance: Covariance, weights: scipy.sparse.csr_array) -> np.ndarray:
-    """Return a^T Q a' between the regions of each hour, (time, region, region)."""
-    out = np.empty((covariance.shape[0], weights.shape[0], weights.shape[0]), covariance.dtype)
-    dense = weights.toarray().astype(covariance.dtype)
-    for t, sigma in enumerate(covariance.sigma):
-        scaled = dense * sigma.ravel()
-        smoothed = covariance.spatial.apply(scaled.reshape(-1, *sigma.shape).copy()).reshape(scaled.shape)
-        out[t] = scaled @ smoothed.T
-    return out
+def _same_hour(covariance: Covariance, rows: Rows, regions: int, threads: int) -> np.ndarray:
+    """Return a^T Q a' between the regions of each hour, (time, region, region), of `hourly_functionals`."""
+    out = np.zeros((rows.hours, regions, regions), covariance.dtype)
+
+    def put(block: np.ndarray, product: np.ndarray) -> None:
+        for row, column in zip(block.tolist(), product.T, strict=True):
+            hour, region = divmod(row, regions)
+            out[hour, region] = column[hour * regions : (hour + 1) * regions]
+
+    scaled = rows.scaled(covariance.sigma)
+    products(scaled, scaled, covariance, put, beyond=False, threads=threads)
+    return np.asarray(0.5 * (out + out.transpose(0, 2, 1)))
 
 
 def _by_hour(weights: scipy.sparse.csr_array, hours: np.ndarray) -> scipy.sparse.csr_array:
