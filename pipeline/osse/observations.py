@@ -14,7 +14,7 @@ from pipeline.errors import InputError
 from pipeline.footprints import make_footprints
 from pipeline.grid import Grid
 from pipeline.osse import case_file
-from pipeline.osse.instruments import INSTRUMENTS, Instrument, micro_record, minute_record, true_air
+from pipeline.osse.instruments import INSTRUMENTS, MINUTES, late_from, micro_record, minute_record, true_air
 from pipeline.osse.matched import matched_record
 from pipeline.osse.network import Site
 from pipeline.osse.plan import Plan
@@ -113,33 +113,36 @@ def _keys(dataset: xr.Dataset) -> list[tuple[np.datetime64, str]]:
 def write_feeds(
     folder: Path, plan: Plan, settings: Settings, sites: Sequence[Site], air: Air, rng: np.random.Generator
 ) -> None:
-    """Write the feed of every site of air."""
+    """Write the feed of every site of air; what comes late lies under the folder `late`, by the same path."""
     for index, (site, own) in enumerate(zip(sites, rng.spawn(len(sites)), strict=True)):
-        path = folder / case_file.station_file(site)
-        instrument = INSTRUMENTS[site.station.station_class]
-        truth = air.values[index]
-        if plan.matched:
-            _write_plain(path, settings, site, air.times[0], truth, own)
-        elif site.is_micro:
-            values = micro_record(truth, instrument, air.celsius[index], air.humidity[index], own)
-            write_micro(path, air.times[0], values, np.isfinite(values))
-        else:
-            _write_minutes(path, air.times[0], minute_record(truth, instrument, own), instrument, own)
+        record = _matched(settings, site, air, index, own) if plan.matched else _real(site, air, index, own)
+        hours = air.times.size
+        first = hours if plan.matched else late_from(hours, own)
+        name = case_file.station_file(site)
+        _write(folder / name, site, air.times[0], record[: first * record.size // hours], own)
+        if first < hours:
+            late = folder / case_file.LATE / name
+            late.parent.mkdir(parents=True, exist_ok=True)
+            _write(late, site, air.times[first], record[first * record.size // hours :], own)
 
 
-def _write_plain(
-    path: Path, settings: Settings, site: Site, start: np.datetime64, air: np.ndarray, rng: np.random.Generator
-) -> None:
-    """Write a record with the stated errors only: no gap, no fault, an even hour."""
-    hourly = matched_record(settings, site, air, rng)
+def _real(site: Site, air: Air, index: int, rng: np.random.Generator) -> np.ndarray:
+    """Return a record with all that goes wrong with an instrument, hourly or by minute."""
+    instrument, truth = INSTRUMENTS[site.station.station_class], air.values[index]
     if site.is_micro:
-        write_micro(path, start, hourly, np.ones(air.size, dtype=bool))
-    else:
-        instrument = INSTRUMENTS[site.station.station_class]
-        _write_minutes(path, start, np.repeat(hourly, 60), instrument, rng)
+        return micro_record(truth, instrument, air.celsius[index], air.humidity[index], rng)
+    return minute_record(truth, instrument, rng)
 
 
-def _write_minutes(
-    path: Path, start: np.datetime64, minutes: np.ndarray, instrument: Instrument, rng: np.random.Generator
-) -> None:
-    write_gcwerks(path, start, minutes, minute_spread(minutes, instrument.minute_noise, rng))
+def _matched(settings: Settings, site: Site, air: Air, index: int, rng: np.random.Generator) -> np.ndarray:
+    """Return a record with the stated errors only: no gap, no fault, even hours."""
+    hourly = matched_record(settings, site, air.values[index], rng)
+    return hourly if site.is_micro else np.repeat(hourly, MINUTES)
+
+
+def _write(path: Path, site: Site, start: np.datetime64, record: np.ndarray, rng: np.random.Generator) -> None:
+    if site.is_micro:
+        write_micro(path, start, record, ~np.isnan(record))
+        return
+    noise = INSTRUMENTS[site.station.station_class].minute_noise
+    write_gcwerks(path, start, record, minute_spread(record, noise, rng))

@@ -26,7 +26,7 @@ _PLACES = {
 #: width of county centres, parks and roads, km
 _CENTRE_SIGMA, _PARK_SIGMA, _ROAD_SIGMA = 6.0, 3.5, 2.5
 #: a stack's plume reaches the ground some km away, at one side or another: the surface flux that stands for it, km
-_STACK_SIGMA = 4.0
+_STACK_SIGMA = 6.0
 #: what a neighbour's emission follows
 _NEIGHBOUR = "industry"
 

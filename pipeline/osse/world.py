@@ -20,7 +20,7 @@ _AGAINST = 3
 #: and by this share of the province's total, of either sign
 _PROVINCE_ERROR = (0.22, 0.28)
 #: a biosphere model is wrong by these shares in uptake and in respiration, and by these hours in phase
-_UPTAKE_ERROR, _RESPIRATION_ERROR, _LATE = (0.10, 0.25), (0.10, 0.25), (0.3, 0.9)
+_UPTAKE_ERROR, _RESPIRATION_ERROR, _LATE = (0.08, 0.20), (0.08, 0.20), (0.3, 0.9)
 _DISPLACED_PLANTS, _MISSING_WORKS = 2, 2
 
 
