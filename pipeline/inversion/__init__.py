@@ -16,6 +16,7 @@ from pipeline.inversion.diagnostics import (
 )
 from pipeline.inversion.factor import Factor, factorise
 from pipeline.inversion.kept import pack, unpack
+from pipeline.inversion.kept_signal import kept_signal
 from pipeline.inversion.memory import memory_needed, require_memory
 from pipeline.inversion.operator import footprint_matrix, match_rows
 from pipeline.inversion.posterior import Spread, members, spread_of
@@ -64,6 +65,7 @@ __all__ = [
     "footprint_matrix",
     "hourly_functionals",
     "hourly_totals",
+    "kept_signal",
     "leave_out",
     "leave_out_groups",
     "match_rows",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,10 +99,19 @@ def sources_of(problem: Problem, functionals: Rows | None = None) -> Sources:
     return Sources(rows, problem.value.size, problem.covariances, share, span)
 
 
-def in_threads(threads: int) -> Run:
-    """Return what makes blocks in threads of this process; 0 for all cores."""
+def in_threads(threads: int, scaled: Sequence[Rows] | None = None) -> Run:
+    """Return what makes blocks in threads of this process.
+
+    Parameters
+    ----------
+    threads
+        Blocks at once; 0 for all cores.
+    scaled
+        Rows times D, one `Rows` per sector, where they are there already.
+    """
 
     def run(sources: Sources, sector: int, asked: Asked, put: Put) -> None:
-        run_blocks(sources.work(sector, asked), put, threads=threads)
+        work = sources.work(sector, asked, None if scaled is None else scaled[sector])
+        run_blocks(work, put, threads=threads)
 
     return run
