@@ -24,7 +24,7 @@ def activity(name: str, times: np.ndarray) -> np.ndarray:
     """
     local = pd.DatetimeIndex(times).tz_localize("UTC").tz_convert(ZONE)
     week = _week(name)
-    out: np.ndarray = week[np.asarray(local.dayofweek >= 5, dtype=int), np.asarray(local.hour)]
+    out: np.ndarray = week[np.asarray(local.day_of_week >= 5, dtype=int), np.asarray(local.hour)]
     return out
 
 

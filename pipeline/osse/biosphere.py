@@ -23,7 +23,7 @@ from pipeline.osse.world import World
 #: temperatures between which leaves work, and that at which they work best, degrees Celsius
 _LEAST, _MOST, _BEST = 0.0, 45.0, 26.0
 #: the index of greenness varies by this share from place to place
-_PATCHY = 0.12
+_PATCHY = 0.08
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Vegetation:
     base: float
 
 
-FOREST = Vegetation(efficiency=0.21, half_light=390.0, greenness=0.52, wet=0.92, slope=0.19, base=0.6)
+FOREST = Vegetation(efficiency=0.18, half_light=390.0, greenness=0.52, wet=0.92, slope=0.19, base=0.6)
 CROP = Vegetation(efficiency=0.16, half_light=620.0, greenness=0.42, wet=1.0, slope=0.13, base=0.5)
 TOWN = Vegetation(efficiency=0.14, half_light=500.0, greenness=0.16, wet=0.85, slope=0.06, base=0.2)
 

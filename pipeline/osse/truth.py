@@ -107,9 +107,11 @@ def tonnes_per_year(grid: Grid, regions: Regions, world: World) -> dict[str, np.
     for there in NEIGHBOURS:
         density = there.total * bump(grid, there.lon, there.lat, there.core)
         out[_NEIGHBOUR] += density * outside * grid.area
+    inside = {city.id: share * grid.area for city, share in zip(CITIES, shares, strict=True)}
     for name, points in (("power", PLANTS), ("industry", WORKS)):
         for point in points:
-            out[name] += spread_over(point.total * 1e6, bump(grid, point.lon, point.lat, _STACK_SIGMA) * grid.area)
+            plume = bump(grid, point.lon, point.lat, _STACK_SIGMA)
+            out[name] += spread_over(point.total * 1e6, plume * inside[point.city])
     return out
 
 

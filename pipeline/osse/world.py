@@ -16,7 +16,7 @@ _PARKS_PER_CITY = 4
 _PARK_DISTANCE = (6.0, 30.0)
 #: an inventory is wrong by this share of a city's total, of either sign; of the cities this many have the other sign
 _CITY_ERROR = (0.2, 0.4)
-_AGAINST = 3
+_AGAINST = 2
 #: and by this share of the province's total, of either sign
 _PROVINCE_ERROR = (0.22, 0.28)
 #: a biosphere model is wrong by these shares in uptake and in respiration, and by these hours in phase
@@ -121,13 +121,15 @@ def _around(rng: np.random.Generator, count: int, reach: tuple[float, float]) ->
 
 
 def _city_factor(rng: np.random.Generator) -> np.ndarray:
-    """Return the inventory's factors: 20-40 % off in each city before all are scaled to the province's error."""
-    sign = rng.choice([-1.0, 1.0])
-    factor = 1 + sign * _signed(rng, len(CITIES), _AGAINST)
+    """Return the inventory's factors: 20-40 % off in each city, drawn until the province is off as it should be."""
     total = np.array([city.total for city in CITIES])
-    wanted = 1 + sign * rng.uniform(*_PROVINCE_ERROR)
-    scaled: np.ndarray = factor * wanted * total.sum() / (factor * total).sum()
-    return scaled
+    sign = rng.choice([-1.0, 1.0])
+    least, most = _PROVINCE_ERROR
+    while True:
+        factor = 1 + sign * _signed(rng, len(CITIES), _AGAINST)
+        # one draw in a dozen will do
+        if least <= abs((factor * total).sum() / total.sum() - 1) <= most:
+            return factor
 
 
 def _signed(rng: np.random.Generator, count: int, negative: int) -> np.ndarray:
