@@ -2,12 +2,14 @@
 
 from pipeline.ingest import account
 from pipeline.ingest.background import read_background
+from pipeline.ingest.columns import sounding_ids
 from pipeline.ingest.files import expand
 from pipeline.ingest.footprints import read_footprints
 from pipeline.ingest.inventories import read_fluxes
 from pipeline.ingest.meteorology import read_meteorology, source_keys
 from pipeline.ingest.receptors import all_receptors
 from pipeline.ingest.registry import load_registry, read_registry
+from pipeline.ingest.soundings import layer_edges, prior_and_share
 from pipeline.ingest.stations import inspect, read_station, read_stations
 
 __all__ = [
@@ -15,7 +17,9 @@ __all__ = [
     "all_receptors",
     "expand",
     "inspect",
+    "layer_edges",
     "load_registry",
+    "prior_and_share",
     "read_background",
     "read_fluxes",
     "read_footprints",
@@ -23,5 +27,6 @@ __all__ = [
     "read_registry",
     "read_station",
     "read_stations",
+    "sounding_ids",
     "source_keys",
 ]

@@ -59,6 +59,7 @@ def read_ghg_cci(path: Path, feed: ColumnSettings, gas: Species) -> Soundings:
 def _read(
     data: xr.Dataset, name: str, scale: str, remarks: tuple[str, ...], path: Path, feed: ColumnSettings, gas: Species
 ) -> Soundings:
+    require(data, "time", 1, layout=feed.format, path=path)
     prior = f"{gas.name}_profile_apriori"
     flat = (name, f"x{gas.name}_uncertainty", f"x{gas.name}_quality_flag", "longitude", "latitude")
     deep = ("pressure_levels", f"x{gas.name}_averaging_kernel", prior, "pressure_weight")

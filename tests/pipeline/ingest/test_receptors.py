@@ -53,6 +53,14 @@ def test_points_and_columns_keep_their_kind_side_by_side(folder):
     assert np.all(receptors["height"].values == np.where(column, 6000.0, 50.0))
 
 
+def test_a_point_is_all_air_of_the_model_beside_columns(folder):
+    observations, _, _, _ = read(folder, stations=[STATION])
+    assert np.all(observations["prior_part"].values == 0)
+    # these files hold no prior profile, so neither do their columns
+    assert np.all(observations["kernel_sum"].values == 1)
+    assert "kernel_sum" not in all_receptors(column_case(files=(), stations=[STATION]), folder, registry(folder))[0]
+
+
 def test_rows_are_sorted_by_time_station_and_height(folder):
     for dataset in read(folder, stations=[{**STATION, "height": 10}, STATION])[:2]:
         keys = [

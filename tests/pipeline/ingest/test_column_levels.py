@@ -1,0 +1,176 @@
+"""Columns by level or layer: either order and either form give the same sounding, and the real file's own weights."""
+
+import netCDF4
+import numpy as np
+import pytest
+from column_files import column_case
+from ingest_cases import shared_data
+
+from pipeline.errors import ConfigError, FormatError, UnitError
+from pipeline.ingest.columns import read_columns
+from pipeline.ingest.netcdf import open_netcdf
+from pipeline.ingest.soundings import layer_edges, prior_and_share
+from pipeline.schema import Flag
+
+COUNT, LAYERS = 3, 4
+EDGES = np.array([1000.0, 700.0, 400.0, 150.0, 0.0])
+LEVELS = np.array([1000.0, 600.0, 300.0, 50.0])
+KERNEL = np.array([1.1, 1.0, 0.8, 0.4]) + 0.01 * np.arange(COUNT)[:, None]
+PROFILE = np.array([425.0, 422.0, 420.0, 410.0]) + np.arange(COUNT)[:, None]
+HOURS = ("2024-07-15T00", "2024-07-16T00")
+
+
+def case(layout="ghg-cci", **changes):
+    return column_case(species="co2", format=layout, id="SAT", hours=HOURS, **changes)
+
+
+def write(path, *, pressure=EDGES, turned=False, gas="co2", unit="ppm", without=(), **values):
+    """Write three soundings a minute apart; `values` replace variables."""
+    weight = -np.diff(layer_edges(pressure[None, :], LAYERS)[0])
+    columns = {
+        "time": 1721023200.0 + 60 * np.arange(COUNT),
+        "longitude": 120.0 + 0.1 * np.arange(COUNT),
+        "latitude": np.full(COUNT, 30.0),
+        f"x{gas}": np.full(COUNT, 423.0),
+        f"x{gas}_uncertainty": np.full(COUNT, 0.8),
+        f"x{gas}_quality_flag": np.zeros(COUNT),
+        f"x{gas}_averaging_kernel": KERNEL,
+        f"{gas}_profile_apriori": PROFILE,
+        "pressure_levels": np.tile(pressure, (COUNT, 1)),
+        "pressure_weight": np.tile(weight, (COUNT, 1)),
+    } | {name: np.asarray(value, float) for name, value in values.items()}
+    with netCDF4.Dataset(path, "w") as data:
+        data.createDimension("n", COUNT)
+        for name, value in columns.items():
+            if name in without:
+                continue
+            if value.ndim == 2:
+                data.createDimension(f"m_{name}", value.shape[1])
+            variable = data.createVariable(
+                name, "f8", ("n",) if value.ndim == 1 else ("n", f"m_{name}"), fill_value=-999.0
+            )
+            stored = np.where(np.isnan(value), -999.0, value)
+            variable[:] = stored[:, ::-1] if turned and value.ndim == 2 else stored
+            if name == "time":
+                variable.units = "seconds since 1970-01-01 00:00:00"
+            elif unit and (name == f"x{gas}" or name.endswith(("_uncertainty", "_apriori"))):
+                variable.units = unit
+    return path
+
+
+def test_the_parts_of_a_column_are_those_of_its_retrieval(tmp_path):
+    write(tmp_path / "a.nc")
+    observations, receptors, accounts, _ = read_columns(case(), tmp_path)
+    weight = np.array([0.3, 0.3, 0.25, 0.15])
+    np.testing.assert_allclose(observations["kernel_sum"].values, (weight * KERNEL).sum(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(
+        observations["prior_part"].values, (weight * (1 - KERNEL) * PROFILE).sum(axis=1), rtol=1e-9
+    )
+    # Connor et al. (2008): of air that is the prior itself the retrieval gives the prior's own column
+    own = observations["prior_part"].values + (weight * KERNEL * PROFILE).sum(axis=1)
+    np.testing.assert_allclose(own, (weight * PROFILE).sum(axis=1), rtol=1e-12)
+    np.testing.assert_array_equal(receptors["averaging_kernel"].values, KERNEL)
+    np.testing.assert_allclose(receptors["pressure_edge"].values, np.tile(EDGES / 1000, (COUNT, 1)), rtol=1e-15)
+    assert accounts[0].rows == {"used": 3}
+
+
+@pytest.mark.parametrize("pressure", [EDGES, LEVELS], ids=["layers", "levels"])
+def test_either_order_of_layers_gives_the_same_sounding(tmp_path, pressure):
+    for name, turned in (("up", False), ("down", True)):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "a.nc", pressure=pressure, turned=turned)
+    up, down = (read_columns(case(), tmp_path / name)[:2] for name in ("up", "down"))
+    for one, two in zip(up, down, strict=True):
+        assert one.identical(two)
+
+
+def test_a_level_stands_for_the_air_half_way_to_its_neighbours(tmp_path):
+    write(tmp_path / "a.nc", pressure=LEVELS)
+    edge = read_columns(case(), tmp_path)[1]["pressure_edge"].values
+    np.testing.assert_allclose(edge[0], [1.0, 0.8, 0.45, 0.175, 0.0], rtol=1e-12)
+
+
+def test_layers_about_the_levels_of_a_real_oco2_file_have_its_own_weights():
+    path = next((shared_data() / "columns").glob("oco2-*.nc"))
+    with open_netcdf(path) as data:
+        names = ("pressure_levels", "pressure_weights", "xco2_averaging_kernel", "co2_profile_apriori")
+        pressure, weight, kernel, profile = (data[name].values.astype(float)[:, ::-1] for name in names)
+        retrieved = float(data["xco2"].values[0])
+    np.testing.assert_allclose(-np.diff(layer_edges(pressure, 20), axis=1), weight, rtol=0.006)
+    prior, share = prior_and_share(weight, kernel, profile)
+    # background air that the retrieval would see as what it saw
+    assert (retrieved - prior[0]) / share[0] == pytest.approx(399.0, abs=1.5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "flag"),
+    [
+        ({"xco2_quality_flag": [1, 0, 0]}, Flag.INSTRUMENT),
+        ({"xco2_quality_flag": [np.nan, 0, 0]}, Flag.MISSING),
+        ({"xco2": [np.nan, 423, 423]}, Flag.MISSING),
+        ({"xco2_uncertainty": [0, 0.8, 0.8]}, Flag.MISSING),
+        ({"co2_profile_apriori": np.where(np.arange(COUNT)[:, None] == 0, np.nan, PROFILE)}, Flag.MISSING),
+        ({"pressure_levels": np.where(np.arange(COUNT)[:, None] == 0, EDGES[[0, 2, 1, 3, 4]], EDGES)}, Flag.MISSING),
+        ({"xco2": [360.0, 423, 423]}, Flag.RANGE_FAIL),
+        ({"xco2": [455.0, 423, 423]}, Flag.RANGE_SUSPECT),
+    ],
+)
+def test_a_bad_sounding_is_flagged_and_the_others_stay(tmp_path, changes, flag):
+    write(tmp_path / "a.nc", **changes)
+    observations, _, accounts, _ = read_columns(case(), tmp_path)
+    assert observations["flag"].values.tolist() == [int(flag), 0, 0]
+    assert sum(accounts[0].rows.values()) == COUNT
+
+
+def test_the_newer_scale_is_read_where_the_file_has_it(tmp_path):
+    write(tmp_path / "a.nc", pressure=LEVELS, turned=True)
+    observations, _, _, notes = read_columns(case("oco2-lite"), tmp_path)
+    assert set(observations["scale"].values) == {"WMO CO2 X2007"}
+    write(tmp_path / "a.nc", pressure=LEVELS, turned=True, xco2_x2019=[424.0, 424.1, 424.2])
+    with netCDF4.Dataset(tmp_path / "a.nc", "a") as data:
+        data["xco2_x2019"].units = "ppm"
+    observations, _, _, notes = read_columns(case("oco2-lite"), tmp_path)
+    assert observations["value"].values.tolist() == [424.0, 424.1, 424.2]
+    assert set(observations["scale"].values) == {"WMO CO2 X2019"}
+    assert "SAT: columns are xco2_x2019, on WMO CO2 X2019" in notes
+
+
+def test_uncertainties_known_to_be_too_small_can_be_widened(tmp_path):
+    write(tmp_path / "a.nc")
+    observations = read_columns(case(uncertainty_factor=2.0), tmp_path)[0]
+    np.testing.assert_allclose(observations["uncertainty"].values, 1.6, rtol=1e-12)
+
+
+def test_seconds_are_whole_and_units_are_converted(tmp_path):
+    write(tmp_path / "a.nc", unit="mol mol-1", time=1721023200.7 + np.arange(COUNT), xco2=np.full(COUNT, 423e-6),
+          xco2_uncertainty=np.full(COUNT, 0.8e-6), co2_profile_apriori=PROFILE * 1e-6)  # fmt: skip
+    observations, receptors, _, _ = read_columns(case(), tmp_path)
+    np.testing.assert_allclose(observations["value"].values, 423.0, rtol=1e-12)
+    assert receptors["time"].values[0] == np.datetime64("2024-07-15T06:00:00")
+    in_ppm = (np.array([0.3, 0.3, 0.25, 0.15]) * (1 - KERNEL) * PROFILE).sum(axis=1)
+    np.testing.assert_allclose(observations["prior_part"].values, in_ppm, rtol=1e-9)
+
+
+def test_methane_in_the_common_layout_is_methane(tmp_path):
+    write(tmp_path / "a.nc", gas="ch4", unit="ppb", xch4=np.full(COUNT, 1880.0), ch4_profile_apriori=PROFILE * 4.4)
+    observed = read_columns(column_case(format="ghg-cci", hours=HOURS), tmp_path)[0]
+    assert observed["value"].values.tolist() == [1880.0] * 3
+    assert observed["prior_part"].attrs["units"] == "ppb"
+
+
+@pytest.mark.parametrize("name", ["xco2_quality_flag", "pressure_levels", "pressure_weight", "time"])
+def test_another_layout_is_refused_by_the_variable_it_lacks(tmp_path, name):
+    write(tmp_path / "a.nc", without=(name,))
+    with pytest.raises(FormatError, match=rf"a\.nc: a file of layout ghg-cci must hold {name} with"):
+        read_columns(case(), tmp_path)
+
+
+def test_what_cannot_be_is_refused(tmp_path):
+    write(tmp_path / "a.nc", pressure_weight=np.ones((COUNT, 3)))
+    with pytest.raises(FormatError, match="must have one number a layer"):
+        read_columns(case(), tmp_path)
+    write(tmp_path / "a.nc", unit=None)
+    with pytest.raises(UnitError, match="a mole fraction must have a unit"):
+        read_columns(case(), tmp_path)
+    with pytest.raises(ConfigError, match="oco2-lite files hold co2; got 'ch4'"):
+        read_columns(column_case(format="oco2-lite"), tmp_path)
