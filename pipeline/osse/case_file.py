@@ -40,6 +40,32 @@ TOWER_ERROR, TOWER_RADIUS, TOWER_FRICTION = 3.0, 1.5, 0.15
 
 
 @dataclass(frozen=True)
+class Satellite:
+    """One section `columns`.
+
+    Parameters
+    ----------
+    format, pattern
+        Of its files; one file a day in place of the star.
+    top
+        Particles leave up to here, m.
+    representation
+        One-sigma error of comparing a column with the model, ppm.
+    """
+
+    format: str
+    pattern: str
+    top: float
+    representation: float
+
+
+SATELLITES = {
+    "OCO2": Satellite("oco2-lite", "oco2_LtCO2_*_B11.nc4", 4000.0, 0.4),
+    "IMAGER": Satellite("ghg-cci", "imager_XCO2_*.nc", 4000.0, 0.4),
+}
+
+
+@dataclass(frozen=True)
 class PriorError:
     """What the inversion is told about the errors of one sector's prior.
 
@@ -80,7 +106,9 @@ def sink_file(site: Site) -> str:
     return f"{SINKS}/{site.id.lower()}.halfhourly.csv"
 
 
-def write_case(path: Path, plan: Plan, air: Sequence[Site], sinks: Sequence[Site]) -> None:
+def write_case(
+    path: Path, plan: Plan, air: Sequence[Site], sinks: Sequence[Site] = (), satellites: Sequence[str] = ()
+) -> None:
     """Write the settings of the case.
 
     Parameters
@@ -91,6 +119,8 @@ def write_case(path: Path, plan: Plan, air: Sequence[Site], sinks: Sequence[Site
         What the case holds.
     air, sinks
         Sites with a feed of air, and towers.
+    satellites
+        Those of `SATELLITES` that see something.
     """
     parts = [
         "# A simulated case: every number in its inputs is invented. truth.nc holds the fluxes they were made from.",
@@ -106,6 +136,7 @@ def write_case(path: Path, plan: Plan, air: Sequence[Site], sinks: Sequence[Site
         _section("regions", zhejiang=["province", "city"]),
         *(_station(site) for site in air),
         *(_sink(site) for site in sinks),
+        *(_columns(name) for name in satellites),
         _section(
             "transport",
             meteorology={"format": "wrf", "files": [f"{WEATHER}/wrfout_d01_*"]},
@@ -141,6 +172,19 @@ def _station(site: Site) -> str:
             "valid_flags": {"status": [NORMAL]},
         }
     return _section("stations", array=True, **entry)
+
+
+def _columns(name: str) -> str:
+    satellite = SATELLITES[name]
+    return _section(
+        "columns",
+        array=True,
+        id=name,
+        format=satellite.format,
+        files=[f"{COLUMNS}/{satellite.pattern}"],
+        top=satellite.top,
+        representation_error=satellite.representation,
+    )
 
 
 def _sink(site: Site) -> str:

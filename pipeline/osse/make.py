@@ -22,6 +22,7 @@ from pipeline.osse.landscape import smooth
 from pipeline.osse.matched import matched_fluxes
 from pipeline.osse.network import Site, sites, towers
 from pipeline.osse.observations import Air, enhancement, receptors, write_feeds
+from pipeline.osse.overpasses import Overpasses, overpasses
 from pipeline.osse.pattern import land_fraction
 from pipeline.osse.plan import Plan
 from pipeline.osse.prior import prior_diffuse, prior_exchange, prior_points
@@ -62,6 +63,9 @@ class _Scene:
     times: np.ndarray
     around: Grid
     weather: xr.Dataset
+    air: list[Site]
+    towers: list[Site]
+    satellites: list[Overpasses]
 
 
 def make_case(folder: Path, plan: Plan, *, progress: Progress = quiet) -> tuple[Path, Timing]:
@@ -91,11 +95,7 @@ def make_case(folder: Path, plan: Plan, *, progress: Progress = quiet) -> tuple[
     scene = _scene(plan)
     _fresh(folder)
     path = folder / "case.toml"
-    air, sinks = (
-        sites(plan.observed[0], spectrometers=plan.spectrometers, micro=plan.micro),
-        towers(plan.observed[0], plan.sinks),
-    )
-    case_file.write_case(path, plan, air, sinks)
+    case_file.write_case(path, plan, scene.air, scene.towers, [one.id for one in scene.satellites])
     _write_weather(folder, scene, progress)
     progress("prior", 0, 0)
     _write_prior(folder, scene)
@@ -104,7 +104,7 @@ def make_case(folder: Path, plan: Plan, *, progress: Progress = quiet) -> tuple[
     truth = _truth(folder, settings, scene)
     # it marks the folder as ours
     _write_truth(folder / case_file.TRUTH, truth)
-    spent = _observe(path, settings, scene, air, truth, progress)
+    spent = _observe(path, settings, scene, truth, progress)
     return path, Timing(spent, perf_counter() - began - spent)
 
 
@@ -116,7 +116,17 @@ def _scene(plan: Plan) -> _Scene:
     around = wider(weather_grid(grid))
     # fields of weather are instants: the last hour needs its end too
     weather = simulate_weather(np.append(times, plan.window[1]), around, world)
-    return _Scene(plan, world, grid, times, around, weather)
+    return _Scene(
+        plan,
+        world,
+        grid,
+        times,
+        around,
+        weather,
+        sites(plan.observed[0], spectrometers=plan.spectrometers, micro=plan.micro),
+        towers(plan.observed[0], plan.sinks),
+        overpasses(grid, plan, world.sounding_rng),
+    )
 
 
 def _fresh(folder: Path) -> None:
@@ -208,24 +218,27 @@ def _lonlat_grid(step: float) -> Grid:
     )
 
 
-def _observe(
-    path: Path, settings: Settings, scene: _Scene, air_sites: list[Site], truth: xr.Dataset, progress: Progress
-) -> float:
-    """Write the air each instrument saw, and the estimated background; return the time spent on footprints, s."""
+def _observe(path: Path, settings: Settings, scene: _Scene, truth: xr.Dataset, progress: Progress) -> float:
+    """Write what each instrument saw, and the estimated background; return the time spent on footprints, s."""
     folder, plan, world = path.parent, scene.plan, scene.world
     observed = hours_between(*plan.observed)
     error, memory = case_file.BACKGROUND_ERROR
-    true_background, estimate = simulate_background(observed, world, error=error, memory=memory)
+    carried, estimate = simulate_background(observed, world, error=error, memory=memory)
     write_background(folder / case_file.BACKGROUND, observed, estimate)
+    # one call for all: an hour's file holds the receptors asked for last
+    parts = [receptors(scene.air, observed), *(one.receptors() for one in scene.satellites)]
     began = perf_counter()
-    added = enhancement(_carried(settings, plan), path, scene.grid, receptors(air_sites, observed), truth, progress)
+    added = enhancement(_carried(settings, plan), path, scene.grid, parts, truth, progress)
     spent = perf_counter() - began
-    celsius, humidity = weather_at(
-        scene.weather, scene.around, [s.station.lon for s in air_sites], [s.station.lat for s in air_sites], observed
-    )
-    values = true_background + added.reshape(observed.size, len(air_sites)).T
     progress("instruments", 0, 0)
-    write_feeds(folder, plan, settings, air_sites, Air(observed, values, celsius, humidity), world.instrument_rng)
+    lon, lat = ([getattr(site.station, name) for site in scene.air] for name in ("lon", "lat"))
+    celsius, humidity = weather_at(scene.weather, scene.around, lon, lat, observed)
+    values = carried + added[0].reshape(observed.size, len(scene.air)).T
+    own, space = world.instrument_rng.spawn(2)
+    write_feeds(folder, plan, settings, scene.air, Air(observed, values, celsius, humidity), own)
+    for one, more in zip(scene.satellites, added[1:], strict=True):
+        unseen = case_file.SATELLITES[one.id].representation if plan.matched else 0.0
+        one.write_days(folder, observed, carried, more, space, unseen)
     return spent
 
 

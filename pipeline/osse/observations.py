@@ -13,6 +13,7 @@ from pipeline.case import Progress, transport_folder
 from pipeline.errors import InputError
 from pipeline.footprints import make_footprints
 from pipeline.grid import Grid
+from pipeline.ingest.receptors import merge
 from pipeline.osse import case_file
 from pipeline.osse.instruments import INSTRUMENTS, MINUTES, late_from, micro_record, minute_record, true_air
 from pipeline.osse.matched import matched_record
@@ -66,9 +67,9 @@ def receptors(sites: Sequence[Site], times: np.ndarray) -> xr.Dataset:
 
 
 def enhancement(
-    settings: Settings, path: Path, grid: Grid, wanted: xr.Dataset, truth: xr.Dataset, progress: Progress
-) -> np.ndarray:
-    """Return what the true fluxes add to the air at receptors, ppm: (obs,).
+    settings: Settings, path: Path, grid: Grid, wanted: Sequence[xr.Dataset], truth: xr.Dataset, progress: Progress
+) -> list[np.ndarray]:
+    """Return what the true fluxes add to the air at receptors, ppm: (obs,) for each part that is wanted.
 
     The footprints are made by the settings and left in their folder; one hour's are in memory at a time.
 
@@ -79,7 +80,7 @@ def enhancement(
     path
         Of case.toml.
     wanted
-        Dataset "receptors".
+        Datasets "receptors".
     truth
         With flux.
 
@@ -89,7 +90,7 @@ def enhancement(
         When a receptor has no footprint.
     """
     folder = transport_folder(settings, path)
-    made = make_footprints(settings, grid, wanted, path.parent, folder, progress=progress)
+    made = make_footprints(settings, grid, merge(wanted), path.parent, folder, progress=progress)
     if made.failures:
         raise InputError("every site must have a footprint", got=made.failures[0], remedy="report this", where="osse")
     values: dict[tuple[np.datetime64, str], float] = {}
@@ -103,11 +104,13 @@ def enhancement(
         footprints["footprint"] = footprints["footprint"].where(xr.DataArray(inside, dims="entry"), 0.0)
         footprints["hour"] = footprints["hour"].where(xr.DataArray(inside, dims="entry"), start)
         values.update(zip(_keys(footprints), true_air(footprints, truth).tolist(), strict=True))
-    return np.array([values[key] for key in _keys(wanted)])
+    return [np.array([values[key] for key in _keys(part)]) for part in wanted]
 
 
 def _keys(dataset: xr.Dataset) -> list[tuple[np.datetime64, str]]:
-    return list(zip(dataset["time"].values, map(str, dataset["station"].values), strict=True))
+    # hour files keep the hour of a sounding, whose id holds its second
+    hours = dataset["time"].values.astype("datetime64[h]").astype("datetime64[ns]")
+    return list(zip(hours, map(str, dataset["station"].values), strict=True))
 
 
 def write_feeds(
