@@ -54,7 +54,7 @@ def pack(solution: Solution, settings: Settings) -> xr.Dataset:
     if span is not None:
         variables |= {"span_first": ("observation", span.first), "span_last": ("observation", span.last)}
     coords = {
-        "sector": [s.name for s in settings.sectors],
+        "sector": np.array([s.name for s in settings.sectors], dtype=object),
         "length_km": ("sector", [s.length for s in settings.sectors]),
         "hours": ("sector", [s.hours for s in settings.sectors]),
         "daily": ("sector", [np.nan if s.daily is None else s.daily for s in settings.sectors]),
