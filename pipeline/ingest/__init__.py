@@ -9,6 +9,7 @@ from pipeline.ingest.inventories import read_fluxes
 from pipeline.ingest.meteorology import read_meteorology, source_keys
 from pipeline.ingest.receptors import all_receptors
 from pipeline.ingest.registry import load_registry, read_registry
+from pipeline.ingest.sinks import random_error, read_sinks
 from pipeline.ingest.soundings import layer_edges, prior_and_share
 from pipeline.ingest.stations import inspect, read_station, read_stations
 
@@ -20,11 +21,13 @@ __all__ = [
     "layer_edges",
     "load_registry",
     "prior_and_share",
+    "random_error",
     "read_background",
     "read_fluxes",
     "read_footprints",
     "read_meteorology",
     "read_registry",
+    "read_sinks",
     "read_station",
     "read_stations",
     "sounding_ids",
