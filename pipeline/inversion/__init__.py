@@ -15,18 +15,24 @@ from pipeline.inversion.diagnostics import (
     summarise,
 )
 from pipeline.inversion.factor import Factor, factorise
-from pipeline.inversion.kept import pack, unpack
+from pipeline.inversion.kept import is_linearised, pack, unpack
 from pipeline.inversion.kept_signal import kept_signal
+from pipeline.inversion.likelihood import Evaluation, Likelihood, drifts_of
+from pipeline.inversion.lognormal import LogProblem, log_problem, solve_log
+from pipeline.inversion.lognormal_chain import Chain
+from pipeline.inversion.lognormal_result import LogRun
 from pipeline.inversion.memory import memory_needed, require_memory
 from pipeline.inversion.operator import footprint_matrix, match_rows
 from pipeline.inversion.posterior import Spread, members, spread_of
 from pipeline.inversion.problem import Problem
+from pipeline.inversion.restated import Parameter, parameters_of, restated
 from pipeline.inversion.result import posterior, reporting_periods
 from pipeline.inversion.result_regions import region_functionals, region_weights
 from pipeline.inversion.rows import Rows, rows_of
 from pipeline.inversion.solve import Signal, Solution, signal, solution_of, solve
 from pipeline.inversion.spatial import Isotropic, Separable, spatial_correlation
 from pipeline.inversion.temporal import Temporal
+from pipeline.inversion.thinning import taken, thinned
 from pipeline.inversion.totals import (
     HourlyTotals,
     Totals,
@@ -37,16 +43,23 @@ from pipeline.inversion.totals import (
     period_totals,
     totals,
 )
+from pipeline.inversion.tuning import Tuned, tune
 
 __all__ = [
     "DIAGNOSTICS",
     "Assembled",
+    "Chain",
     "CorrelatedError",
     "Covariance",
+    "Evaluation",
     "Factor",
     "HourlyTotals",
     "Isotropic",
     "LeftOut",
+    "Likelihood",
+    "LogProblem",
+    "LogRun",
+    "Parameter",
     "Problem",
     "Rows",
     "Separable",
@@ -57,21 +70,26 @@ __all__ = [
     "Summary",
     "Temporal",
     "Totals",
+    "Tuned",
     "assemble",
     "averaging_kernel",
     "combined",
     "constraint_notes",
+    "drifts_of",
     "factorise",
     "footprint_matrix",
     "hourly_functionals",
     "hourly_totals",
+    "is_linearised",
     "kept_signal",
     "leave_out",
     "leave_out_groups",
+    "log_problem",
     "match_rows",
     "members",
     "memory_needed",
     "pack",
+    "parameters_of",
     "period_totals",
     "posterior",
     "products",
@@ -79,15 +97,20 @@ __all__ = [
     "region_weights",
     "reporting_periods",
     "require_memory",
+    "restated",
     "rms",
     "rows_of",
     "sector_covariance",
     "signal",
     "solution_of",
     "solve",
+    "solve_log",
     "spatial_correlation",
     "spread_of",
     "summarise",
+    "taken",
+    "thinned",
     "totals",
+    "tune",
     "unpack",
 ]
