@@ -18,7 +18,7 @@ from pipeline.inversion.rows import Rows
 from pipeline.inversion.signal_cache import Piece, SignalCache
 from pipeline.inversion.signal_keys import Places, kind_name, row_names
 from pipeline.inversion.solve import Signal, Told
-from pipeline.inversion.sources import Asked, Run, Sources, in_threads, sources_of
+from pipeline.inversion.sources import Asked, Run, Sources, in_threads
 
 #: bytes of a piece, about: little is read for nothing when some of its rows have left the window
 _PIECE = 2**24
@@ -47,7 +47,7 @@ def kept_signal(
     start
         Hour of the state's first, since 1970.
     """
-    sources = sources_of(problem, functionals)
+    sources = Sources(problem, functionals)
     scaled = [sources.scaled(k) for k in range(len(problem.covariances))]
     names = row_names(sources, scaled, start, threads=threads)
     cache = SignalCache(folder, kind_name(sources))

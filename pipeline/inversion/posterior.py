@@ -8,12 +8,15 @@ Each member is an exact independent draw of the posterior.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from pipeline.inversion.problem import Problem
 from pipeline.inversion.solve import Solution
 
+#: gives the members of a solution: (solution, count, seed)
+Draw = Callable[[Solution, int, int], Iterator[tuple[np.ndarray, np.ndarray]]]
 #: members whose weights are solved for together: K's factor is read once for all of them
 BATCH = 8
 
@@ -35,7 +38,7 @@ def members(solution: Solution, count: int, seed: int, *, first: int = 0) -> Ite
     """
     for start in range(first, first + count, BATCH):
         numbers = range(start, min(start + BATCH, first + count))
-        drawn = [_draw(solution, seed, j) for j in numbers]
+        drawn = [draw(solution.problem, seed, j) for j in numbers]
         weights = solution.factor.solve(np.stack([seen for _, seen in drawn], axis=1)).T
         for j in range(len(drawn)):
             update = solution.correction(weights[j])
@@ -44,9 +47,9 @@ def members(solution: Solution, count: int, seed: int, *, first: int = 0) -> Ite
             yield deviation, update
 
 
-def _draw(solution: Solution, seed: int, j: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return member j's prior deviation and what it and the errors add to the observations."""
-    problem, random = solution.problem, np.random.default_rng([seed, j])
+def draw(problem: Problem, seed: int, j: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return member j's prior deviation, (sector, time, y, x), and what it and the errors add to the observations."""
+    random = np.random.default_rng([seed, j])
     deviation = np.stack([c.draw(random) for c in problem.covariances])
     noise = np.sqrt(problem.variance) * random.standard_normal(problem.value.size)
     for error in problem.errors:

@@ -131,6 +131,10 @@ class Problem:
         sparse.spread(*rows.by_hour, rows.row, rows.start, rows.cell, rows.value, seen, field)
         return field.reshape(self.state_shape)
 
+    def correction(self, weights: np.ndarray) -> np.ndarray:
+        """Return Q_k H_k^T w of every sector, (sector, time, y, x), for w : (m,)."""
+        return np.stack([c.apply(self.spread(weights, k)) for k, c in enumerate(self.covariances)])
+
     def prior_value(self) -> np.ndarray:
         """Return what the prior says of each observation, b + sum_k H_k f_k^a, (m,)."""
         return self.background + self.project(self.prior)

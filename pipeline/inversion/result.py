@@ -16,7 +16,8 @@ import xarray as xr
 from pipeline.grid import Grid, Regions
 from pipeline.inversion.assemble import Assembled
 from pipeline.inversion.diagnostics import DIAGNOSTICS, leave_out, leave_out_groups, summarise
-from pipeline.inversion.posterior import Spread, members
+from pipeline.inversion.lognormal_result import LogRun, Sampled, of_members, sample
+from pipeline.inversion.posterior import Draw, Spread, members
 from pipeline.inversion.result_observed import observed_variables, station_variables
 from pipeline.inversion.result_regions import Report, region_variables, region_weights
 from pipeline.inversion.solve import Solution
@@ -41,6 +42,8 @@ def posterior(
     *,
     towers: xr.Dataset | None = None,
     progress: Callable[[int], None] | None = None,
+    draw: Draw = members,
+    log: LogRun | None = None,
 ) -> xr.Dataset:
     """Return the posterior Dataset of one window.
 
@@ -56,10 +59,18 @@ def posterior(
         The problem and its solution, solved with `region_functionals`.
     progress
         Called with the number of members done.
+    draw
+        Who makes the members.
+    log
+        Of `solve_log`, when sectors are log-normal; its chain makes the members then.
     """
     gas = species(settings.case.species)
     report = Report(reporting_periods(time, settings), regions, region_weights(regions, gas))
-    deviations, std, draws = _ensemble(settings, solution, report, progress)
+    if log is None:
+        deviations, std, draws = _ensemble(settings, solution, report, progress, draw)
+    else:
+        solution = sample(settings, log, solution, report, progress)
+        deviations, std, draws = solution.kept, solution.std, solution.totals_drawn
     inverse = solution.factor.inverse()
     group = leave_out_groups(assembled.station, assembled.platform, assembled.time)
     left_out = leave_out(solution, inverse, group)
@@ -82,6 +93,8 @@ def posterior(
             for name, meaning in DIAGNOSTICS.items()
         },
     }
+    if isinstance(solution, Sampled):
+        variables |= of_members(solution, report, variables)
     if deviations is not None:
         deviations += solution.flux
         variables["flux_ensemble"] = (
@@ -101,6 +114,8 @@ def posterior(
         **report.coordinates(),
     }
     attrs = {"Conventions": "CF-1.11", "title": settings.case.title, "species": gas.name}
+    if log is not None:
+        attrs["lognormal"] = "\n".join(log.notes([s.name for s in settings.sectors]))
     return xr.Dataset(variables, coords=coords, attrs=attrs)
 
 
@@ -116,14 +131,18 @@ def reporting_periods(time: np.ndarray, settings: Settings) -> dict[str, np.ndar
 
 
 def _ensemble(
-    settings: Settings, solution: Solution, report: Report, progress: Callable[[int], None] | None
+    settings: Settings,
+    solution: Solution,
+    report: Report,
+    progress: Callable[[int], None] | None,
+    draw: Draw,
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
     """Run the members once: (their fields if kept, posterior std, their deviations of every region's totals)."""
     count, prior = settings.solver.members, solution.problem.prior
     kept = np.empty((count, *prior.shape), np.float32) if settings.outputs.ensemble else None
     draws = np.empty((count, prior.shape[0], len(report.regions.ids), len(report.periods)))
     spread = Spread(solution)
-    for j, (deviation, update) in enumerate(members(solution, count, settings.solver.seed)):
+    for j, (deviation, update) in enumerate(draw(solution, count, settings.solver.seed)):
         spread.add(deviation, update)
         draws[j] = report.totals_of(deviation)
         if kept is not None:

@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.inversion.factor import Factor, factorise
 from pipeline.inversion.problem import Problem
 from pipeline.inversion.rows import Rows
-from pipeline.inversion.sources import Asked, Run, in_threads, sources_of
+from pipeline.inversion.sources import Asked, Run, Sources, in_threads
 
 #: called with the share that is done, 0 to 1
 Told = Callable[[float], None]
@@ -84,13 +84,18 @@ class Solution:
         return self.problem.background + self.shared("background")
 
     @property
+    def prior_residual(self) -> np.ndarray:
+        """Observed minus what the prior says, (m,)."""
+        return self.innovation
+
+    @property
     def modelled(self) -> np.ndarray:
         """Posterior model of each observation, (m,): y - R z, equal to H f^ + b^ + beta^."""
         return self.problem.value - self.problem.variance * self.weights
 
     def correction(self, weights: np.ndarray) -> np.ndarray:
         """Return Q_k H_k^T w of every sector, (sector, time, y, x), for w : (m,)."""
-        return np.stack([c.apply(self.problem.spread(weights, k)) for k, c in enumerate(self.problem.covariances)])
+        return self.problem.correction(weights)
 
 
 def solve(
@@ -146,7 +151,7 @@ def signal(
     run
         Who makes the blocks; threads of this process when not given.
     """
-    sources = sources_of(problem, functionals)
+    sources = Sources(problem, functionals)
     m, sectors = sources.observations, len(problem.covariances)
     system = np.zeros((m, m))
     totals = np.zeros((m, sectors, sources.rows.count - m), problem.covariances[0].dtype)

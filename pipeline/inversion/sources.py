@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -19,27 +20,45 @@ class Sources:
 
     Parameters
     ----------
-    rows
-        m rows of H, then one per functional.
-    observations
-        m.
-    covariances
-        One per sector.
-    share : (sector, row) or None
-        How much each row sees of each sector; 1 when not given.
-    span
-        Hours of each row of H.
+    problem
+        The window.
+    functionals
+        Totals, rows over (hour, cell).
     """
 
-    rows: Rows
-    observations: int
-    covariances: tuple[Covariance, ...]
-    share: np.ndarray | None
-    span: Span
+    problem: Problem
+    functionals: Rows | None = None
+
+    @property
+    def observations(self) -> int:
+        """Rows of H; what stands below them are functionals."""
+        return self.problem.value.size
+
+    @property
+    def covariances(self) -> tuple[Covariance, ...]:
+        """One per sector."""
+        return self.problem.covariances
+
+    @cached_property
+    def rows(self) -> Rows:
+        """All rows."""
+        return self.problem.rows if self.functionals is None else stacked(self.problem.rows, self.functionals)
+
+    @cached_property
+    def span(self) -> Span:
+        """Hours of each row of H."""
+        return Span(*self.problem.rows.span) if self.problem.span is None else self.problem.span
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return what another process must be told: what it can make itself does not travel."""
+        return {"problem": self.problem, "functionals": self.functionals}
 
     def scaled(self, sector: int) -> Rows:
         """Return the rows times D of a sector."""
-        return self.rows.scaled(self.covariances[sector].sigma, None if self.share is None else self.share[sector])
+        share = self.problem.share
+        if share is not None:
+            share = np.concatenate([share[sector], np.ones(self.rows.count - self.observations)])
+        return self.rows.scaled(self.covariances[sector].sigma, share)
 
     def work(self, sector: int, asked: Asked, scaled: Rows | None = None) -> Work:
         """Return the products that are asked for of one sector.
@@ -80,23 +99,6 @@ class Asked:
 #: makes what is asked for of one sector and hands it over: (sources, sector, asked, put); `put` is called with places
 #: in `asked.rows` and their products with every one of `asked.right`, (right, k) float64, from one thread at a time
 Run = Callable[[Sources, int, Asked, Put], None]
-
-
-def sources_of(problem: Problem, functionals: Rows | None = None) -> Sources:
-    """Return what the signal of a problem is made from.
-
-    Parameters
-    ----------
-    functionals
-        Totals, rows over (hour, cell).
-    """
-    rows, share = problem.rows, problem.share
-    span = problem.span if problem.span is not None else Span(*rows.span)
-    if functionals is not None:
-        rows = stacked(rows, functionals)
-        if share is not None:
-            share = np.concatenate([share, np.ones((share.shape[0], functionals.count))], axis=1)
-    return Sources(rows, problem.value.size, problem.covariances, share, span)
 
 
 def in_threads(threads: int, scaled: Sequence[Rows] | None = None) -> Run:
