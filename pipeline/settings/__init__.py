@@ -4,6 +4,7 @@ An unknown key, a wrong type or an impossible value is refused with the path of 
 `tianyan config explain` prints every key.
 """
 
+from pipeline.settings.cycle import CycleSettings
 from pipeline.settings.inversion import FluxSource, OffsetSettings, SectorSettings
 from pipeline.settings.reader import explain, input_root, read_settings, validated
 from pipeline.settings.sections import (
@@ -28,6 +29,7 @@ __all__ = [
     "Box",
     "ColumnSettings",
     "Completeness",
+    "CycleSettings",
     "FluxSource",
     "FootprintSettings",
     "GridSettings",

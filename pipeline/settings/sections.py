@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import AwareDatetime, Field, model_validator
 
 from pipeline.settings.base import Finite, NonNegative, Positive, Section
+from pipeline.settings.cycle import CycleSettings
 from pipeline.settings.inversion import OffsetSettings, OutputSettings, SectorSettings, SolverSettings
 from pipeline.settings.sinks import SinkSettings
 from pipeline.settings.transport import ColumnSettings, TransportSettings
@@ -278,6 +279,7 @@ class Settings(Section):
     background: BackgroundSettings = Field(description="what is carried in from outside")
     solver: SolverSettings = Field(default=SolverSettings(), description="how the solution is computed")
     outputs: OutputSettings = Field(description="what is written")
+    cycle: CycleSettings | None = Field(default=None, description="the hourly service's window")
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
