@@ -14,18 +14,23 @@ from rich.console import Console
 
 import station_meta
 from pipeline.case import input_files, run_case, transport_folder
+from pipeline.cli_osse import places
 from pipeline.errors import InputError
 from pipeline.footprints import make_footprints
 from pipeline.grid import Grid, grid_from_settings, open_store
 from pipeline.ingest import all_receptors, read_background, read_fluxes, read_stations
-from pipeline.osse import make_demo, print_score, score, summary
+from pipeline.osse import TransportError, make_demo, print_score, score, summary
 from pipeline.osse.instruments import true_air
+from pipeline.osse.score import figures
 from pipeline.schema import HOUR, is_used
 from pipeline.settings import read_settings
 from pipeline.transport import join, read_hour
 from pipeline.units import SECONDS_PER_YEAR, SPECIES
 
-SMALL = {"spacing_km": 30.0, "hours": 6, "spectrometers": 3, "micro": 1}
+SMALL = {
+    "spacing_km": 30.0, "hours": 6, "spectrometers": 3, "micro": 1, "sinks": 0, "columns": False, "particles": 60,
+    "hours_back": 8,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +85,7 @@ def test_another_seed_gives_another_case_in_the_same_folder(case, tmp_path):
     make_demo(tmp_path, seed=4, **{**SMALL, "hours": 3})
     other, first = digests(tmp_path), digests(case.parent)
     # nothing of the longer case is left
-    assert sum(name.startswith("weather/wrfout_d01_") for name in other) == 18 + 3 + 1
+    assert sum(name.startswith("weather/wrfout_d01_") for name in other) == 8 + 3 + 1
     assert all(other[name] != first[name] for name in other if name.startswith("stations"))
 
 
@@ -95,7 +100,7 @@ def test_a_folder_with_other_peoples_inputs_is_left_alone(tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"hours": 0}, "hours must be at least 1; got 0"), ({"micro": 99}, r"micro must lie in \[0, 8\]; got 99")],
+    [({"hours": 0}, "hours must be at least 1; got 0"), ({"micro": 99}, r"micro must lie in \[0, 80\]; got 99")],
 )
 def test_an_impossible_case_is_refused(tmp_path, change, message):
     with pytest.raises(InputError, match=message):
@@ -106,7 +111,7 @@ def test_the_case_does_not_name_the_truth(case, settings):
     assert "truth" not in str(tomllib.loads(case.read_text(encoding="utf-8")))
     names = {path.name for path in input_files(settings, case.parent)}
     assert "truth.nc" not in names
-    assert len(names) == 4 + 25 + 3 + 1
+    assert len(names) == 4 + 15 + 3 + 1
 
 
 def test_truth_lies_on_the_domains_grid_and_hours(settings, truth):
@@ -114,7 +119,7 @@ def test_truth_lies_on_the_domains_grid_and_hours(settings, truth):
     start, end = settings.case.flux_hours.bounds
     assert truth["time"].values[0] == start
     assert truth["time"].values[-1] + HOUR == end
-    assert not truth["flux_std"].values.any()
+    assert truth["flux"].dims == ("sector", "time", "y", "x")
 
 
 def test_every_receptor_hour_has_a_footprint(settings, footprints):
@@ -125,7 +130,7 @@ def test_every_receptor_hour_has_a_footprint(settings, footprints):
     own = np.repeat(footprints["time"].values, np.diff(footprints["indptr"].values))
     back = (own - footprints["hour"].values) // HOUR
     assert back.min() == 0
-    assert 12 < back.max() <= 18
+    assert 5 < back.max() <= 8
 
 
 def test_the_case_finds_the_footprints_its_truth_was_made_with(copied, settings):
@@ -176,9 +181,9 @@ def test_prior_files_are_read_in_their_units(case, settings):
     per_year = (anthropogenic.mean(axis=0) * grid.area).sum() * 44.009e-12 * SECONDS_PER_YEAR * 1e-6
     with netCDF4.Dataset(case.parent / "fluxes/inventory_diffuse.nc") as file:
         assert file["emi_co2"].units == "kg m-2 s-1"
-    with rasterio.open(case.parent / "fluxes/inventory_power_plants.tif") as image:
+    with rasterio.open(case.parent / "fluxes/inventory_points.tif") as image:
         plants = float(image.read(1).sum()) * 1e-6
-    assert 50 < plants < 250
+    assert 50 < plants < 300
     # Mt per year of province and neighbours, within the hours' share of the day
     assert 500 < per_year < 1300
     assert fluxes["flux"].sel(sector="biosphere").values.min() < -3
@@ -218,6 +223,77 @@ def test_summary_is_rms_and_coverage_of_the_cities(case, store):
     assert found["prior_rmse"] == pytest.approx(3)
     assert found["posterior_rmse"] == pytest.approx(1)
     assert found["covered"] == pytest.approx(5 / 11)
+
+
+def test_figures_of_merit_are_those_of_the_table_and_the_store(case, store):
+    truth = case.parent / "truth.nc"
+    table = score(store, truth)
+    found = summary(table, "anthropogenic")
+    province = table[(table["sector"] == "anthropogenic") & (table["level"] == "province")].iloc[0]
+    total, cities, covered, chi2, left_out = figures(store, truth)
+    assert total.prior == pytest.approx(100 * abs(province["prior"] / province["truth"] - 1))
+    assert total.posterior == pytest.approx(100 * abs(province["posterior"] / province["truth"] - 1))
+    assert cities.posterior == pytest.approx(found["posterior_rmse_percent"])
+    assert covered.posterior == pytest.approx(100 * found["covered"])
+    assert chi2.posterior == open_store(store)["diagnostic_chi2"].item()
+    assert left_out.posterior > 0
+    for row in (total, cities, covered, chi2, left_out):
+        assert row.met == (row.target[0] <= row.posterior <= row.target[1])
+
+
+def test_emission_and_uptake_of_a_city_cannot_be_told_apart_wholly(case, store):
+    table = score(store, case.parent / "truth.nc")
+    found = table[table["sector"] == "anthropogenic"]["correlation"]
+    # one column of air sees the sum of both: what is given to one is taken from the other
+    assert found.between(-1, 0.05).all()
+    assert found.min() < -0.05
+    assert table[table["sector"] == "net"]["correlation"].isna().all()
+
+
+def test_the_score_finds_store_and_truth_of_a_folder(tmp_path):
+    for missing in ("posterior.zarr/zarr.json", "truth.nc"):
+        with pytest.raises(InputError, match="store and truth must be there"):
+            places(tmp_path)
+        (tmp_path / missing).parent.mkdir(exist_ok=True)
+        (tmp_path / missing).touch()
+    assert places(tmp_path) == (tmp_path / "posterior.zarr", tmp_path / "truth.nc")
+    assert places(tmp_path / "posterior.zarr") == (tmp_path / "posterior.zarr", tmp_path / "truth.nc")
+
+
+def test_another_draw_shares_weather_and_footprints(case, tmp_path):
+    folder = shutil.copytree(case.parent, tmp_path / "case")
+    before = digests(folder)
+    stamp = (folder / "weather/wrfout_d01_2024-07-15_00:00:00").stat().st_mtime_ns
+    make_demo(folder, seed=3, draw=9, **SMALL)
+    after = digests(folder)
+    assert (folder / "weather/wrfout_d01_2024-07-15_00:00:00").stat().st_mtime_ns == stamp
+    changed = {name.split("/")[0] for name in before if after[name] != before[name]}
+    assert changed == {"stations", "fluxes", "background", "truth.nc"}
+
+
+def test_with_transport_error_the_air_is_not_what_the_cases_weather_says(case, tmp_path):
+    folder = shutil.copytree(case.parent, tmp_path / "case")
+    make_demo(folder, seed=3, transport_error=TransportError(speed=0.3, direction=40.0), **SMALL)
+    before, after = digests(case.parent), digests(folder)
+    changed = {name.split("/")[0] for name in before if after[name] != before[name]}
+    # only what was measured, and the note in the truth; the case still names the same weather
+    assert changed == {"stations", "truth.nc"}
+    assert list(folder.glob("transport_true/footprints/*/*/*.nc"))
+    names = {path.parent.name for path in input_files(read_settings(folder / "case.toml"), folder)}
+    assert "weather_true" not in names
+
+
+def test_a_matched_truth_departs_from_the_prior_by_what_is_stated(case, tmp_path):
+    folder = shutil.copytree(case.parent, tmp_path / "case")
+    path = make_demo(folder, seed=3, matched=True, **SMALL)
+    settings = read_settings(path)
+    fluxes, _ = read_fluxes(settings, grid_from_settings(settings.grid), folder)
+    truth = xr.load_dataset(folder / "truth.nc")
+    std = fluxes["flux_std"].values
+    away = (truth["flux"].values - fluxes["flux"].values)[std > 0] / std[std > 0]
+    # few independent values on 17 x 16 cells of 30 km
+    assert away.std() == pytest.approx(1, abs=0.25)
+    assert (truth["flux"].values == fluxes["flux"].values.astype(np.float32))[std == 0].all()
 
 
 def test_a_score_against_another_cases_truth_is_refused(store, tmp_path):
