@@ -9,12 +9,9 @@ with short-wave radiation as light, in W m-2. Parameters are of the size of publ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse
-import xarray as xr
 
 from pipeline.grid import Grid
 from pipeline.osse.landscape import Landscape
@@ -55,50 +52,6 @@ class Vegetation:
 FOREST = Vegetation(efficiency=0.18, half_light=390.0, greenness=0.52, wet=0.92, slope=0.19, base=0.6)
 CROP = Vegetation(efficiency=0.16, half_light=620.0, greenness=0.42, wet=1.0, slope=0.13, base=0.5)
 TOWN = Vegetation(efficiency=0.14, half_light=500.0, greenness=0.16, wet=0.85, slope=0.06, base=0.2)
-
-
-def weather_on(weather: xr.Dataset, of: Grid, grid: Grid, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (light W m-2, temperature degrees Celsius) as means over hours, (time, cell) float32.
-
-    Parameters
-    ----------
-    weather
-        Of `simulate_weather` on `of`: instants at the ends of every hour.
-    grid
-        Where they are wanted; between the weather's points they are interpolated linearly.
-    times : (time,) datetime64[ns]
-        Hour starts, UTC.
-    """
-    lon, lat = grid.lonlat
-    matrix = _bilinear(of, lon.ravel(), lat.ravel()).astype(np.float32)
-    at = np.searchsorted(weather["time"].values, times)
-    found = []
-    for name, least in (("radiation", 0.0), ("temperature", 273.15)):
-        values = weather[name].values.reshape(weather.sizes["time"], -1).astype(np.float32)
-        means = 0.5 * (values[at] + values[at + 1]) - np.float32(least)
-        found.append(np.ascontiguousarray((matrix @ means.T).T))
-    return found[0], found[1]
-
-
-def weather_at(
-    weather: xr.Dataset, of: Grid, lon: Sequence[float], lat: Sequence[float], times: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (temperature degrees Celsius, relative humidity %) at places as means over hours: (place, time).
-
-    Parameters
-    ----------
-    weather, of, times
-        As for `weather_on`.
-    lon, lat
-        Of the places, degrees.
-    """
-    matrix = _bilinear(of, np.asarray(lon, dtype=np.float64), np.asarray(lat, dtype=np.float64))
-    at = np.searchsorted(weather["time"].values, times)
-    found = []
-    for name, least in (("temperature", 273.15), ("humidity", 0.0)):
-        values = matrix @ weather[name].values.reshape(weather.sizes["time"], -1).T - least
-        found.append(0.5 * (values[:, at] + values[:, at + 1]))
-    return found[0], found[1]
 
 
 def exchange(
@@ -143,21 +96,3 @@ def greenness(grid: Grid, world: World) -> np.ndarray:
     )
     out: np.ndarray = 1 + _PATCHY * waves
     return out
-
-
-def _bilinear(of: Grid, lon: np.ndarray, lat: np.ndarray) -> scipy.sparse.csr_array:
-    """Return the weights of `of`'s centres at places, (place, cell); beyond the edge, the edge's."""
-    x, y = of.from_lonlat(lon, lat)
-    column, right = _between(of.x, np.asarray(x))
-    row, up = _between(of.y, np.asarray(y))
-    rows = np.tile(np.arange(lon.size), 4)
-    corners = np.concatenate([(row + j) * of.nx + column + i for j in (0, 1) for i in (0, 1)])
-    weights = np.concatenate([wy * wx for wy in (1 - up, up) for wx in (1 - right, right)])
-    return scipy.sparse.csr_array((weights, (rows, corners)), shape=(lon.size, of.size))
-
-
-def _between(centres: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (index of the centre before each place, share of the way to the next)."""
-    along = np.clip((places - centres[0]) / (centres[1] - centres[0]), 0.0, centres.size - 1.0)
-    index = np.minimum(along.astype(np.int64), centres.size - 2)
-    return index, along - index

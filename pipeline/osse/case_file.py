@@ -36,7 +36,7 @@ BACKGROUND_ERROR = (0.8, 8.0)
 #: and its memory, hours; of a tower's hour with the cells around it, umol m-2 s-1
 REPRESENTATION = {"provincial": 1.5, "regional": 1.5, "city": 2.5, "micro": 4.0}
 OFFSET = (3.0, 240.0)
-TOWER_ERROR, TOWER_RADIUS, TOWER_FRICTION = 3.0, 1.5, 0.15
+TOWER_ERROR, TOWER_RADIUS, TOWER_FRICTION = 2.0, 1.5, 0.15
 
 
 @dataclass(frozen=True)
@@ -198,6 +198,7 @@ def _sink(site: Site) -> str:
         variable="NEE",
         quality="NEE_QC",
         accepted=[0],
+        uncertainty="NEE_RANDUNC",
         friction_least=TOWER_FRICTION,
         radius=TOWER_RADIUS,
         sector="biosphere",

@@ -16,7 +16,6 @@ from pipeline.errors import InputError
 from pipeline.grid import Grid, lambert_grid, zhejiang_regions
 from pipeline.osse import case_file
 from pipeline.osse.background import simulate_background
-from pipeline.osse.biosphere import weather_at
 from pipeline.osse.flux_files import write_annual_netcdf, write_geotiff, write_hourly_netcdf, write_shares
 from pipeline.osse.landscape import smooth
 from pipeline.osse.matched import matched_fluxes
@@ -27,9 +26,11 @@ from pipeline.osse.pattern import land_fraction
 from pipeline.osse.plan import Plan
 from pipeline.osse.prior import prior_diffuse, prior_exchange, prior_points
 from pipeline.osse.station_files import write_background
+from pipeline.osse.tower_feeds import write_towers
 from pipeline.osse.truth import true_fluxes
 from pipeline.osse.weather import perturbed, simulate_weather
 from pipeline.osse.weather_files import weather_grid, wider, write_weather
+from pipeline.osse.weather_points import weather_at
 from pipeline.osse.world import World, draw_world
 from pipeline.schema import hours_between
 from pipeline.settings import Settings, read_settings
@@ -232,13 +233,16 @@ def _observe(path: Path, settings: Settings, scene: _Scene, truth: xr.Dataset, p
     spent = perf_counter() - began
     progress("instruments", 0, 0)
     lon, lat = ([getattr(site.station, name) for site in scene.air] for name in ("lon", "lat"))
-    celsius, humidity = weather_at(scene.weather, scene.around, lon, lat, observed)
+    warmth, moisture = (
+        weather_at(scene.weather, scene.around, lon, lat, observed, name) for name in ("temperature", "humidity")
+    )
     values = carried + added[0].reshape(observed.size, len(scene.air)).T
-    own, space = world.instrument_rng.spawn(2)
-    write_feeds(folder, plan, settings, scene.air, Air(observed, values, celsius, humidity), own)
+    own, space, ground = world.instrument_rng.spawn(3)
+    write_feeds(folder, plan, settings, scene.air, Air(observed, values, warmth, moisture), own)
     for one, more in zip(scene.satellites, added[1:], strict=True):
         unseen = case_file.SATELLITES[one.id].representation if plan.matched else 0.0
         one.write_days(folder, observed, carried, more, space, unseen)
+    write_towers(folder, plan, scene.towers, truth, scene.grid, scene.weather, scene.around, observed, ground)
     return spent
 
 

@@ -36,13 +36,13 @@ class Air:
         Hours with observations, UTC.
     values : (site, hour) float64
         True mole fraction, ppm.
-    celsius, humidity : (site, hour) float64
-        At 2 m; relative humidity in %.
+    temperature, humidity : (site, hour) float64
+        At 2 m: K, and relative humidity in %.
     """
 
     times: np.ndarray
     values: np.ndarray
-    celsius: np.ndarray
+    temperature: np.ndarray
     humidity: np.ndarray
 
 
@@ -133,7 +133,7 @@ def _real(site: Site, air: Air, index: int, rng: np.random.Generator) -> np.ndar
     """Return a record with all that goes wrong with an instrument, hourly or by minute."""
     instrument, truth = INSTRUMENTS[site.station.station_class], air.values[index]
     if site.is_micro:
-        return micro_record(truth, instrument, air.celsius[index], air.humidity[index], rng)
+        return micro_record(truth, instrument, air.temperature[index], air.humidity[index], rng)
     return minute_record(truth, instrument, rng)
 
 

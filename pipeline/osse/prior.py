@@ -11,11 +11,12 @@ import numpy as np
 import xarray as xr
 
 from pipeline.grid import Grid, Regions
-from pipeline.osse.biosphere import exchange, weather_on
+from pipeline.osse.biosphere import exchange
 from pipeline.osse.landscape import landscape
 from pipeline.osse.pattern import at_points, bump, city_rows, land_fraction, spread_over
 from pipeline.osse.sources import CITIES, NEIGHBOURS, PLANTS, WORKS, Point
 from pipeline.osse.truth import city_total
+from pipeline.osse.weather_points import weather_on
 from pipeline.osse.world import World
 from pipeline.units import SPECIES, flux_factor
 

@@ -7,10 +7,11 @@ import xarray as xr
 
 from pipeline.grid import Grid, Regions
 from pipeline.osse.activity import ACTIVITIES, activity
-from pipeline.osse.biosphere import exchange, greenness, weather_on
+from pipeline.osse.biosphere import exchange, greenness
 from pipeline.osse.landscape import landscape
 from pipeline.osse.pattern import KM_PER_DEGREE, bump, city_rows, land_fraction, offset, spread_over
 from pipeline.osse.sources import CITIES, NEIGHBOURS, PLANTS, ROADS, WORKS, City
+from pipeline.osse.weather_points import weather_on
 from pipeline.osse.world import World
 from pipeline.units import SPECIES, flux_factor
 

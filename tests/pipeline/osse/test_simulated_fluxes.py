@@ -8,7 +8,7 @@ import pytest
 from pipeline.grid import Grid, lambert_grid, overlap, regrid_density, regrid_total, zhejiang_regions
 from pipeline.osse.activity import ACTIVITIES, WEEKEND, activity
 from pipeline.osse.background import first_order, simulate_background
-from pipeline.osse.biosphere import CROP, FOREST, TOWN, exchange, weather_on
+from pipeline.osse.biosphere import CROP, FOREST, TOWN, exchange
 from pipeline.osse.landscape import Landscape, landscape
 from pipeline.osse.pattern import at_points, land_fraction
 from pipeline.osse.prior import DAY_PROFILE, prior_diffuse, prior_exchange, prior_points
@@ -16,6 +16,7 @@ from pipeline.osse.sources import CITIES, PLANTS, WORKS
 from pipeline.osse.truth import true_fluxes
 from pipeline.osse.weather import EPOCH, simulate_weather
 from pipeline.osse.weather_files import weather_grid, wider
+from pipeline.osse.weather_points import weather_on
 from pipeline.osse.world import draw_world
 from pipeline.schema import HOUR, hours_between
 from pipeline.units import SECONDS_PER_DAY, SECONDS_PER_YEAR, SPECIES, tonnes_per_flux_unit
