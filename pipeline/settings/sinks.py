@@ -37,7 +37,7 @@ class SinkSettings(Section):
         default=(1.42, 0.19),
         description=(
             "one-sigma random error of a row where no column tells it: umol m-2 s-1, plus a share of the flux's size "
-            "(forests by day, Richardson et al. 2006)"
+            "(about a forest's; the law is that of Richardson et al. 2006)"
         ),
     )
     friction: str = Field(default="USTAR", description="column of the friction velocity, m s-1")
