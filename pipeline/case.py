@@ -27,14 +27,19 @@ from pipeline.ingest import (
 )
 from pipeline.inversion import (
     Assembled,
+    LogRun,
+    Problem,
+    Rows,
     Solution,
     assemble,
     constraint_notes,
+    log_problem,
     pack,
     posterior,
     region_functionals,
     require_memory,
     solve,
+    solve_log,
 )
 from pipeline.provenance import provenance
 from pipeline.settings import Settings, input_root, read_settings
@@ -112,12 +117,8 @@ def invert(settings: Settings, path: Path, root: Path, progress: Progress = quie
     problem = given.assembled.problem
     sizes = {"observations": problem.value.size, "entries": problem.footprint.nnz}
     require_memory(settings, grid.size, len(regions.ids), **sizes)
-    solution = solve(
-        problem,
-        functionals=region_functionals(regions, gas, problem.state_shape[0], problem.covariances[0].dtype),
-        threads=settings.solver.threads,
-        progress=lambda done: progress("solving", round(100 * done), 100),
-    )
+    functionals = region_functionals(regions, gas, problem.state_shape[0], problem.covariances[0].dtype)
+    solution, log = solved(settings, problem, functionals, progress)
     result = posterior(
         settings,
         grid,
@@ -127,12 +128,33 @@ def invert(settings: Settings, path: Path, root: Path, progress: Progress = quie
         given.assembled,
         solution,
         progress=lambda done: progress("ensemble", done, settings.solver.members),
+        log=log,
     )
     result.attrs["account"] = account.render(given.accounts)
     notes = [*region_notes(regions), *given.notes, *constraint_notes(solution, gas)]
+    notes += str(result.attrs.get("lognormal", "")).splitlines()
     result.attrs["notes"] = "\n".join(notes)
     result.attrs["provenance"] = provenance(path, root, input_files(settings, root))
     return result, solution
+
+
+def solved(
+    settings: Settings, problem: Problem, functionals: Rows | None, progress: Progress = quiet
+) -> tuple[Solution, LogRun | None]:
+    """Return the solution, and of log-normal sectors what their members are made from."""
+    threads = settings.solver.threads
+
+    def told(done: float) -> None:
+        progress("solving", round(100 * done), 100)
+
+    is_log = np.array([sector.distribution == "lognormal" for sector in settings.sectors])
+    if not is_log.any():
+        return solve(problem, functionals=functionals, threads=threads, progress=told), None
+    progress("linearising", 0, 0)
+    log = log_problem(problem, is_log, [sector.name for sector in settings.sectors])
+    iterations = settings.solver.iterations
+    solution, found = solve_log(log, iterations=iterations, functionals=functionals, threads=threads, progress=told)
+    return solution, LogRun(log, found)
 
 
 def assembled_case(settings: Settings, grid: Grid, path: Path, root: Path, progress: Progress = quiet) -> AssembledCase:

@@ -84,7 +84,7 @@ def summarise(solution: Solution, inverse: np.ndarray, left_out: LeftOut, air: n
     """
     problem = solution.problem
     residual = (problem.value - solution.modelled)[air]
-    innovation = solution.innovation[air]
+    innovation = solution.prior_residual[air]
     shared = {error.name: error.trace_with(inverse) for error in problem.errors}
     # tr(K K^-1) = m is shared out among signal, shared errors and noise
     noise = float(problem.variance @ np.diagonal(inverse))

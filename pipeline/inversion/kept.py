@@ -1,6 +1,7 @@
 """A solution put into a Dataset and taken out again: what answers for any total afterwards, exactly.
 
-Fields are not repeated: prior and sigma stand in the posterior Dataset in the precision they were solved in.
+Fields are not repeated: prior and sigma stand in the posterior Dataset in the precision they were solved in. With
+log-normal sectors those of the linear solution are others, and kept.
 """
 
 from __future__ import annotations
@@ -51,6 +52,11 @@ def pack(solution: Solution, settings: Settings) -> xr.Dataset:
         variables |= {f"error_{number}_{name}": ("observation", getattr(error, name), attrs) for name in _PARTS}
     if problem.share is not None:
         variables["share"] = (("sector", "observation"), problem.share)
+    if any(sector.distribution == "lognormal" for sector in settings.sectors):
+        dims = ("sector", "time", "y", "x")
+        told = {"long_name": "prior of the solution linearised about its mean"}
+        variables["linear_prior"] = (dims, problem.prior, told)
+        variables["linear_sigma"] = (dims, np.stack([c.sigma for c in problem.covariances]), told)
     if span is not None:
         variables |= {"span_first": ("observation", span.first), "span_last": ("observation", span.last)}
     coords = {
@@ -74,7 +80,10 @@ def unpack(kept: xr.Dataset, posterior: xr.Dataset) -> Solution:
         The posterior Dataset of the same run: grid, prior and sigma.
     """
     grid = Grid.from_dataset(posterior)
-    prior, sigma = posterior["flux_prior"].values, posterior["flux_prior_std"].values
+    if is_linearised(kept):
+        prior, sigma = kept["linear_prior"].values, kept["linear_sigma"].values
+    else:
+        prior, sigma = posterior["flux_prior"].values, posterior["flux_prior_std"].values
     m, size = kept.sizes["observation"], prior[0].size
     arrays = tuple(kept[f"footprint_{name}"].values for name in ("value", "index", "start"))
     covariances = tuple(
@@ -105,6 +114,11 @@ def unpack(kept: xr.Dataset, posterior: xr.Dataset) -> Solution:
         kept["weights"].values,
         np.zeros((m, prior.shape[0], 0), prior.dtype),
     )
+
+
+def is_linearised(kept: xr.Dataset) -> bool:
+    """Return whether the solution is that of a problem linearised about its mean (`pipeline.inversion.lognormal`)."""
+    return "linear_prior" in kept
 
 
 def _error(kept: xr.Dataset, number: int) -> CorrelatedError:

@@ -14,6 +14,8 @@ _DOUBLE, _INDEX = 8, 4
 #: fields over all cell-hours of a sector held at once: prior, sigma, mean, the spread's two sums, and what
 #: products leave behind
 _FIELDS = 10
+#: fields more with log-normal sectors: two states of the chain, its velocity and mean, sums of the members, prior draws
+_CHAIN = 20
 #: matrices of the size of K held at once: the factor, and the inverse for the diagnostics
 _SYSTEMS = 2
 #: matrices of the size of the totals' covariance held at once
@@ -43,6 +45,8 @@ class Window:
         Bytes of a number of the fields: 4 or 8.
     threads
         Blocks of K made at once.
+    chain
+        Whether the members are a chain: with log-normal sectors.
     """
 
     hours: int
@@ -56,6 +60,7 @@ class Window:
     batch: int
     item: int
     threads: int
+    chain: bool = False
 
 
 def plan(window: Window) -> dict[str, int]:
@@ -67,9 +72,10 @@ def plan(window: Window) -> dict[str, int]:
     totals = w.sectors * w.regions * w.days
     block = LANES * (w.item * w.cells + _DOUBLE * (w.observations + functionals))
     return {
-        "fields": field * (_FIELDS + w.batch + w.members),
+        "fields": field * (_FIELDS + w.batch + w.members + _CHAIN * w.chain),
         "operator": _OPERATORS * w.entries * (w.item + _INDEX),
-        "system": _SYSTEMS * system,
+        # the chain has the factor of the observations' errors beside that of K
+        "system": (_SYSTEMS + w.chain) * system,
         "blocks": w.threads * block,
         # and the factor once more in the fields' precision
         "totals": w.item * (w.observations * w.sectors * functionals + w.observations**2),
@@ -115,6 +121,7 @@ def window_of(
         batch=8,
         item=4 if settings.solver.precision == "single" else 8,
         threads=settings.solver.threads or os.cpu_count() or 1,
+        chain=any(sector.distribution == "lognormal" for sector in settings.sectors),
     )
 
 

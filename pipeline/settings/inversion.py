@@ -58,6 +58,13 @@ class SectorSettings(Section):
     sources: list[FluxSource] = Field(min_length=1, description="files whose sum is the prior flux")
     sigma_fraction: NonNegative = Field(description="one-sigma error as a share of |prior flux| of each cell and hour")
     sigma_floor: NonNegative = Field(default=0.0, description="one-sigma error added in quadrature, flux unit")
+    distribution: Literal["normal", "lognormal"] = Field(
+        default="normal",
+        description=(
+            "of the prior's error: normal, or lognormal, which keeps the flux from becoming negative (prior mean and "
+            "sigma as stated; where the prior is 0 the flux stays 0)"
+        ),
+    )
     mask: FluxSource | None = Field(
         default=None, description="file of shares, 0 to 1, that sigma is multiplied by, for example land; unit 1"
     )
@@ -90,6 +97,7 @@ class SolverSettings(Section):
     )
     members: int = Field(default=64, ge=2, description="posterior ensemble members")
     seed: int = Field(default=1, ge=0, description="seed of the ensemble")
+    iterations: int = Field(default=8, ge=1, description="most re-linearisations when a sector is lognormal")
     threads: int = Field(default=0, ge=0, description="threads of the kernels; 0 means all")
     memory_limit: Positive | None = Field(
         default=None, description="most memory the inversion may take, GiB; the machine's when not given"
