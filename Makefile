@@ -32,7 +32,7 @@ bench: $(STAMP)  ## speed and memory, as ratios within one run
 docs: $(STAMP)  ## run the cases and comparisons, write their figures into docs/ (needs ../shared)
 	$(BIN)/tianyan demo > docs/cases/demo.txt
 	cp demo-output/posterior.png docs/demo.png
-	$(BIN)/python -m benchmarks.seeds 11 16 > docs/cases/seeds.txt
+	$(BIN)/python -m benchmarks.coverage 20 2 > docs/cases/coverage.txt
 	$(BIN)/tianyan run workflows/tacolneston.toml > docs/cases/tacolneston.txt
 	cp tacolneston-output/tacolneston.png docs/cases/tacolneston.png
 	rm -rf bowen-output

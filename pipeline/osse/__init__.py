@@ -3,7 +3,18 @@
 from pipeline.osse.demo import make_demo
 from pipeline.osse.make import Timing, make_case
 from pipeline.osse.plan import Plan
-from pipeline.osse.score import print_score, score, summary
+from pipeline.osse.score import Figure, figures, print_score, score, summary
 from pipeline.osse.weather import TransportError
 
-__all__ = ["Plan", "Timing", "TransportError", "make_case", "make_demo", "print_score", "score", "summary"]
+__all__ = [
+    "Figure",
+    "Plan",
+    "Timing",
+    "TransportError",
+    "figures",
+    "make_case",
+    "make_demo",
+    "print_score",
+    "score",
+    "summary",
+]
