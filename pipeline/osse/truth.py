@@ -10,7 +10,7 @@ from pipeline.osse.activity import ACTIVITIES, activity
 from pipeline.osse.biosphere import exchange, greenness
 from pipeline.osse.landscape import landscape
 from pipeline.osse.pattern import KM_PER_DEGREE, bump, city_rows, land_fraction, offset, spread_over
-from pipeline.osse.sources import CITIES, NEIGHBOURS, PLANTS, ROADS, WORKS, City
+from pipeline.osse.sources import CITIES, NEIGHBOURS, PLANTS, ROADS, WORKS, City, Point
 from pipeline.osse.weather_points import weather_on
 from pipeline.osse.world import World
 from pipeline.units import SPECIES, flux_factor
@@ -109,10 +109,11 @@ def tonnes_per_year(grid: Grid, regions: Regions, world: World) -> dict[str, np.
         density = there.total * bump(grid, there.lon, there.lat, there.core)
         out[_NEIGHBOUR] += density * outside * grid.area
     inside = {city.id: share * grid.area for city, share in zip(CITIES, shares, strict=True)}
-    for name, points in (("power", PLANTS), ("industry", WORKS)):
-        for point in points:
-            plume = bump(grid, point.lon, point.lat, _STACK_SIGMA)
-            out[name] += spread_over(point.total * 1e6, plume * inside[point.city])
+    stacks: list[tuple[str, Point]] = [("power", plant) for plant in PLANTS]
+    stacks += [("industry", works) for works in WORKS]
+    for name, point in stacks:
+        plume = bump(grid, point.lon, point.lat, _STACK_SIGMA)
+        out[name] += spread_over(point.total * 1e6, plume * inside[point.city])
     return out
 
 
