@@ -90,7 +90,7 @@ def workers(scheduler: str, threads: int) -> Iterator[Any]:
         if scheduler == LOCAL:
             # the weather is refused beforehand where it does not fit; a limit would count it as a leak
             cluster = distributed.LocalCluster(
-                n_workers=threads, threads_per_worker=1, memory_limit=0, dashboard_address=None
+                n_workers=threads, threads_per_worker=1, memory_limit=0, dashboard_address=":0"
             )
             scheduler = stack.enter_context(cluster)
         try:
@@ -103,6 +103,22 @@ def workers(scheduler: str, threads: int) -> Iterator[Any]:
                 where="--scheduler",
             ) from error
         yield stack.enter_context(client)
+
+
+def threads_of(client: Any) -> int:
+    """Return the threads of a client's workers.
+
+    Raises
+    ------
+    ConfigError
+        When there are no workers.
+    """
+    threads = sum(client.nthreads().values())
+    if not threads:
+        raise ConfigError(
+            "the scheduler must have workers", remedy="start some with `dask worker`", where="--scheduler"
+        )
+    return int(threads)
 
 
 def trace_on(
@@ -124,12 +140,7 @@ def trace_on(
     InputError
         When a worker cannot read the prepared weather.
     """
-    threads = sum(client.nthreads().values())
-    if not threads:
-        raise ConfigError(
-            "the scheduler must have workers", remedy="start some with `dask worker`", where="--scheduler"
-        )
-    size = math.ceil(len(jobs) / (_BATCHES * threads))
+    size = math.ceil(len(jobs) / (_BATCHES * threads_of(client)))
     batches = [jobs[at : at + size] for at in range(0, len(jobs), size)]
     # told once to every worker, not with every batch
     shared = client.scatter((task, dict(weather)), broadcast=True, hash=False)

@@ -32,8 +32,8 @@ ALLOWED = {
 }  # fmt: skip
 FLOW = {
     "pipeline.ask", "pipeline.case", "pipeline.cli_footprints", "pipeline.coast", "pipeline.footprints",
-    "pipeline.footprints_dask", "pipeline.footprints_weather", "pipeline.provenance", "pipeline.show",
-    "pipeline.show_footprint",
+    "pipeline.cycle", "pipeline.footprints_dask", "pipeline.footprints_weather", "pipeline.inversion_dask",
+    "pipeline.provenance", "pipeline.show", "pipeline.show_footprint",
 }  # fmt: skip
 COMMAND = {"pipeline.cli", "pipeline.cli_osse"}
 OUTSIDE = {"kernels": {"numpy", "numba"}, "station_meta": {"numpy", "pandas"}}

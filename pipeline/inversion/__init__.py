@@ -3,7 +3,7 @@
 from pipeline.inversion.assemble import Assembled, assemble
 from pipeline.inversion.correlated import CorrelatedError
 from pipeline.inversion.covariance import Covariance, sector_covariance
-from pipeline.inversion.cross import Span, products
+from pipeline.inversion.cross import Put, Span, Work, blocks_of, products
 from pipeline.inversion.diagnostics import (
     DIAGNOSTICS,
     LeftOut,
@@ -23,13 +23,14 @@ from pipeline.inversion.lognormal_chain import Chain
 from pipeline.inversion.lognormal_result import LogRun
 from pipeline.inversion.memory import memory_needed, require_memory
 from pipeline.inversion.operator import footprint_matrix, match_rows
-from pipeline.inversion.posterior import Spread, members, spread_of
+from pipeline.inversion.posterior import BATCH, Draw, Spread, draw, members, spread_of
 from pipeline.inversion.problem import Problem
 from pipeline.inversion.restated import Parameter, parameters_of, restated
 from pipeline.inversion.result import posterior, reporting_periods
 from pipeline.inversion.result_regions import region_functionals, region_weights
 from pipeline.inversion.rows import Rows, rows_of
 from pipeline.inversion.solve import Signal, Solution, signal, solution_of, solve
+from pipeline.inversion.sources import Asked, Run, Sources, in_threads
 from pipeline.inversion.spatial import Isotropic, Separable, spatial_correlation
 from pipeline.inversion.temporal import Temporal
 from pipeline.inversion.thinning import taken, thinned
@@ -46,11 +47,14 @@ from pipeline.inversion.totals import (
 from pipeline.inversion.tuning import Tuned, tune
 
 __all__ = [
+    "BATCH",
     "DIAGNOSTICS",
+    "Asked",
     "Assembled",
     "Chain",
     "CorrelatedError",
     "Covariance",
+    "Draw",
     "Evaluation",
     "Factor",
     "HourlyTotals",
@@ -61,25 +65,32 @@ __all__ = [
     "LogRun",
     "Parameter",
     "Problem",
+    "Put",
     "Rows",
+    "Run",
     "Separable",
     "Signal",
     "Solution",
+    "Sources",
     "Span",
     "Spread",
     "Summary",
     "Temporal",
     "Totals",
     "Tuned",
+    "Work",
     "assemble",
     "averaging_kernel",
+    "blocks_of",
     "combined",
     "constraint_notes",
+    "draw",
     "drifts_of",
     "factorise",
     "footprint_matrix",
     "hourly_functionals",
     "hourly_totals",
+    "in_threads",
     "is_linearised",
     "kept_signal",
     "leave_out",

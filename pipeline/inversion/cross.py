@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -74,17 +74,13 @@ class Work:
     always: int | None = None
     beyond: bool = True
 
-    def blocks(self) -> list[np.ndarray]:
-        """Return the blocks: places in `rows`. A row without hours is in none, its products are 0."""
-        return list(_blocks(self.span.first, self.span.last))
-
     def block(self, at: np.ndarray, scratch: np.ndarray | None = None) -> np.ndarray:
         """Return the products of one block, (right row, place in `at`) float64.
 
         Parameters
         ----------
         at
-            One of `blocks`.
+            One of `blocks_of` the span.
         scratch : (y, x, LANES)
             Overwritten; made when not given.
         """
@@ -148,17 +144,21 @@ def run_blocks(work: Work, put: Put, *, threads: int = 0) -> None:
             put(at, out)
 
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-        list(pool.map(run, work.blocks()))
+        list(pool.map(run, blocks_of(work.span)))
 
 
-def _blocks(first: np.ndarray, last: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield rows of equal hours, `LANES` at most at a time; rows without entries are left out."""
+def blocks_of(span: Span) -> list[np.ndarray]:
+    """Return the places of rows with equal hours, `LANES` at most at a time.
+
+    A row without hours is in none: its products are 0.
+    """
+    first, last = span.first, span.last
     order = np.lexsort((np.arange(first.size), last, first))
     order = order[last[order] >= first[order]]
     change = np.flatnonzero((np.diff(first[order]) != 0) | (np.diff(last[order]) != 0)) + 1
-    for group in np.split(order, change):
-        for at in range(0, group.size, lanes.LANES):
-            yield group[at : at + lanes.LANES]
+    return [
+        group[at : at + lanes.LANES] for group in np.split(order, change) for at in range(0, group.size, lanes.LANES)
+    ]
 
 
 @dataclass(eq=False)

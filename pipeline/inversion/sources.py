@@ -70,8 +70,12 @@ class Sources:
         """
         left = self.scaled(sector) if scaled is None else scaled
         right = left if asked.right.size == left.count else left.take(asked.right)
-        span = Span(self.span.first[asked.rows], self.span.last[asked.rows])
-        return Work(left, right, self.covariances[sector], asked.rows, span, asked.below, asked.always)
+        covariance = self.covariances[sector]
+        return Work(left, right, covariance, asked.rows, self.span_of(asked), asked.below, asked.always)
+
+    def span_of(self, asked: Asked) -> Span:
+        """Return the hours of the rows that are asked for."""
+        return Span(self.span.first[asked.rows], self.span.last[asked.rows])
 
 
 @dataclass(frozen=True, eq=False)
