@@ -15,12 +15,13 @@ import numpy as np
 
 from pipeline.grid import Grid
 from pipeline.osse.landscape import Landscape
+from pipeline.osse.pattern import KM_PER_DEGREE
 from pipeline.osse.world import World
 
 #: temperatures between which leaves work, and that at which they work best, degrees Celsius
 _LEAST, _MOST, _BEST = 0.0, 45.0, 26.0
-#: the index of greenness varies by this share from place to place
-_PATCHY = 0.08
+#: one-sigma share by which the index of greenness varies from place to place
+_PATCHY = 0.10
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,10 @@ def exchange(
 def greenness(grid: Grid, world: World) -> np.ndarray:
     """Return how green each cell is over the mean of its class: (y, x), smooth patches that no model knows."""
     lon, lat = grid.lonlat
-    first, second, third = world.phase[:3] + 1.0
-    waves = (
-        np.sin(9 * lon + 4 * lat + first) + np.sin(13 * lat - 5 * lon + second) + np.sin(21 * lon - 17 * lat + third)
-    )
-    out: np.ndarray = 1 + _PATCHY * waves
+    east, north = lon * KM_PER_DEGREE * np.cos(np.radians(29.0)), lat * KM_PER_DEGREE
+    waves = np.zeros(grid.shape)
+    for angle, length, phase in world.patches:
+        waves += np.cos(2 * np.pi * (east * np.cos(angle) + north * np.sin(angle)) / length + phase)
+    # waves of random phase sum to a field of variance count / 2
+    out: np.ndarray = 1 + _PATCHY * waves / np.sqrt(0.5 * len(world.patches))
     return out

@@ -14,6 +14,8 @@ _CENTRE_DISTANCE = (15.0, 45.0)
 #: industrial parks around each city, and how far they lie from it, km
 _PARKS_PER_CITY = 4
 _PARK_DISTANCE = (6.0, 30.0)
+#: waves of greenness, and their lengths, km
+_PATCH_WAVES, _PATCH = 16, (15.0, 90.0)
 #: an inventory is wrong by this share of a city's total, of either sign; of the cities this many have the other sign
 _CITY_ERROR = (0.2, 0.4)
 _AGAINST = 2
@@ -37,6 +39,8 @@ class World:
         Offsets of the county centres from their city, km east and north.
     parks : (city, park, 2) float64
         The same of industrial parks.
+    patches : (wave, 3) float64
+        Direction, length (km) and phase of the waves that make one stand greener than another; radians.
     city_factor : (city,) float64
         What the prior inventory says over what is true, by city of `CITIES`.
     neighbour_factor : (neighbour,) float64
@@ -59,6 +63,7 @@ class World:
 
     centres: np.ndarray
     parks: np.ndarray
+    patches: np.ndarray
     city_factor: np.ndarray
     neighbour_factor: np.ndarray
     missing: int
@@ -95,6 +100,7 @@ def draw_world(seed: int, draw: int | None = None) -> World:
     return World(
         centres=centres,
         parks=parks,
+        patches=places.uniform((0, _PATCH[0], 0), (2 * np.pi, _PATCH[1], 2 * np.pi), (_PATCH_WAVES, 3)),
         city_factor=_city_factor(errors),
         neighbour_factor=1 + _signed(errors, len(NEIGHBOURS), len(NEIGHBOURS) // 2),
         missing=int(chosen[0]),
