@@ -86,6 +86,30 @@ def show(store: Path, *, picture: Path | None = None, full: Annotated[bool, Para
 
 
 @app.command
+def ask(
+    store: Path,
+    *,
+    region: Annotated[str | None, Parameter(help="id of a region of the run")] = None,
+    polygon: Annotated[Path | None, Parameter(help="file of polygons, for example GeoJSON")] = None,
+    box: Annotated[str | None, Parameter(help="west,east,south,north in degrees: 118,120,28,30")] = None,
+    start: Annotated[str | None, Parameter(name="--from", help="first hour, with zone: 2022-12-07T00Z")] = None,
+    end: Annotated[str | None, Parameter(name="--to", help="end, exclusive, with zone")] = None,
+) -> None:
+    """Print the total of any area over any hours of a finished run: prior, posterior and sigma, by sector and net.
+
+    Without times, those of all flux hours of the window.
+
+    Parameters
+    ----------
+    store
+        A Zarr folder written by `tianyan run` with outputs.query.
+    """
+    from pipeline.cli_ask import ask as answer
+
+    answer(store, region=region, polygon=polygon, box=box, start=start, end=end)
+
+
+@app.command
 def demo(
     folder: Path = Path("demo-output"),
     *,

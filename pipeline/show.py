@@ -17,18 +17,24 @@ from matplotlib.axes import Axes
 from matplotlib.colors import AsinhNorm, Normalize
 from matplotlib.ticker import FuncFormatter
 from rich.console import Console
-from rich.table import Table
 
 from pipeline.coast import draw_coast
 from pipeline.grid import Grid
-from pipeline.inversion import DIAGNOSTICS
-from pipeline.schema import SATELLITE, instruments
+from pipeline.show_tables import (
+    class_table,
+    diagnostic_table,
+    is_sounding,
+    made_by,
+    offset_table,
+    region_table,
+    station_table,
+    tower_table,
+    use_table,
+)
 from pipeline.units import species
 
 #: lines of the account of files that are printed unasked
 _SHORT = 40
-#: a total with more decimals is written with an exponent
-_DECIMALS = 6
 
 
 def print_account(dataset: xr.Dataset, console: Console, *, full: bool = False) -> None:
@@ -39,85 +45,19 @@ def print_account(dataset: xr.Dataset, console: Console, *, full: bool = False) 
         console.print(account, highlight=False, markup=False, soft_wrap=True)
     else:
         console.print("rows of every file, used and rejected: `tianyan show STORE --full`", highlight=False)
-    console.print(_use_table(dataset))
+    console.print(use_table(dataset))
     for note in str(dataset.attrs["notes"]).splitlines():
         console.print(f"- {note}", highlight=False, markup=False)
-    console.print(_diagnostic_table(dataset))
-    console.print(_region_table(dataset))
-
-
-def _use_table(dataset: xr.Dataset) -> Table:
-    table = Table(title="hourly observations", title_justify="left")
-    for column in ("station", "height, m", "values", "used", "not used, and why"):
-        table.add_column(column)
-    made_by = _made_by(dataset)
-    sounding = _is_sounding(dataset)
-    heights = dataset["obs_height"].values
-    reasons = dataset["obs_reason"].values.astype(str)
-    for name, height in sorted({(s, float(h)) for s, h in zip(made_by, heights, strict=True)}):
-        mine = (made_by == name) & (heights == height)
-        why = ", ".join(f"{text}: {int(np.sum(reasons[mine] == text))}" for text in np.unique(reasons[mine]) if text)
-        size = int(mine.sum())
-        label = f"{name} columns, {size} sounding{'s' if size > 1 else ''}" if sounding[mine].all() else name
-        table.add_row(label, f"{height:g}", str(size), str(int(np.sum(reasons[mine] == ""))), why)
-    return table
-
-
-def _made_by(dataset: xr.Dataset) -> np.ndarray:
-    """Return the station of each observation, or the instrument of a sounding."""
-    return instruments(dataset["obs_station"].values, dataset["obs_platform"].values)
-
-
-def _is_sounding(dataset: xr.Dataset) -> np.ndarray:
-    return dataset["obs_platform"].values.astype(str) == SATELLITE
-
-
-def _diagnostic_table(dataset: xr.Dataset) -> Table:
-    table = Table(title="diagnostics", title_justify="left")
-    table.add_column("quantity")
-    table.add_column("value", justify="right")
-    for name in DIAGNOSTICS:
-        variable = dataset[f"diagnostic_{name}"]
-        value = variable.item()
-        table.add_row(str(variable.attrs["long_name"]), f"{value:d}" if isinstance(value, int) else f"{value:.3f}")
-    return table
-
-
-def _region_table(dataset: xr.Dataset) -> Table:
-    gas = str(dataset.attrs["species"]).upper()
-    whole = dataset.sel(period="all")
-    unit, scale = _mass_unit(whole)
-    table = Table(title=f"regional totals over all observed hours, {unit} {gas}, with one sigma", title_justify="left")
-    for column in ("region", "sector", "prior", "posterior"):
-        table.add_column(column, justify="right" if column in ("prior", "posterior") else "left")
-    for r, name in enumerate(whole["region_name_en"].values):
-        row = whole.isel(region=r)
-        for k, sector in enumerate(row["sector"].values):
-            pairs = [(row[f"region_{which}"][k], row[f"region_{which}_std"][k]) for which in ("prior", "posterior")]
-            table.add_row(
-                "" if k else name or whole["region"].values[r], sector, *(_with_sigma(*pair, scale) for pair in pairs)
-            )
-        pairs = [(row[f"region_{which}"].sum(), row[f"region_net_{which}_std"]) for which in ("prior", "posterior")]
-        table.add_row("", "net", *(_with_sigma(*pair, scale) for pair in pairs), end_section=True)
-    return table
-
-
-def _mass_unit(whole: xr.Dataset) -> tuple[str, float]:
-    """Return the unit in which the largest total is at least 1, and its tonnes."""
-    names = [f"region_{which}{std}" for which in ("prior", "posterior") for std in ("", "_std")]
-    most = max((float(np.abs(whole[name]).max()) for name in names if whole[name].size), default=0.0)
-    return ("kt", 1e3) if most >= 1e3 else ("t", 1.0)
-
-
-def _with_sigma(mean: Any, sigma: Any, scale: float) -> str:
-    """Return a total and its sigma, both to the third digit of sigma."""
-    value, error = float(mean) / scale, float(sigma) / scale
-    if not error > 0:
-        return f"{value:.3g} ± {error:.3g}"
-    decimals = 2 - int(np.floor(np.log10(error)))
-    if decimals > _DECIMALS:
-        return f"{value:.2e} ± {error:.2e}"
-    return f"{value:.{max(0, decimals)}f} ± {error:.{max(0, decimals)}f}"
+    console.print(diagnostic_table(dataset))
+    for table in (
+        station_table(dataset, full=full),
+        class_table(dataset),
+        offset_table(dataset, full=full),
+        tower_table(dataset),
+    ):
+        if table is not None:
+            console.print(table)
+    console.print(region_table(dataset))
 
 
 def draw(dataset: xr.Dataset, path: Path) -> None:
@@ -144,7 +84,7 @@ def draw(dataset: xr.Dataset, path: Path) -> None:
 
 def _stations_to_draw(dataset: xr.Dataset, most: int = 3) -> list[str]:
     """Return the stations and instruments with the most used values."""
-    used = _made_by(dataset)[dataset["obs_reason"].values == ""]
+    used = made_by(dataset)[dataset["obs_reason"].values == ""]
     names, counts = np.unique(used, return_counts=True)
     return [str(name) for name in names[np.argsort(-counts, kind="stable")][:most]]
 
@@ -170,7 +110,7 @@ def _draw_maps(dataset: xr.Dataset, figure: Any) -> None:
     )
     axes: Sequence[Axes] = figure.subplots(1, 4, sharey=True)
     unit = 1.0 if grid.is_geographic else 1e-3
-    sounding = _is_sounding(dataset)
+    sounding = is_sounding(dataset)
     for axis, (title, field, colours, norm, label) in zip(axes, panels, strict=True):
         image = axis.pcolormesh(grid.x_edges * unit, grid.y_edges * unit, field, cmap=colours, norm=norm)
         bar = figure.colorbar(image, ax=axis, orientation="horizontal", label=label, shrink=0.9)
@@ -202,11 +142,11 @@ def _signed(most: float) -> Normalize:
 def _draw_series(dataset: xr.Dataset, figure: Any, stations: list[str]) -> None:
     """Draw observed and modelled values: of stations by time, of an instrument sounding by sounding."""
     gas = species(str(dataset.attrs["species"]))
-    made_by, sounding = _made_by(dataset), _is_sounding(dataset)
-    one_clock = not sounding[np.isin(made_by, stations)].any()
+    makers, sounding = made_by(dataset), is_sounding(dataset)
+    one_clock = not sounding[np.isin(makers, stations)].any()
     axes = np.atleast_1d(figure.subplots(len(stations), 1, sharex=one_clock))
     for axis, station in zip(axes, stations, strict=True):
-        rows = np.flatnonzero(made_by == station)
+        rows = np.flatnonzero(makers == station)
         if sounding[rows].all():
             # their ids are in the order of time, then of latitude
             mine = dataset.isel(obs=rows[np.argsort(dataset["obs_station"].values[rows].astype(str), kind="stable")])

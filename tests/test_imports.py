@@ -31,9 +31,10 @@ ALLOWED = {
     "benchmarks": set(),  # anything: nobody imports it
 }  # fmt: skip
 FLOW = {
-    "pipeline.ask", "pipeline.case", "pipeline.cli_footprints", "pipeline.coast", "pipeline.footprints",
-    "pipeline.cycle", "pipeline.footprints_dask", "pipeline.footprints_weather", "pipeline.inversion_dask",
-    "pipeline.provenance", "pipeline.show", "pipeline.show_footprint",
+    "pipeline.ask", "pipeline.case", "pipeline.cli_ask", "pipeline.cli_footprints", "pipeline.coast",
+    "pipeline.cycle", "pipeline.footprints", "pipeline.footprints_dask", "pipeline.footprints_weather",
+    "pipeline.inversion_dask",
+    "pipeline.provenance", "pipeline.show", "pipeline.show_footprint", "pipeline.show_tables",
 }  # fmt: skip
 COMMAND = {"pipeline.cli", "pipeline.cli_osse"}
 OUTSIDE = {"kernels": {"numpy", "numba"}, "station_meta": {"numpy", "pandas"}}

@@ -7,7 +7,7 @@ from pipeline.grid.axes import ascending
 from pipeline.grid.build import grid_from_settings, lambert_grid, make_regions
 from pipeline.grid.definition import Grid
 from pipeline.grid.overlap import Overlap, overlap
-from pipeline.grid.region_files import file_regions
+from pipeline.grid.region_files import file_area, file_regions
 from pipeline.grid.regions import Regions, box_regions, regions_from_polygons
 from pipeline.grid.regrid import Regridded, regrid_density, regrid_total
 from pipeline.grid.store import open_kept, open_store, require_writable, write_store
@@ -20,6 +20,7 @@ __all__ = [
     "Regridded",
     "ascending",
     "box_regions",
+    "file_area",
     "file_regions",
     "grid_from_settings",
     "lambert_grid",

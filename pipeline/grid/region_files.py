@@ -41,22 +41,57 @@ def file_regions(path: Path, grid: Grid, id_field: str, name_field: str | None =
     crs, table, polygons = _read(path, fields)
     ids = [_text(value, path, id_field) for value in table[id_field]]
     names = ids if name_field is None else [_text(value, path, name_field) for value in table[name_field]]
+    lonlat = _checked(path, ids, polygons, crs)
+    return regions_from_polygons(grid, ids, names, [""] * len(ids), ["file"] * len(ids), lonlat)
+
+
+def file_area(path: Path) -> shapely.Geometry:
+    """Return the union of the polygons of a file, in longitude and latitude (degrees, WGS84).
+
+    Parameters
+    ----------
+    path
+        As for `file_regions`.
+
+    Raises
+    ------
+    InputError
+        As for `file_regions`, and for a file without polygons.
+    """
+    crs, _, polygons = _read(path, [])
+    if len(polygons) == 0:
+        raise InputError("the file must hold a polygon", got="none", remedy="draw one", where=path.name)
+    names = [str(number) for number in range(1, len(polygons) + 1)]
+    lonlat = _checked(path, names, polygons, crs)
+    if len(lonlat) == 1:
+        return lonlat[0]
+    parts = shapely.get_parts(shapely.union_all([shapely.make_valid(polygon) for polygon in lonlat]))
+    # polygons without area leave lines and points behind, or nothing: which is refused where an area is needed
+    return shapely.MultiPolygon([part for part in parts if part.geom_type == "Polygon"])
+
+
+def _checked(path: Path, ids: list[str], polygons: np.ndarray, crs: pyproj.CRS) -> list[shapely.Geometry]:
+    """Return polygons in longitude and latitude; raise where one is none, or lies off the globe."""
     for name, polygon in zip(ids, polygons, strict=True):
         kind = None if polygon is None else polygon.geom_type
         if kind not in ("Polygon", "MultiPolygon"):
             raise InputError(
                 "every feature must be a polygon", got=kind, remedy="remove that feature", where=f"{path.name}:{name}"
             )
+        if polygon.is_empty:
+            raise InputError(
+                "a polygon must have an area", got="an empty one", remedy="draw it", where=f"{path.name}:{name}"
+            )
     lonlat = _to_lonlat(polygons, crs)
     for name, polygon in zip(ids, lonlat, strict=True):
         _check_degrees(polygon, f"{path.name}:{name}")
-    return regions_from_polygons(grid, ids, names, [""] * len(ids), ["file"] * len(ids), lonlat)
+    return lonlat
 
 
 def _read(path: Path, fields: list[str]) -> tuple[pyproj.CRS, dict[str, np.ndarray], np.ndarray]:
     """Return the CRS, the wanted attributes and the geometries (None where a feature has none)."""
     if not path.exists():
-        raise InputError("the region file must exist", got=str(path), remedy="check regions.file", where="regions")
+        raise InputError("the region file must exist", got=str(path), remedy="check its path", where="regions")
     try:
         present = list(pyogrio.read_info(path)["fields"])
         missing = [field for field in fields if field not in present]

@@ -45,15 +45,25 @@ def solved():
     return result, solution
 
 
-def printed(result):
+def printed(result, *, full=False):
     console = Console(width=160)
     with console.capture() as capture:
-        print_account(result, console)
+        print_account(result, console, full=full)
     return capture.get()
 
 
+def cells(text, title):
+    """The rows of one table, as cells of text."""
+    lines = text.splitlines()
+    first = next(at for at, line in enumerate(lines) if line.startswith(title))
+    end = next(at for at, line in enumerate(lines) if at > first and line.startswith("└"))
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines[first:end] if line.startswith("│")]
+    assert rows
+    return rows
+
+
 def test_soundings_of_an_instrument_are_one_row(solved):
-    lines = [line for line in printed(solved[0]).splitlines() if "OCO2" in line]
+    lines = [line for line in printed(solved[0]).splitlines() if "OCO2 columns" in line]
     assert len(lines) == 1
     assert [cell.strip() for cell in lines[0].split("│")[1:5]] == ["OCO2 columns, 2 soundings", "6000", "2", "2"]
 
@@ -119,3 +129,43 @@ def test_a_dominant_background_is_said_with_its_numbers(solved):
         f"the background dominates: errors of the prior fluxes move an observation by {flux:.3g} ppm, those of the "
         f"background by {2 * flux:.3g} ppm; the fluxes are little constrained"
     ]
+
+
+def test_stations_are_listed_with_their_figures_the_most_deviant_first(solved):
+    result = solved[0]
+    rows = cells(printed(result), "stations, root mean square")
+    chi2 = result["station_left_out_chi2"].values
+    deviant = np.argsort(-np.abs(np.log(chi2)))
+    assert [row[0] for row in rows] == [str(result["station_id"].values[at]) for at in deviant]
+    worst = result.isel(station=int(deviant[0]))
+    names = ("prior_rmse", "posterior_rmse", "left_out_rmse", "left_out_sigma", "left_out_chi2")
+    assert rows[0][2:] == [str(int(worst["station_count"])), *(f"{float(worst[f'station_{n}']):.3g}" for n in names)]
+
+
+def test_only_twenty_stations_are_listed_unless_in_full(solved):
+    many = solved[0].isel(station=np.arange(24) % solved[0].sizes["station"])
+    assert len(cells(printed(many), "stations, root mean square")) == 20
+    assert len(cells(printed(many, full=True), "stations, root mean square")) == 24
+
+
+def test_classes_are_listed_with_their_chi2(solved):
+    result = solved[0]
+    rows = {row[0]: row[1:] for row in cells(printed(result), "classes of observations")}
+    assert set(rows) == {"city", "satellite"}
+    at = result["platform_id"].values.tolist().index("city")
+    assert rows["city"][1] == f"{float(result['platform_chi2'][at]):.3g}"
+
+
+def test_offsets_and_towers_are_shown_only_where_there_are_some(solved):
+    result = solved[0].copy()
+    assert "offsets of sensors" not in printed(result)
+    assert "towers" not in printed(result)
+    used = result["obs_reason"].values == ""
+    mine = used & (result["obs_station"].values == "BBB")
+    result["obs_offset"] = ("obs", np.where(mine, -1.25, 0.0), result["obs_offset"].attrs)
+    assert cells(printed(result), "offsets of sensors, ppm") == [["BBB", "10", "-1.25", "-1.25", "-1.25"]]
+    for name, value in (("value", 2.0), ("prior", 1.0), ("posterior", 1.5)):
+        result[f"tower_obs_{name}"] = ("tower_obs", np.array([value, 90.0]), {"units": "umol m-2 s-1"})
+    result["tower_obs_station"] = ("tower_obs", np.array(["TTT", "TTT"], dtype=object))
+    result["tower_obs_reason"] = ("tower_obs", np.array(["", "flagged"], dtype=object))
+    assert cells(printed(result), "towers, mean flux") == [["TTT", "2", "1", "2", "1", "1.5"]]

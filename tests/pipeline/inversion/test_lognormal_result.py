@@ -1,0 +1,153 @@
+"""From Datasets to the posterior Dataset, its store and later questions, with a log-normal sector."""
+
+import numpy as np
+import pipeline_windows as windows
+import pytest
+
+from kernels.jit import set_threads
+from pipeline.ask import Run
+from pipeline.grid import write_store
+from pipeline.inversion import (
+    LogRun,
+    assemble,
+    log_problem,
+    memory_needed,
+    pack,
+    posterior,
+    region_functionals,
+    solve_log,
+)
+from pipeline.units import SPECIES, tonnes_per_flux_unit
+
+MEMBERS = 48
+TONNES = tonnes_per_flux_unit(SPECIES["co2"]) * 3600
+
+
+def settings(distribution="lognormal"):
+    plain = windows.settings(precision="double", members=MEMBERS)
+    first = plain.sectors[0].model_copy(update={"distribution": distribution})
+    return plain.model_copy(update={"sectors": [first, plain.sectors[1]]})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    # fields of 900 numbers are not worth a second thread
+    set_threads(1)
+    yield
+    set_threads(0)
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    random = np.random.default_rng(5)
+    observed = windows.observations(random)
+    rows = windows.footprints(random, observed)
+    fluxes = windows.fluxes(random)
+    fluxes["flux"].values[0] = np.abs(fluxes["flux"].values[0])
+    fluxes["flux"].values[0, :, 0, 0] = 0.0
+    fluxes["flux_std"].values[:] = 0.3 + 0.5 * np.abs(fluxes["flux"].values)
+    fluxes["flux_std"].values[0, :, 0, 0] = 5.0
+    return observed, rows, windows.background(rows), fluxes
+
+
+@pytest.fixture(scope="module")
+def run(inputs):
+    assembled = assemble(settings(), windows.GRID, *inputs)
+    problem = assembled.problem
+    functionals = region_functionals(windows.regions(), SPECIES["co2"], windows.TIME.size, problem.prior.dtype)
+    log = log_problem(problem, np.array([True, False]), ["anthropogenic", "biosphere"])
+    solution, found = solve_log(log, iterations=8, functionals=functionals)
+    told = (settings(), windows.GRID, windows.regions(), inputs[0], windows.TIME, assembled, solution)
+    result = posterior(*told, log=LogRun(log, found))
+    return result, solution
+
+
+@pytest.fixture(scope="module")
+def store(run, tmp_path_factory):
+    result, solution = run
+    path = tmp_path_factory.mktemp("log") / "a.zarr"
+    write_store(result, path, pack(solution, settings()))
+    return path
+
+
+def test_no_member_and_no_mean_is_negative_and_nothing_stays_nothing(run):
+    first = run[0].sel(sector="anthropogenic")
+    assert (first["flux_ensemble"] >= 0).all()
+    assert (first["flux_posterior"] >= 0).all()
+    for name in ("flux_prior", "flux_posterior", "flux_posterior_std"):
+        assert np.all(first[name].values[:, 0, 0] == 0)
+
+
+def test_the_prior_is_the_stated_one(run, inputs):
+    result, fluxes = run[0], inputs[3]
+    np.testing.assert_allclose(result["flux_prior"].values, fluxes["flux"].values, rtol=1e-12)
+    certain = fluxes["flux"].values == 0
+    stated = np.where(certain, 0.0, fluxes["flux_std"].values)
+    # sigma is cut where a tiny prior meets the floor: sigma_s of 2 is 7.3 times the prior
+    bound = np.maximum(np.abs(fluxes["flux"].values) * np.sqrt(np.expm1(4.0)), np.arange(2)[:, None, None, None] * 1e9)
+    np.testing.assert_allclose(result["flux_prior_std"].values, np.minimum(stated, bound), rtol=1e-9)
+    used = result["obs_reason"].values == ""
+    budget = result["obs_prior"].values - result["obs_background_prior"].values
+    assembled = assemble(settings("normal"), windows.GRID, *inputs).problem
+    np.testing.assert_allclose(np.sort(budget[used]), np.sort(assembled.project(assembled.prior)), rtol=1e-9)
+
+
+def test_means_and_sigmas_of_totals_are_those_of_the_members(run):
+    result = run[0]
+    draws = result["region_ensemble"]
+    np.testing.assert_allclose(result["region_posterior"], draws.mean("member"), rtol=1e-9)
+    np.testing.assert_allclose(result["region_posterior_std"], draws.std("member", ddof=1), rtol=1e-9)
+    hours = result.sel(time=result["time"] >= np.datetime64("2024-07-15"))
+    field = (hours["flux_posterior"].sum("time").values * windows.GRID.area).sum(axis=(1, 2)) * TONNES
+    np.testing.assert_allclose(result["region_posterior"].sel(region="ALL", period="all"), field, rtol=1e-9)
+    hourly = hours["region_hourly_posterior"].sum("time")
+    np.testing.assert_allclose(hourly, result["region_posterior"].sel(period="all"), rtol=1e-9)
+
+
+def test_kept_members_have_the_published_mean_and_sigma(run):
+    result = run[0]
+    draws = result["flux_ensemble"].astype(float)
+    np.testing.assert_allclose(draws.mean("member"), result["flux_posterior"], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(draws.std("member", ddof=1), result["flux_posterior_std"], rtol=1e-4, atol=1e-5)
+
+
+def test_observed_prior_and_posterior_close_the_budget(run, inputs):
+    result = run[0]
+    assembled = assemble(settings(), windows.GRID, *inputs)
+    seen = assembled.problem.project(result["flux_posterior"].values)
+    rows = assembled.air.rows
+    budget = seen + (result["obs_background_posterior"] + result["obs_offset"]).values[rows]
+    np.testing.assert_allclose(result["obs_posterior"].values[rows], budget, rtol=0, atol=1e-8)
+    assert result["diagnostic_posterior_rmse"] < result["diagnostic_prior_rmse"]
+
+
+def test_what_is_of_the_linear_solution_is_named(run):
+    result = run[0]
+    for name in ("region_posterior_covariance", "region_hourly_posterior_covariance", "region_averaging_kernel"):
+        assert "linearised" in result[name].attrs["long_name"]
+    assert "linearised" not in result["region_posterior"].attrs["long_name"]
+    assert "log-normal: anthropogenic; linearised about the mean in" in result.attrs["lognormal"]
+    assert "of the stated prior variance is left out" in result.attrs["lognormal"]
+
+
+def test_questions_are_answered_with_the_published_mean_and_a_linear_sigma(run, store):
+    result = run[0]
+    asked = Run(store)
+    period = (np.datetime64("2024-07-15"), np.datetime64("2024-07-16"))
+    answer = asked.posterior_of("EAST", period)
+    told = result.sel(region="EAST", period="all")
+    np.testing.assert_allclose(answer.posterior, told["region_posterior"], rtol=1e-9)
+    np.testing.assert_allclose(answer.prior, told["region_prior"], rtol=1e-9)
+    linear = result["region_posterior_covariance"].sel(region="EAST", period="all")
+    linear = linear.isel(region_2=result["region"].values.tolist().index("EAST"), period_2=0)
+    np.testing.assert_allclose(answer.covariance, linear, rtol=1e-6)
+    assert answer.linearised
+
+
+def test_a_normal_run_keeps_no_fields_twice(inputs):
+    solution = windows.solved(assemble(settings("normal"), windows.GRID, *inputs).problem)
+    assert "linear_prior" not in pack(solution, settings("normal"))
+
+
+def test_memory_is_planned_for_the_chain():
+    assert memory_needed(settings(), 30_000) > memory_needed(settings("normal"), 30_000)
