@@ -24,23 +24,28 @@ from pipeline.ingest import (
     read_fluxes,
     read_footprints,
     read_registry,
+    read_sinks,
 )
 from pipeline.inversion import (
     Assembled,
     LogRun,
     Problem,
     Rows,
+    Run,
     Solution,
     assemble,
     constraint_notes,
+    kept_signal,
     log_problem,
     pack,
     posterior,
     region_functionals,
     require_memory,
-    solve,
+    signal,
+    solution_of,
     solve_log,
 )
+from pipeline.inversion_dask import team
 from pipeline.provenance import provenance
 from pipeline.settings import Settings, input_root, read_settings
 from pipeline.units import species
@@ -65,6 +70,8 @@ class AssembledCase:
         What became of the rows of every file.
     notes
         What a reader of the results should know.
+    towers
+        Dataset "flux_observations", used or not; None without towers.
     """
 
     observations: xr.Dataset
@@ -72,13 +79,21 @@ class AssembledCase:
     assembled: Assembled
     accounts: list[account.Account]
     notes: list[str]
+    towers: xr.Dataset | None = None
 
 
 def quiet(stage: str, done: int, of: int) -> None:
     """Report nothing."""
 
 
-def run_case(path: Path, *, root: Path | None = None, store: Path | None = None, progress: Progress = quiet) -> Path:
+def run_case(
+    path: Path,
+    *,
+    root: Path | None = None,
+    store: Path | None = None,
+    scheduler: str | None = None,
+    progress: Progress = quiet,
+) -> Path:
     """Run the case of a settings file and return the path of its store.
 
     Parameters
@@ -89,6 +104,8 @@ def run_case(path: Path, *, root: Path | None = None, store: Path | None = None,
         Folder of the inputs, when it is not the one the file names.
     store
         Where to write, when not where the file says.
+    scheduler
+        Who makes footprints, blocks of K and members: see `pipeline.inversion_dask.team`.
 
     Raises
     ------
@@ -100,64 +117,126 @@ def run_case(path: Path, *, root: Path | None = None, store: Path | None = None,
     store = (path.resolve().parent / settings.outputs.store if store is None else store).resolve()
     require_writable(store)
     set_threads(settings.solver.threads)
-    result, solution = invert(settings, path, root, progress)
+    result, solution = invert(settings, path, root, progress, scheduler=scheduler)
     progress("writing", 0, 0)
     write_store(result, store, pack(solution, settings) if settings.outputs.query else None)
     return store
 
 
-def invert(settings: Settings, path: Path, root: Path, progress: Progress = quiet) -> tuple[xr.Dataset, Solution]:
-    """Return the posterior Dataset of a case, with account, notes and provenance as attributes, and the solution."""
+def invert(
+    settings: Settings,
+    path: Path,
+    root: Path,
+    progress: Progress = quiet,
+    *,
+    cache: Path | None = None,
+    scheduler: str | None = None,
+) -> tuple[xr.Dataset, Solution]:
+    """Return the posterior Dataset of a case, with account, notes and provenance as attributes, and the solution.
+
+    Parameters
+    ----------
+    cache
+        Folder of products of rows that are kept from run to run; none are when not given. It changes no number.
+    scheduler
+        As for `run_case`. It changes no number either.
+    """
     grid = domain_grid(settings)
     progress("regions", 0, 0)
     regions = make_regions(settings.regions, grid, root)
     require_memory(settings, grid.size, len(regions.ids))
-    gas = species(settings.case.species)
-    given = assembled_case(settings, grid, path, root, progress)
-    problem = given.assembled.problem
-    sizes = {"observations": problem.value.size, "entries": problem.footprint.nnz}
-    require_memory(settings, grid.size, len(regions.ids), **sizes)
-    functionals = region_functionals(regions, gas, problem.state_shape[0], problem.covariances[0].dtype)
-    solution, log = solved(settings, problem, functionals, progress)
-    result = posterior(
-        settings,
-        grid,
-        regions,
-        given.observations,
-        given.time,
-        given.assembled,
-        solution,
-        progress=lambda done: progress("ensemble", done, settings.solver.members),
-        log=log,
-    )
-    result.attrs["account"] = account.render(given.accounts)
-    notes = [*region_notes(regions), *given.notes, *constraint_notes(solution, gas)]
-    notes += str(result.attrs.get("lognormal", "")).splitlines()
-    result.attrs["notes"] = "\n".join(notes)
+    given = assembled_case(settings, grid, path, root, progress, scheduler=scheduler)
+    result, solution = inverted(settings, grid, regions, given, progress, cache=cache, scheduler=scheduler)
     result.attrs["provenance"] = provenance(path, root, input_files(settings, root))
     return result, solution
 
 
+def inverted(
+    settings: Settings,
+    grid: Grid,
+    regions: Regions,
+    given: AssembledCase,
+    progress: Progress = quiet,
+    *,
+    cache: Path | None = None,
+    scheduler: str | None = None,
+) -> tuple[xr.Dataset, Solution]:
+    """Return the posterior Dataset of what was read, with account and notes as attributes, and the solution."""
+    gas = species(settings.case.species)
+    problem, threads = given.assembled.problem, settings.solver.threads
+    sizes = {"observations": problem.value.size, "entries": problem.footprint.nnz}
+    require_memory(settings, grid.size, len(regions.ids), **sizes)
+    functionals = region_functionals(regions, gas, problem.state_shape[0], problem.covariances[0].dtype)
+    kept = None if cache is None else (cache, int(given.time[0].astype("datetime64[h]").astype(np.int64)))
+    with team(scheduler, threads) as makers:
+        solution, log = solved(settings, problem, functionals, progress, run=makers.run, kept=kept)
+        result = posterior(
+            settings,
+            grid,
+            regions,
+            given.observations,
+            given.time,
+            given.assembled,
+            solution,
+            towers=given.towers,
+            progress=lambda done: progress("ensemble", done, settings.solver.members),
+            draw=makers.draw,
+            log=log,
+        )
+    result.attrs["account"] = account.render(given.accounts)
+    notes = [*region_notes(regions), *given.notes, *constraint_notes(solution, gas)]
+    notes += str(result.attrs.get("lognormal", "")).splitlines()
+    result.attrs["notes"] = "\n".join(notes)
+    return result, solution
+
+
 def solved(
-    settings: Settings, problem: Problem, functionals: Rows | None, progress: Progress = quiet
+    settings: Settings,
+    problem: Problem,
+    functionals: Rows | None,
+    progress: Progress = quiet,
+    *,
+    run: Run | None = None,
+    kept: tuple[Path, int] | None = None,
 ) -> tuple[Solution, LogRun | None]:
-    """Return the solution, and of log-normal sectors what their members are made from."""
+    """Return the solution, and of log-normal sectors what their members are made from.
+
+    Parameters
+    ----------
+    run
+        Who makes the blocks of K; threads of this process when not given.
+    kept
+        Folder and first hour, as `kept_signal` is given them. Log-normal sectors, whose K is another at each iteration,
+        are always made here and now.
+    """
     threads = settings.solver.threads
 
     def told(done: float) -> None:
         progress("solving", round(100 * done), 100)
 
     is_log = np.array([sector.distribution == "lognormal" for sector in settings.sectors])
-    if not is_log.any():
-        return solve(problem, functionals=functionals, threads=threads, progress=told), None
-    progress("linearising", 0, 0)
-    log = log_problem(problem, is_log, [sector.name for sector in settings.sectors])
-    iterations = settings.solver.iterations
-    solution, found = solve_log(log, iterations=iterations, functionals=functionals, threads=threads, progress=told)
-    return solution, LogRun(log, found)
+    if is_log.any():
+        progress("linearising", 0, 0)
+        log = log_problem(problem, is_log, [sector.name for sector in settings.sectors])
+        iterations = settings.solver.iterations
+        solution, found = solve_log(log, iterations=iterations, functionals=functionals, threads=threads, progress=told)
+        return solution, LogRun(log, found)
+    if kept is None:
+        made = signal(problem, functionals=functionals, threads=threads, progress=told, run=run)
+    else:
+        made = kept_signal(problem, *kept, functionals=functionals, threads=threads, progress=told, run=run)
+    return solution_of(problem, made), None
 
 
-def assembled_case(settings: Settings, grid: Grid, path: Path, root: Path, progress: Progress = quiet) -> AssembledCase:
+def assembled_case(
+    settings: Settings,
+    grid: Grid,
+    path: Path,
+    root: Path,
+    progress: Progress = quiet,
+    *,
+    scheduler: str | None = None,
+) -> AssembledCase:
     """Read what a case names, make its footprints, and return the problem."""
     registry = read_registry(settings, root)
 
@@ -169,16 +248,22 @@ def assembled_case(settings: Settings, grid: Grid, path: Path, root: Path, progr
     else:
         folder = transport_folder(settings, path)
         threads = settings.solver.threads
-        made = make_footprints(settings, grid, receptors, root, folder, threads=threads, progress=progress)
+        made = make_footprints(
+            settings, grid, receptors, root, folder, threads=threads, scheduler=scheduler, progress=progress
+        )
         footprints, footprint_notes = made_footprints(made, grid, settings.case.flux_hours.bounds)
     progress("background", 0, 0)
     background, background_notes = read_background(settings, footprints, species(settings.case.species), grid, root)
     progress("prior fluxes", 0, 0)
     fluxes, flux_notes = read_fluxes(settings, grid, root)
 
-    assembled = assemble(settings, grid, observations, footprints, background, fluxes)
+    towers = None
+    if settings.sinks:
+        towers, tower_accounts = read_sinks(settings, root, registry)
+        accounts = [*accounts, *tower_accounts]
+    assembled = assemble(settings, grid, observations, footprints, background, fluxes, towers)
     notes = [*observation_notes, *footprint_notes, *background_notes, *flux_notes]
-    return AssembledCase(observations, fluxes["time"].values, assembled, accounts, notes)
+    return AssembledCase(observations, fluxes["time"].values, assembled, accounts, notes, towers)
 
 
 def transport_folder(settings: Settings, path: Path) -> Path:

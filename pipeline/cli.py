@@ -54,6 +54,9 @@ def run(
     *,
     data: Annotated[Path | None, Parameter(help="input folder, instead of inputs.root of the case")] = None,
     store: Annotated[Path | None, Parameter(help="where to write, instead of outputs.store of the case")] = None,
+    scheduler: Annotated[
+        str | None, Parameter(help="local (processes of this machine), or the address of a dask scheduler")
+    ] = None,
 ) -> None:
     """Run a case: files in, one Zarr store out.
 
@@ -65,7 +68,7 @@ def run(
     from pipeline.case import run_case
 
     with _Progress() as progress:
-        written = run_case(case, root=data, store=store, progress=progress)
+        written = run_case(case, root=data, store=store, scheduler=scheduler, progress=progress)
     _show(written)
 
 
