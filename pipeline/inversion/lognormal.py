@@ -196,8 +196,11 @@ def log_problem(problem: Problem, log: np.ndarray, names: list[str]) -> LogProbl
                 remedy='set distribution = "normal", or keep uptake in a sector of its own',
                 where=f"sectors.{names[k]}",
             )
-        ratio = np.divide(sigma, prior, out=np.zeros_like(sigma), where=(prior > 0) & (sigma > 0))
-        sigma_s = np.minimum(np.sqrt(np.log1p(np.square(ratio))), LARGEST).astype(sigma.dtype)
+        # a prior below this floor has sigma_s at its bound: no quotient that could overflow is taken
+        floor = sigma / np.sqrt(np.expm1(LARGEST**2))
+        uncertain = (prior > 0) & (sigma > 0)
+        ratio = np.divide(sigma, np.maximum(prior, floor), out=np.zeros_like(sigma), where=uncertain)
+        sigma_s = np.sqrt(np.log1p(np.square(ratio))).astype(sigma.dtype)
         stated = float(np.sum(np.square(sigma), dtype=np.float64))
         kept = float(np.sum(np.square(prior) * np.expm1(np.square(sigma_s)), dtype=np.float64))
         dropped[k] = max(0.0, 1 - kept / stated) if stated > 0 else 0.0
