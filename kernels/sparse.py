@@ -56,7 +56,27 @@ def _spread(
                     field[t, cell[e]] += w * value[e]
 
 
+def _scale(
+    row: np.ndarray,
+    hour: np.ndarray,
+    start: np.ndarray,
+    cell: np.ndarray,
+    value: np.ndarray,
+    field: np.ndarray,
+    share: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Fill out[e] with entry e times the field where it lies, times its row's share.  ..., (t, c), (r) -> (e)."""
+    for s in prange(hour.size):
+        t = hour[s]
+        part = share[row[s]]
+        for e in range(start[s], start[s + 1]):
+            out[e] = field[t, cell[e]] * value[e] * part
+
+
 project_serial = kernel(_project)
 spread_serial = kernel(_spread)
+scale_serial = kernel(_scale)
 project = parallel_kernel(_project)
 spread = parallel_kernel(_spread)
+scale = parallel_kernel(_scale)

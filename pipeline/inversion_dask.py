@@ -38,6 +38,8 @@ from pipeline.inversion import (
 
 #: blocks under way per thread of the workers: one is made while the next one's order arrives
 _AHEAD = 2
+#: parallel kernels of one process run one at a time: Numba's own pool does not take two at once
+_alone = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -176,13 +178,13 @@ class _Held:
     """The rows times D that a worker keeps: those of the part that was asked for last."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._part = ""
         self._work: Work | None = None
 
     def work(self, sources: Sources, part: str, sector: int, asked: Asked) -> Work:
         """Return what blocks of a part are made from."""
-        with self._lock:
+        with _alone:
+            set_threads(1)
             if self._work is None or self._part != part:
                 # the one before goes first: two would not be needed at once
                 self._work = None
@@ -191,5 +193,3 @@ class _Held:
 
 
 _held = _Held()
-#: parallel kernels of one process run one at a time: Numba's own pool does not take two at once
-_alone = threading.Lock()

@@ -9,6 +9,7 @@ are the same to the last bit.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -84,12 +85,12 @@ class _Window:
         self.sources, self.m = sources, m
         self.rows, self.functionals = names[:m], names[m:]
         self.system = np.zeros((m, m))
-        for row in range(m):
-            self.system[row, : row + 1] = np.nan
-        self.totals = np.full((m, sectors, self.functionals.shape[0]), np.nan, dtype)
+        self.totals = np.empty((m, sectors, self.functionals.shape[0]), dtype)
 
     def load(self, cache: SignalCache, threads: int) -> None:
         """Fill in what is kept."""
+        with ThreadPoolExecutor(threads or None) as pool:
+            list(pool.map(self._blank, range(0, self.m, _CHUNK)))
         rows, functionals = Places(self.rows), Places(self.functionals)
         cache.visit("pairs", rows, rows, self._pairs, threads=threads)
         cache.visit("totals", rows, functionals, self._totals, threads=threads)
@@ -143,7 +144,7 @@ class _Window:
                 chosen = slice(at, at + step)
                 rows, below = part.rows[chosen], part.below[chosen]
                 if what == "totals":
-                    values = self.totals[rows][:, :, others]
+                    values = self.totals[np.ix_(rows, np.arange(self.totals.shape[1]), others)]
                     piece = Piece(self.rows[rows], self.functionals[others], np.full(rows.size, others.size), values)
                 elif below.max() > 0:
                     width = others[: below.max()]
@@ -155,6 +156,14 @@ class _Window:
     def _split(self, part: Asked) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows of H and the functionals that a part is multiplied with."""
         return part.right[: part.always], part.right[part.always :] - self.m
+
+    def _blank(self, at: int) -> None:
+        """Forget some rows."""
+        rows = self.system[at : at + _CHUNK]
+        rows[:, :at] = np.nan
+        corner = rows[:, at : at + rows.shape[0]]
+        corner[np.tril_indices(rows.shape[0])] = np.nan
+        self.totals[at : at + _CHUNK] = np.nan
 
     def _pairs(self, piece: Piece, rows: np.ndarray, columns: np.ndarray) -> None:
         known = runs(columns)

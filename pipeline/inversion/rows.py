@@ -11,6 +11,8 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse
 
+from kernels import sparse
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -83,11 +85,10 @@ class Rows:
         share : (row,) or None
             Factor on each row: 0 for one that does not see this sector.
         """
-        entries = np.diff(self.start)
-        value = sigma.reshape(self.hours, -1)[np.repeat(self.hour, entries), self.cell]
-        value *= self.value
-        if share is not None:
-            value *= np.repeat(share.astype(sigma.dtype)[self.row], entries)
+        value = np.empty(self.cell.size, sigma.dtype)
+        factor = np.ones(self.count, sigma.dtype) if share is None else share.astype(sigma.dtype)
+        flat = np.ascontiguousarray(sigma).reshape(self.hours, -1)
+        sparse.scale(self.row, self.hour, self.start, self.cell, self.value, flat, factor, value)
         return Rows(self.hours, self.cells, self.row_start, self.row, self.hour, self.start, self.cell, value)
 
     def take(self, rows: np.ndarray) -> Rows:

@@ -18,13 +18,25 @@ import llvmlite.binding
 import numpy as np
 import scipy
 
-from kernels.jit import source_digest
+from kernels.sources import closure_digest
 from pipeline.inversion.covariance import Covariance
 from pipeline.inversion.rows import Rows
 from pipeline.inversion.sources import Sources
 
 #: bytes of a name; names are rows of two uint64
 _WIDTH = 16
+#: modules of this package that products come from, once the rows of H D are there
+_MAKERS = (
+    "covariance",
+    "cross",
+    "kept_signal",
+    "rows",
+    "signal_cache",
+    "signal_keys",
+    "sources",
+    "spatial",
+    "temporal",
+)
 
 
 def row_names(sources: Sources, scaled: Sequence[Rows], start: int, *, threads: int = 0) -> np.ndarray:
@@ -116,9 +128,8 @@ def _parts(covariance: Covariance) -> list[bytes]:
 
 @lru_cache(maxsize=1)
 def _code_digest() -> str:
-    """Return a digest of the kernels, this package, what they call, and the processor they are compiled for."""
+    """Return a digest of what makes products, what it calls, and the processor it is compiled for."""
+    here = Path(__file__).parent
+    code = closure_digest([here / f"{name}.py" for name in _MAKERS])
     versions = f"{np.__version__} {scipy.__version__} {llvmlite.binding.get_host_cpu_name()}"
-    digest = hashlib.sha256(f"{source_digest()} {versions}".encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    return f"{code} {versions}"

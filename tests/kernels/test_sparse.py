@@ -55,3 +55,15 @@ def test_project_sums_single_precision_in_double():
     dense[rows.row[entries], rows.hour[entries], rows.cell] = rows.value
     expected = dense.reshape(7, -1) @ field.astype(float).ravel()
     np.testing.assert_allclose(project(sparse.project, rows, field), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kernel", [sparse.scale, sparse.scale_serial])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scale_multiplies_each_entry_by_the_field_and_its_rows_share(kernel, dtype):
+    rows, random = Sparse(dtype), np.random.default_rng(4)
+    field = random.random((HOURS, CELLS)).astype(dtype)
+    share = random.random(rows.dense.shape[0]).astype(dtype)
+    out = np.full(rows.value.size, np.nan, dtype)
+    kernel(rows.row, rows.hour, rows.start, rows.cell, rows.value, field, share, out)
+    expected = rows.dense.astype(dtype) * field * share[:, None, None]
+    np.testing.assert_allclose(out, expected[rows.dense != 0], rtol=4 * np.finfo(dtype).eps)
