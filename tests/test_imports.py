@@ -35,8 +35,9 @@ FLOW = {
     "pipeline.cycle", "pipeline.footprints", "pipeline.footprints_dask", "pipeline.footprints_weather",
     "pipeline.inversion_dask",
     "pipeline.provenance", "pipeline.show", "pipeline.show_footprint", "pipeline.show_tables",
+    "pipeline.tune",
 }  # fmt: skip
-COMMAND = {"pipeline.cli", "pipeline.cli_osse"}
+COMMAND = {"pipeline.cli", "pipeline.cli_osse", "pipeline.cli_tune"}
 OUTSIDE = {"kernels": {"numpy", "numba"}, "station_meta": {"numpy", "pandas"}}
 STDLIB = __import__("sys").stdlib_module_names
 

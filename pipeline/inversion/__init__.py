@@ -44,11 +44,12 @@ from pipeline.inversion.totals import (
     period_totals,
     totals,
 )
-from pipeline.inversion.tuning import Tuned, tune
+from pipeline.inversion.tuning import UNDETERMINED, Tuned, tune
 
 __all__ = [
     "BATCH",
     "DIAGNOSTICS",
+    "UNDETERMINED",
     "Asked",
     "Assembled",
     "Chain",

@@ -107,7 +107,7 @@ def tune(likelihood: Likelihood, *, progress: Told | None = None) -> Tuned:
         jac=True,
         method="L-BFGS-B",
         bounds=[(-edge / s, edge / s) for s in scale],
-        options={"maxcor": 20, "gtol": _FLAT, "ftol": 1e-9, "maxfun": _MOST},
+        options={"maxcor": 20, "gtol": _FLAT, "ftol": 1e-7, "maxfun": _MOST},
     )
     theta = result.x * scale
     after = likelihood.evaluate(theta)
