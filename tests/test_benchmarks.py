@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks import transport
+from benchmarks import hourly, transport
 from benchmarks.cases import SIZES, machine, run_all, table
 
 
@@ -23,3 +23,9 @@ def test_the_transport_benchmark_runs_and_reports_every_figure():
     assert all(figure.name in text for figure in found)
     # the one figure that is no measurement
     assert next(figure.value for figure in found if "to the bit" in figure.name) == 1
+
+
+def test_the_hourly_step_comes_out_as_it_does_alone():
+    text = hourly.report("tiny")
+    assert "13 observations before, 25 now" in text
+    assert "to the bit: True" in text
