@@ -90,7 +90,8 @@ def assemble(
 
     An observation is used when its flags allow (`schema.is_used`) and its station, height and hour have a footprint
     with a background. Error variance is measurement plus representation error; the background error is common to
-    all observations of air and correlated over `background.hours`; a feed with `offset` has one more error, its own.
+    all observations of air and correlated over `background.hours`; a feed with `offset` has one more error, its own, and
+    one with `enhancement_error` a share of what the prior's fluxes add to its air.
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ def assemble(
         )
     dtype = np.dtype(np.float32 if settings.solver.precision == "single" else np.float64)
     time = fluxes["time"].values
-    parts = [_air(settings, grid, observations, footprints, background, time)]
+    parts = [_air(settings, grid, observations, footprints, background, fluxes)]
     if towers is not None:
         parts.append(_towers(settings, grid, check(towers, "flux_observations"), time))
     if all(part.rows.size == 0 for part in parts):
@@ -165,7 +166,7 @@ def _air(
     observations: xr.Dataset,
     footprints: xr.Dataset,
     background: xr.Dataset,
-    time: np.ndarray,
+    fluxes: xr.Dataset,
 ) -> _Part:
     match = match_rows(observations, footprints)
     carried = background["background"].values[match].astype(np.float64)
@@ -177,14 +178,18 @@ def _air(
     # a column sees its share of the background, and its retrieval's prior for the rest
     sees = used["kernel_sum"].values.astype(float) if "kernel_sum" in used else np.ones(rows.size)
     from_prior = used["prior_part"].values.astype(float) if "prior_part" in used else np.zeros(rows.size)
-    representation, offset = _of_settings(settings, used)
+    representation, share, offset = _of_settings(settings, used)
+    matrix = footprint_matrix(footprints, fluxes["time"].values, grid)[match[rows]]
+    # uptake and emission err on their own: they do not cancel here
+    enhancement = matrix @ np.abs(fluxes["flux"].values).sum(axis=0, dtype=np.float64).ravel()
+    measured = used["uncertainty"].values.astype(np.float64)
     return _Part(
         keys=used,
         value=used["value"].values.astype(np.float64),
-        variance=used["uncertainty"].values.astype(np.float64) ** 2 + representation**2,
+        variance=measured**2 + representation**2 + (share * enhancement) ** 2,
         background=from_prior + sees * carried[rows],
         background_sigma=settings.background.sigma * sees,
-        matrix=footprint_matrix(footprints, time, grid)[match[rows]],
+        matrix=matrix,
         share=np.ones((len(settings.sectors), rows.size)),
         offset=offset,
         rows=rows,
@@ -258,11 +263,11 @@ def _ordered(matrix: scipy.sparse.csr_array, dtype: np.dtype) -> scipy.sparse.cs
     return matrix
 
 
-def _of_settings(settings: Settings, used: xr.Dataset) -> tuple[np.ndarray, list[OffsetSettings | None]]:
-    """Return the representation error and the offset of each observation, from its feed or its satellite's columns."""
+def _of_settings(settings: Settings, used: xr.Dataset) -> tuple[np.ndarray, np.ndarray, list[OffsetSettings | None]]:
+    """Return representation error, error as a share of the enhancement, and offset, from each one's feed or columns."""
     feeds = {(feed.id, round(float(feed.height), 1)): feed for feed in settings.stations}
-    columns = {column.id: column.representation_error for column in settings.columns}
-    errors: list[float] = []
+    columns = {column.id: column for column in settings.columns}
+    errors: list[tuple[float, float]] = []
     offsets: list[OffsetSettings | None] = []
     for station, instrument, height, platform in zip(
         map(str, used["station"].values),
@@ -272,16 +277,18 @@ def _of_settings(settings: Settings, used: xr.Dataset) -> tuple[np.ndarray, list
         strict=True,
     ):
         feed = None if platform == SATELLITE else feeds.get((station, height))
-        error = columns.get(instrument) if platform == SATELLITE else None
+        column = columns.get(instrument) if platform == SATELLITE else None
         if feed is not None:
-            error = feed.representation_error
-        if error is None:
+            errors.append((feed.representation_error, feed.enhancement_error))
+        elif column is not None:
+            errors.append((column.representation_error, 0.0))
+        else:
             raise SolverError(
                 "an observation must be of a station and height, or of a satellite, of the settings",
                 got=f"{station} at {height:g} m ({platform})",
                 remedy=f"stations: {sorted(feeds)}; columns: {sorted(columns)}",
                 where="observations",
             )
-        errors.append(error)
         offsets.append(None if feed is None else feed.offset)
-    return np.array(errors, dtype=np.float64), offsets
+    both = np.array(errors, dtype=np.float64).reshape(-1, 2)
+    return both[:, 0], both[:, 1], offsets

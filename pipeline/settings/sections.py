@@ -201,6 +201,13 @@ class StationSettings(Section):
     representation_error: NonNegative = Field(
         description="one-sigma error of comparing this station with the model, species unit"
     )
+    enhancement_error: NonNegative = Field(
+        default=0.0,
+        description=(
+            "further one-sigma error, as a share of what the prior's fluxes, all counted positive, add to the air: wind "
+            "and mixing are wrong by a factor, not by a number"
+        ),
+    )
     offset: OffsetSettings | None = Field(
         default=None, description="drifting offset of a cheap sensor, solved with the fluxes; none when not given"
     )

@@ -62,6 +62,18 @@ def test_each_station_has_its_own_representation_error(inputs, solved):
     np.testing.assert_allclose(assembled.problem.variance, expected)
 
 
+def test_a_share_of_the_enhancement_counts_emission_and_uptake_alike(inputs):
+    observed, rows, _, prior = inputs
+    settings = windows.settings(precision="double")
+    feeds = [feed.model_copy(update={"enhancement_error": 0.3}) for feed in settings.stations]
+    assembled = assemble(settings.model_copy(update={"stations": feeds}), windows.GRID, *inputs)
+    matrix = footprint_matrix(rows, windows.TIME, windows.GRID)[match_rows(observed, rows)[assembled.air.rows]]
+    enhancement = matrix @ np.abs(prior["flux"].values).sum(axis=0).ravel()
+    plain = assemble(settings, windows.GRID, *inputs).problem.variance
+    np.testing.assert_allclose(assembled.problem.variance, plain + (0.3 * enhancement) ** 2, rtol=1e-12)
+    assert enhancement.min() > 0
+
+
 def test_the_order_of_observations_and_footprints_does_not_change_the_fluxes(inputs, solved):
     observed, rows, carried, prior = inputs
     order = np.random.default_rng(1).permutation(observed.sizes["obs"])
