@@ -90,8 +90,8 @@ def assemble(
 
     An observation is used when its flags allow (`schema.is_used`) and its station, height and hour have a footprint
     with a background. Error variance is measurement plus representation error; the background error is common to
-    all observations of air and correlated over `background.hours`; a feed with `offset` has one more error, its own, and
-    one with `enhancement_error` a share of what the prior's fluxes add to its air.
+    all observations of air and correlated over `background.hours`; a feed with `offset` has one more error, its own,
+    and one with `enhancement_error` a share of what the prior's fluxes add to its air.
 
     Parameters
     ----------
