@@ -90,7 +90,7 @@ class PriorError:
 
 PRIOR_ERRORS = {
     "anthropogenic": PriorError(share=0.8, floor=1.0, length=30.0, hours=168.0),
-    "biosphere": PriorError(share=0.3, floor=1.5, length=150.0, hours=72.0, daily=6.0),
+    "biosphere": PriorError(share=0.4, floor=2.0, length=300.0, hours=168.0, daily=6.0),
 }
 
 

@@ -196,12 +196,12 @@ def _truth(folder: Path, settings: Settings, scene: _Scene) -> xr.Dataset:
 
 
 def _write_prior(folder: Path, scene: _Scene) -> None:
-    """Write the inventory on 0.1 degree, the biosphere model on 0.25 degree, and where fluxes are uncertain."""
-    fine, coarse = _lonlat_grid(0.1), _lonlat_grid(0.25)
+    """Write the inventory on 0.1 degree, its points on 0.05, the biosphere on 0.25, and where fluxes are uncertain."""
+    fine, coarse, register = _lonlat_grid(0.1), _lonlat_grid(0.25), _lonlat_grid(0.05)
     regions = zhejiang_regions(_LEVELS, fine)
     world = scene.world
     write_annual_netcdf(folder / case_file.DIFFUSE, fine, prior_diffuse(fine, regions, world), "emi_co2")
-    write_geotiff(folder / case_file.POINTS, fine, prior_points(fine, world))
+    write_geotiff(folder / case_file.POINTS, register, prior_points(register, world))
     net = prior_exchange(coarse, scene.times, world, scene.weather, scene.around)
     write_hourly_netcdf(folder / case_file.EXCHANGE, coarse, scene.times, net, "nee")
     mask = _lonlat_grid(0.05)

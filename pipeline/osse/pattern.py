@@ -6,7 +6,6 @@ import numpy as np
 import scipy.sparse
 import shapely
 
-from pipeline.errors import CoordinateError
 from pipeline.grid import Grid
 from pipeline.osse.sources import CITIES, ISLANDS, MAINLAND, City
 
@@ -47,25 +46,6 @@ def land_fraction(grid: Grid) -> np.ndarray:
 def spread_over(total: float, weight: np.ndarray) -> np.ndarray:
     """Return `total` shared out over cells in proportion to `weight`."""
     return total * weight / weight.sum()
-
-
-def at_points(grid: Grid, lon: list[float], lat: list[float], amount: list[float]) -> np.ndarray:
-    """Return the amounts summed into the cells that hold the points; (ny, nx).
-
-    Raises
-    ------
-    CoordinateError
-        When a point lies outside the grid.
-    """
-    field = np.zeros(grid.size)
-    cells = grid.locate(lon, lat)
-    if np.any(cells < 0):
-        bad = int(np.argmax(cells < 0))
-        raise CoordinateError(
-            "a point source must lie on the grid", got=(lon[bad], lat[bad]), remedy="widen the grid", where="osse"
-        )
-    np.add.at(field, cells, amount)
-    return field.reshape(grid.shape)
 
 
 def city_rows(fractions: scipy.sparse.csr_array, ids: tuple[str, ...], grid: Grid) -> np.ndarray:

@@ -13,7 +13,7 @@ import xarray as xr
 from pipeline.grid import Grid, Regions
 from pipeline.osse.biosphere import exchange
 from pipeline.osse.landscape import landscape
-from pipeline.osse.pattern import at_points, bump, city_rows, land_fraction, spread_over
+from pipeline.osse.pattern import bump, city_rows, land_fraction, spread_over
 from pipeline.osse.sources import CITIES, NEIGHBOURS, PLANTS, WORKS, Point
 from pipeline.osse.truth import city_total
 from pipeline.osse.weather_points import weather_on
@@ -23,6 +23,8 @@ from pipeline.units import SPECIES, flux_factor
 #: the inventory's proxy knows no towns: one bump of this width per city on top of even land, km
 _PROXY_SIGMA = 18.0
 _PROXY_EVEN = 0.35
+#: what a register's stacks are spread over before they serve as surface fluxes, km
+_PLUME_SIGMA = 5.0
 #: the model's cloud is spread over this many hours, its warmth off by so many K
 _CLOUD_HOURS, _TOO_WARM = 5, 0.8
 #: what case.toml declares as the inventory's day: one broad hump, by local hour
@@ -63,17 +65,15 @@ def prior_points(grid: Grid, world: World) -> np.ndarray:
     """Return the inventory's power plants and works, t CO2 per cell and year: (ny, nx)."""
     centre = {city.id: (city.lon, city.lat) for city in CITIES}
     factor = {city.id: f for city, f in zip(CITIES, world.city_factor, strict=True)}
-    lon, lat, tonnes = [], [], []
     known: list[tuple[Point, bool]] = [
         *((plant, i in world.displaced) for i, plant in enumerate(PLANTS) if i != world.missing),
         *((works, False) for i, works in enumerate(WORKS) if i not in world.missing_works),
     ]
+    tonnes = np.zeros(grid.shape)
     for point, displaced in known:
         place = centre[point.city] if displaced else (point.lon, point.lat)
-        lon.append(place[0])
-        lat.append(place[1])
-        tonnes.append(factor[point.city] * point.total * 1e6)
-    return at_points(grid, lon, lat, tonnes)
+        tonnes += spread_over(factor[point.city] * point.total * 1e6, bump(grid, *place, _PLUME_SIGMA) * grid.area)
+    return tonnes
 
 
 def prior_exchange(grid: Grid, times: np.ndarray, world: World, weather: xr.Dataset, weather_grid: Grid) -> np.ndarray:

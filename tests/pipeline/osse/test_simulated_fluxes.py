@@ -10,9 +10,9 @@ from pipeline.osse.activity import ACTIVITIES, WEEKEND, activity
 from pipeline.osse.background import first_order, simulate_background
 from pipeline.osse.biosphere import CROP, FOREST, TOWN, exchange
 from pipeline.osse.landscape import Landscape, landscape
-from pipeline.osse.pattern import at_points, land_fraction
+from pipeline.osse.pattern import land_fraction
 from pipeline.osse.prior import DAY_PROFILE, prior_diffuse, prior_exchange, prior_points
-from pipeline.osse.sources import CITIES, PLANTS, WORKS
+from pipeline.osse.sources import CITIES, PLANTS
 from pipeline.osse.truth import true_fluxes
 from pipeline.osse.weather import EPOCH, simulate_weather
 from pipeline.osse.weather_files import weather_grid, wider
@@ -215,20 +215,21 @@ def test_points_the_inventory_does_not_know_change_no_total(lonlat):
 
 def test_points_are_missing_and_two_stand_in_the_city_centre(lonlat):
     world = draw_world(1)
-    points = prior_points(lonlat, world).ravel()
     assert world.missing not in world.displaced
-    known = [p for i, p in enumerate(PLANTS) if i != world.missing and i not in world.displaced]
-    known += [w for i, w in enumerate(WORKS) if i not in world.missing_works]
-    held = set(lonlat.locate([p.lon for p in known], [p.lat for p in known]).tolist())
+    # what the register adds when one more plant is known, or stands where it does
+    everything = replace(world, missing=-1, displaced=np.array([], int), missing_works=np.array([], int))
+    factor = {c.id: f for c, f in zip(CITIES, world.city_factor, strict=True)}
     for i, plant in enumerate(PLANTS):
-        city = next(c for c in CITIES if c.id == plant.city)
-        here, centre = (lonlat.locate([p.lon], [p.lat])[0] for p in (plant, city))
-        if i == world.missing or i in world.displaced:
-            assert here in held or points[here] == 0
-        else:
-            assert points[here] > 0
-        if i in world.displaced:
-            assert points[centre] >= 0.4 * plant.total * 1e6
+        without = prior_points(lonlat, everything) - prior_points(lonlat, replace(everything, missing=i))
+        assert without.sum() == pytest.approx(factor[plant.city] * plant.total * 1e6)
+        here = lonlat.locate([plant.lon], [plant.lat])[0]
+        assert without.ravel()[here] > 0.5 * without.max()
+    moved = prior_points(lonlat, replace(everything, displaced=world.displaced)) - prior_points(lonlat, everything)
+    assert moved.sum() == pytest.approx(0, abs=1e-3)
+    for i in world.displaced:
+        city = next(c for c in CITIES if c.id == PLANTS[i].city)
+        assert moved.ravel()[lonlat.locate([city.lon], [city.lat])[0]] > 0
+        assert moved.ravel()[lonlat.locate([PLANTS[i].lon], [PLANTS[i].lat])[0]] < 0
 
 
 def test_the_modelled_exchange_differs_but_has_the_right_size(grid, weather, around, truth):
@@ -241,12 +242,6 @@ def test_the_modelled_exchange_differs_but_has_the_right_size(grid, weather, aro
     assert np.corrcoef(model.ravel(), true.ravel())[0, 1] > 0.85
     # uptake and respiration err together: the sum of a week is off by much more than either
     assert 0.1 < abs(error.mean() / true.mean()) < 1.5
-
-
-def test_point_sources_keep_their_sum(grid):
-    field = at_points(grid, [120.0, 120.0, 121.5], [29.0, 29.0, 29.9], [1.0, 2.0, 4.0])
-    assert field.sum() == 7
-    assert sorted(field[field > 0]) == [3, 4]
 
 
 def test_the_background_error_has_the_stated_size():
