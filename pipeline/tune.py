@@ -167,8 +167,8 @@ def _chosen(parameters: tuple[Parameter, ...], only: tuple[str, ...]) -> tuple[P
 
 
 def _line(settings: Settings, parameter: Parameter, factor: float, error: float, determined: bool) -> Line:
-    unit, sector = species(settings.case.species).mole_fraction_unit, {s.name: s for s in settings.sectors}.get(parameter.of)
-    meaning, stated = "factor on its error variance", 1.0
+    sector = {s.name: s for s in settings.sectors}.get(parameter.of)
+    meaning, stated = "variance, factor", 1.0
     if parameter.kind == "sigma" and sector is not None:
         fraction = sector.sigma_fraction > 0
         meaning = "sigma_fraction" if fraction else "sigma_floor"
@@ -178,11 +178,11 @@ def _line(settings: Settings, parameter: Parameter, factor: float, error: float,
     elif parameter.kind == "hours" and sector is not None:
         meaning, stated = "hours", sector.hours
     elif parameter.of == "background":
-        sigma = parameter.kind == "shared sigma"
+        sigma, unit = parameter.kind == "shared sigma", species(settings.case.species).mole_fraction_unit
         meaning = f"sigma, {unit}" if sigma else "hours"
         stated = settings.background.sigma if sigma else settings.background.hours
     elif parameter.kind.startswith("shared"):
-        meaning = f"factor on every offset's {_WORD[parameter.kind]}"
+        meaning = f"{_WORD[parameter.kind]}, factor on all"
     return Line(name_of(parameter), meaning, stated, stated * float(factor), float(error), bool(determined))
 
 
@@ -215,6 +215,12 @@ def _sentences(tuned: Tuned, lines: list[Line]) -> list[str]:
         f"{name_of(one)} and {name_of(other)} are hardly told apart: their errors correlate by {value:.2f}"
         for one, other, value in tuned.together()
     ]
+    known = [line.name for line in lines if line.determined]
+    if known and len(known) < len(lines):
+        notes.append(
+            "the values moved together with what is not determined; for values that go with the rest of the case file, "
+            f"tune them alone: {' '.join(f'--only {name}' for name in known)}"
+        )
     if not tuned.converged:
         notes.append(f"the search stopped after {tuned.evaluations} evaluations before it was at a maximum")
     return notes

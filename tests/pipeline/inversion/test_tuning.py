@@ -21,7 +21,7 @@ from pipeline.inversion import (
 )
 
 SECTORS = ("one",)
-STATIONS, HOURS = 12, 30
+STATIONS, HOURS = 12, 60
 
 
 def drawn(seed):
@@ -61,7 +61,7 @@ WRONG = np.array([2.0, 0.5, 1.7, 0.6, 1.6])
 def found():
     """Estimates over the truth and their stated errors, (seed, parameter) each, begun far from it."""
     ratios, errors = [], []
-    for seed in range(4):
+    for seed in range(5):
         stated = restated(drawn(seed), SECTORS, CLASSES, dict(zip(SOUGHT, WRONG.tolist(), strict=True)))
         tuned = tune(Likelihood(stated, SECTORS, CLASSES, SOUGHT))
         assert tuned.converged
