@@ -52,13 +52,14 @@ def report(found: CaseTuning, console: Console) -> None:
     from rich.table import Table
 
     table = Table(title=f"tuned with {found.used} of {found.of} observations", title_justify="left")
-    for column in ("parameter", "meaning"):
-        table.add_column(column)
-    for column in ("in the case file", "tuned", "+-"):
+    table.add_column("parameter", no_wrap=True)
+    table.add_column("meaning")
+    for column in ("stated", "tuned", "+-"):
         table.add_column(column, justify="right")
     for line in found.lines:
         error = f"{line.error:.0%}" if line.error < 10 else "-"
-        table.add_row(line.name, line.meaning, f"{line.stated:.3g}", f"{line.tuned:.3g}", error)
+        stated, tuned = (f"{v:.0f}" if v >= 100 else f"{v:.3g}" for v in (line.stated, line.tuned))
+        table.add_row(line.name, line.meaning, stated, tuned, error)
     console.print(table)
     before, after = found.tuned.before, found.tuned.after
     for name, one, other in (("log-likelihood", before.value, after.value), ("reduced chi2", before.chi2, after.chi2)):
