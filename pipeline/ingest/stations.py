@@ -17,7 +17,6 @@ import station_meta
 from pipeline.errors import ConfigError, FormatError, RegistryError
 from pipeline.ingest import account
 from pipeline.ingest.account import Account
-from pipeline.ingest.clock import standard_offset
 from pipeline.ingest.files import expand
 from pipeline.ingest.formats.text import read_lines
 from pipeline.ingest.hourly import Hours, hourly_means, uncertainty_of_mean
@@ -29,6 +28,9 @@ from pipeline.settings import Completeness, Settings, StationSettings
 from pipeline.units import SPECIES, Species
 
 _SIGNATURES = ((b"CDF", "obspack"), (b"\x89HDF", "obspack"))
+
+#: the earth turns by this in an hour
+_DEGREES_PER_HOUR = 15.0
 
 
 def read_stations(settings: Settings, root: Path, registry: pd.DataFrame) -> tuple[xr.Dataset, list[Account]]:
@@ -214,18 +216,13 @@ def _clip(frame: pd.DataFrame, window: tuple[np.datetime64, np.datetime64] | Non
 
 
 def _select_hours(hours: Hours, feed: StationSettings, facts: Periods) -> None:
-    """Flag hours outside `local_hours` of the standard time of the station's zone, all year the same."""
+    """Flag hours outside `local_hours`: whole hours from UTC by longitude, for the sun, not the clock, makes the day.
+
+    The zone of a station's feed says how its labels are written, which may be UTC anywhere.
+    """
     if feed.local_hours is None or hours.time.size == 0:
         return
-    zone = facts.one.zone
-    if zone is None:
-        raise RegistryError(
-            "the station's zone must be known to select local hours",
-            got="none",
-            remedy="add zone to the station table",
-            where=f"station {feed.id}",
-        )
-    local = hours.time + standard_offset(zone, int(hours.time[0].astype("datetime64[Y]").astype(int)) + 1970)
+    local = hours.time + round(facts.one.lon / _DEGREES_PER_HOUR) * HOUR
     hour = (local - local.astype("datetime64[D]")) // HOUR
     start, end = feed.local_hours
     hours.flag[(hour < start) | (hour >= end)] |= np.uint32(Flag.NOT_SELECTED_HOUR)

@@ -36,6 +36,9 @@ BACKGROUND_ERROR = (0.8, 8.0)
 #: and its memory, hours; of a tower's hour with the cells around it, umol m-2 s-1
 REPRESENTATION = {"provincial": 1.5, "regional": 1.5, "city": 2.5, "micro": 4.0}
 OFFSET = (3.0, 240.0)
+#: local hours whose air is used: at night a shallow layer holds what few cells emit, and the prior's pattern is wrong
+#: there; and the error that comes with the enhancement
+LOCAL_HOURS, ENHANCEMENT_ERROR = (10, 18), 0.2
 TOWER_ERROR, TOWER_RADIUS, TOWER_FRICTION = 2.0, 1.5, 0.15
 
 
@@ -89,7 +92,7 @@ class PriorError:
 
 
 PRIOR_ERRORS = {
-    "anthropogenic": PriorError(share=0.8, floor=1.0, length=30.0, hours=168.0),
+    "anthropogenic": PriorError(share=0.8, floor=1.0, length=15.0, hours=240.0),
     "biosphere": PriorError(share=0.4, floor=2.0, length=300.0, hours=168.0, daily=6.0),
 }
 
@@ -134,7 +137,7 @@ def write_case(
         ),
         _section("grid", box=BOX, spacing=1000.0 * plan.spacing_km),
         _section("regions", zhejiang=["province", "city"]),
-        *(_station(site) for site in air),
+        *(_station(site, matched=plan.matched) for site in air),
         *(_sink(site) for site in sinks),
         *(_columns(name) for name in satellites),
         _section(
@@ -151,14 +154,18 @@ def write_case(
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
-def _station(site: Site) -> str:
+def _station(site: Site, *, matched: bool) -> str:
+    """Return a feed; a matched one states just the errors that are drawn."""
     entry: dict[str, Any] = {
         "id": site.id,
         "format": "table" if site.is_micro else "gcwerks",
         "files": [station_file(site)],
         "height": site.height,
         "representation_error": REPRESENTATION[site.station.station_class],
+        "local_hours": list(LOCAL_HOURS),
     }
+    if not matched:
+        entry["enhancement_error"] = ENHANCEMENT_ERROR
     if site.is_micro:
         sigma, hours = OFFSET
         entry["offset"] = {"sigma": sigma, "hours": hours}

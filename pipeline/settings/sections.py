@@ -196,7 +196,8 @@ class StationSettings(Section):
     )
     completeness: Completeness = Field(default=Completeness(), description="samples needed for an hourly mean")
     local_hours: tuple[int, int] | None = Field(
-        default=None, description="use local standard hours [from, to) only, for example [12, 17]"
+        default=None,
+        description="use hours [from, to) of the day only, by longitude (UTC + lon / 15 h), for example [12, 17]",
     )
     representation_error: NonNegative = Field(
         description="one-sigma error of comparing this station with the model, species unit"
@@ -204,8 +205,8 @@ class StationSettings(Section):
     enhancement_error: NonNegative = Field(
         default=0.0,
         description=(
-            "further one-sigma error, as a share of what the prior's fluxes, all counted positive, add to the air: wind "
-            "and mixing are wrong by a factor, not by a number"
+            "further one-sigma error, as a share of what the prior's fluxes, all counted positive, add to the air: "
+            "wind and mixing are wrong by a factor, not by a number"
         ),
     )
     offset: OffsetSettings | None = Field(

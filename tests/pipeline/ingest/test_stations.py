@@ -213,13 +213,14 @@ def test_rows_outside_the_hours_asked_for_are_counted_and_change_nothing(tmp_pat
     assert sum(account.rows.values()) == account.rows_read == 1440
 
 
-def test_local_hours_are_standard_hours_of_the_station(tmp_path):
-    facts = registry(tmp_path, zone="Asia/Shanghai")
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "UTC"])
+def test_local_hours_are_those_of_the_longitude_whatever_the_labels_zone(tmp_path, zone):
+    facts = registry(tmp_path, zone=zone)
     obspack(tmp_path / "a.nc", HOURS, smooth(6) * 1e-6)
     settings = case([station("obspack", ["a.nc"], local_hours=[9, 12])])
     found, _ = read_stations(settings, tmp_path, facts)
     flagged = (found["flag"].values & np.uint32(Flag.NOT_SELECTED_HOUR)) != 0
-    # 00 UTC is 08 in Beijing
+    # 00 UTC is 08 at 120 E
     assert flagged.tolist() == [True, False, False, False, True, True]
 
 

@@ -22,13 +22,13 @@ from pipeline.ingest import all_receptors, read_background, read_fluxes, read_st
 from pipeline.osse import TransportError, make_demo, print_score, score, summary
 from pipeline.osse.instruments import true_air
 from pipeline.osse.score import figures
-from pipeline.schema import HOUR, is_used
+from pipeline.schema import FAIL, HOUR
 from pipeline.settings import read_settings
 from pipeline.transport import join, read_hour
 from pipeline.units import SECONDS_PER_YEAR, SPECIES
 
 SMALL = {
-    "spacing_km": 30.0, "hours": 6, "spectrometers": 3, "micro": 1, "sinks": 0, "columns": False, "particles": 60,
+    "spacing_km": 30.0, "hours": 8, "spectrometers": 3, "micro": 1, "sinks": 0, "columns": False, "particles": 60,
     "hours_back": 8,
 }  # fmt: skip
 
@@ -111,7 +111,7 @@ def test_the_case_does_not_name_the_truth(case, settings):
     assert "truth" not in str(tomllib.loads(case.read_text(encoding="utf-8")))
     names = {path.name for path in input_files(settings, case.parent)}
     assert "truth.nc" not in names
-    assert len(names) == 4 + 15 + 3 + 1
+    assert len(names) == 4 + (SMALL["hours"] + SMALL["hours_back"] + 1) + 3 + 1
 
 
 def test_truth_lies_on_the_domains_grid_and_hours(settings, truth):
@@ -124,7 +124,7 @@ def test_truth_lies_on_the_domains_grid_and_hours(settings, truth):
 
 def test_every_receptor_hour_has_a_footprint(settings, footprints):
     start, end = settings.case.observation_hours.bounds
-    assert footprints.sizes["obs"] == 4 * 6
+    assert footprints.sizes["obs"] == 4 * SMALL["hours"]
     np.testing.assert_array_equal(np.unique(footprints["time"].values), np.arange(start, end, HOUR))
     # the receptor's own hour is among its flux hours, and none is later
     own = np.repeat(footprints["time"].values, np.diff(footprints["indptr"].values))
@@ -147,7 +147,8 @@ def test_station_files_hold_the_true_air_within_their_noise(case, settings, trut
     background, _ = read_background(settings, footprints, SPECIES["co2"], grid, case.parent)
     air = true_air(footprints, truth) + background["background"].values
     keys = list(zip(footprints["station"].values, footprints["time"].values, strict=True))
-    used = observations.isel(obs=is_used(observations["flag"].values))
+    # night hours are good, though the case does not select them
+    used = observations.isel(obs=(observations["flag"].values & np.uint32(FAIL)) == 0)
     at = [keys.index(key) for key in zip(used["station"].values, used["time"].values, strict=True)]
     error = used["value"].values - air[at]
     assert used.sizes["obs"] >= 15
@@ -161,7 +162,7 @@ def test_minute_text_has_gcwerks_shape(case):
     assert lines[0] == "Created:  16 Jul 24 08:30 GMT"
     assert lines[1].split() == ["-", "-", "-", "-", "co2", "co2", "co2"]
     assert lines[2].split() == ["date", "time", "type", "port", "C", "stdev", "N"]
-    assert len(lines) == 3 + 6 * 60
+    assert len(lines) == 3 + SMALL["hours"] * 60
     assert lines[3].startswith("240715 000030       air    9 ")
     assert len({len(line) for line in lines[3:]}) == 1
 
@@ -171,7 +172,7 @@ def test_micro_labels_end_the_hour_in_beijing_time(case):
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0] == "time,co2_ppm,status"
     assert lines[1].startswith("2024-07-15 09:00:00,")
-    assert len(lines) == 1 + 6
+    assert len(lines) == 1 + SMALL["hours"]
 
 
 def test_prior_files_are_read_in_their_units(case, settings):
