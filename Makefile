@@ -32,6 +32,9 @@ bench: $(STAMP)  ## speed and memory, as ratios within one run
 docs: $(STAMP)  ## run the cases and comparisons, write their figures into docs/ (needs ../shared)
 	$(BIN)/tianyan demo > docs/cases/demo.txt
 	cp demo-output/posterior.png docs/demo.png
+	$(BIN)/tianyan osse make week-output --seed 1 --particles 150
+	$(BIN)/tianyan run week-output/case.toml > /dev/null
+	$(BIN)/tianyan osse score week-output > docs/cases/week.txt
 	$(BIN)/python -m benchmarks.coverage 20 2 > docs/cases/coverage.txt
 	$(BIN)/tianyan run workflows/tacolneston.toml > docs/cases/tacolneston.txt
 	cp tacolneston-output/tacolneston.png docs/cases/tacolneston.png
@@ -42,6 +45,9 @@ docs: $(STAMP)  ## run the cases and comparisons, write their figures into docs/
 	$(BIN)/python -m benchmarks.footprint_pictures docs/footprints
 	$(BIN)/python -m benchmarks.bound > docs/transport/bound.txt
 	$(BIN)/python -m benchmarks > docs/transport/bench.txt
+	$(BIN)/python -m benchmarks.inversion > docs/inversion/bench.txt
+	$(BIN)/python -m benchmarks.hourly > docs/inversion/hourly.txt
+	$(BIN)/python -m benchmarks.tuning 6 > docs/inversion/tuning.txt
 
 clean:  ## remove the environment and everything built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo-output
