@@ -29,8 +29,8 @@ class Plan:
     spacing_km
         Cell side of the Lambert grid.
     hours_back, particles
-        Of the footprints: longest travel time, and particles per receptor. With 200 the Monte Carlo noise of an
-        hourly value is 3 to 5 % of its enhancement, far below the representation error.
+        Of the footprints: longest travel time, and particles per receptor. Truth and inversion share their noise
+        where there is no transport error.
     spectrometers, micro, sinks
         How many stations of each kind deliver data.
     columns
