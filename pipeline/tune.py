@@ -258,27 +258,35 @@ def _error_toml(settings: Settings, given: AssembledCase, factors: dict[Paramete
         for (size, time), ids in offsets.items():
             lines += [f"# [[stations]] {_few(ids)}"]
             lines += [f"offset = {{ sigma = {size * sigma:.3g}, hours = {time * hours:.3g} }}", ""]
-    return lines + _representation_toml(given, factors)
+    return lines + _representation_toml(settings, given, factors)
 
 
-def _representation_toml(given: AssembledCase, factors: dict[Parameter, float]) -> list[str]:
-    """Return the representation errors that give each class its variance: the measurement's own part stays."""
-    assembled = given.assembled
-    groups: dict[tuple[str, str, float], tuple[set[str], list[float]]] = {}
-    for used, observed in ((assembled.air, given.observations), (assembled.towers, given.towers)):
+def _representation_toml(settings: Settings, given: AssembledCase, factors: dict[Parameter, float]) -> list[str]:
+    """Return the errors that give each class its variance: the measurement's own part stays as it is."""
+    stated = {
+        **{
+            ("stations", f.id, round(f.height, 1)): (f.representation_error, f.enhancement_error)
+            for f in settings.stations
+        },
+        **{("columns", c.id, 0.0): (c.representation_error, 0.0) for c in settings.columns},
+        **{("sinks", s.id, 0.0): (s.representation_error, 0.0) for s in settings.sinks},
+    }
+    groups: dict[tuple[str, str, float, float], tuple[set[str], list[float]]] = {}
+    for used, observed in ((given.assembled.air, given.observations), (given.assembled.towers, given.towers)):
         if observed is None:
             continue
         chosen = observed.isel(obs=used.rows)
         makers = instruments(chosen["station"].values, chosen["platform"].values)
         measured = chosen["uncertainty"].values.astype(float) ** 2
-        stated = np.round(np.sqrt(np.maximum(assembled.problem.variance[used.at] - measured, 0.0)), 6)
-        for maker, name, error, own in zip(makers, chosen["platform"].values, stated, measured, strict=True):
+        heights = np.round(chosen["height"].values.astype(float), 1)
+        for maker, name, height, own in zip(makers, chosen["platform"].values, heights, measured, strict=True):
             section = "sinks" if observed is given.towers else "columns" if name == SATELLITE else "stations"
-            ids, variances = groups.setdefault((section, str(name), float(error)), (set(), []))
+            said = stated[section, str(maker), float(height) if section == "stations" else 0.0]
+            ids, variances = groups.setdefault((section, str(name), *said), (set(), []))
             ids.add(str(maker))
             variances.append(float(own))
     lines = []
-    for (section, name, error), (ids, variances) in sorted(groups.items()):
+    for (section, name, error, share), (ids, variances) in sorted(groups.items()):
         factor = factors.get(Parameter("inflation", name))
         if factor is None:
             continue
@@ -287,7 +295,10 @@ def _representation_toml(given: AssembledCase, factors: dict[Parameter, float]) 
         lines.append(f"# [[{section}]] {_few(sorted(ids))}, class {name}; was {error:g}")
         if left < 0:
             lines.append(f"# the measurements' own errors, {np.sqrt(own):.3g}, are already larger than what is seen")
-        lines += [f"representation_error = {np.sqrt(max(left, 0.0)):.3g}", ""]
+        lines.append(f"representation_error = {np.sqrt(max(left, 0.0)):.3g}")
+        if share:
+            lines.append(f"enhancement_error = {share * np.sqrt(factor):.3g}")
+        lines.append("")
     return lines
 
 
