@@ -6,7 +6,7 @@ settings -> grid, regions -> observations, footprints, background, fluxes -> pro
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,21 +29,25 @@ from pipeline.ingest import (
 from pipeline.inversion import (
     Assembled,
     LogRun,
-    Problem,
     Rows,
     Run,
     Solution,
     assemble,
     constraint_notes,
+    gate_notes,
+    gate_of,
     kept_signal,
     log_problem,
+    marked,
     pack,
+    passing,
     posterior,
     region_functionals,
     require_memory,
     signal,
     solution_of,
     solve_log,
+    through,
 )
 from pipeline.inversion_dask import team
 from pipeline.provenance import provenance
@@ -145,8 +149,16 @@ def invert(
     progress("regions", 0, 0)
     regions = make_regions(settings.regions, grid, root)
     require_memory(settings, grid.size, len(regions.ids))
-    given = assembled_case(settings, grid, path, root, progress, scheduler=scheduler)
-    result, solution = inverted(settings, grid, regions, given, progress, cache=cache, scheduler=scheduler)
+    result, solution = inverted(
+        settings,
+        grid,
+        regions,
+        # handed over, not held here: the gate makes another problem of it
+        assembled_case(settings, grid, path, root, progress, scheduler=scheduler),
+        progress,
+        cache=cache,
+        scheduler=scheduler,
+    )
     result.attrs["provenance"] = provenance(path, root, input_files(settings, root))
     return result, solution
 
@@ -169,7 +181,7 @@ def inverted(
     functionals = region_functionals(regions, gas, problem.state_shape[0], problem.covariances[0].dtype)
     kept = None if cache is None else (cache, int(given.time[0].astype("datetime64[h]").astype(np.int64)))
     with team(scheduler, threads) as makers:
-        solution, log = solved(settings, problem, functionals, progress, run=makers.run, kept=kept)
+        given, solution, log = solved(settings, given, functionals, progress, run=makers.run, kept=kept)
         result = posterior(
             settings,
             grid,
@@ -192,14 +204,14 @@ def inverted(
 
 def solved(
     settings: Settings,
-    problem: Problem,
+    given: AssembledCase,
     functionals: Rows | None,
     progress: Progress = quiet,
     *,
     run: Run | None = None,
     kept: tuple[Path, int] | None = None,
-) -> tuple[Solution, LogRun | None]:
-    """Return the solution, and of log-normal sectors what their members are made from.
+) -> tuple[AssembledCase, Solution, LogRun | None]:
+    """Return what is used of what was read, the solution, and of log-normal sectors what their members are made from.
 
     Parameters
     ----------
@@ -207,9 +219,9 @@ def solved(
         Who makes the blocks of K; threads of this process when not given.
     kept
         Folder and first hour, as `kept_signal` is given them. Log-normal sectors, whose K is another at each iteration,
-        are always made here and now.
+        are always made here and now, and pass no innovation gate.
     """
-    threads = settings.solver.threads
+    problem, threads = given.assembled.problem, settings.solver.threads
 
     def told(done: float) -> None:
         progress("solving", round(100 * done), 100)
@@ -220,12 +232,21 @@ def solved(
         log = log_problem(problem, is_log, [sector.name for sector in settings.sectors])
         iterations = settings.solver.iterations
         solution, found = solve_log(log, iterations=iterations, functionals=functionals, threads=threads, progress=told)
-        return solution, LogRun(log, found)
+        return given, solution, LogRun(log, found)
     if kept is None:
         made = signal(problem, functionals=functionals, threads=threads, progress=told, run=run)
     else:
         made = kept_signal(problem, *kept, functionals=functionals, threads=threads, progress=told, run=run)
-    return solution_of(problem, made), None
+    gate = gate_of(problem, made, given.assembled.time, settings.solver.gate)
+    before = given.assembled
+    given = replace(
+        given,
+        assembled=passing(before, gate.passed),
+        observations=marked(given.observations, before.air, gate.passed),
+        towers=None if given.towers is None else marked(given.towers, before.towers, gate.passed),
+        notes=[*given.notes, *gate_notes(gate, before.platform, settings.solver.gate)],
+    )
+    return given, solution_of(given.assembled.problem, through(made, gate.passed)), None
 
 
 def assembled_case(

@@ -15,11 +15,14 @@ from pipeline.case import AssembledCase, Progress, assembled_case, domain_grid, 
 from pipeline.errors import ConfigError
 from pipeline.inversion import (
     UNDETERMINED,
+    Assembled,
     Likelihood,
     Parameter,
     Tuned,
     drifts_of,
+    gate_of,
     parameters_of,
+    signal,
     taken,
     thinned,
     tune,
@@ -128,6 +131,7 @@ def tune_case(
     makers = instruments(assembled.station, assembled.platform)
     hour = (assembled.time - given.time[0]) // HOUR
     kept = thinned(makers, assembled.platform, hour, most=most, every=every, seed=seed)
+    kept = kept[_passed(assembled, kept, settings)]
     problem, classes = taken(assembled.problem, kept), assembled.platform[kept]
     parameters = _chosen(parameters_of(problem, sectors, classes, offset_hours=offset_hours), only)
     likelihood = Likelihood(
@@ -164,6 +168,13 @@ def _chosen(parameters: tuple[Parameter, ...], only: tuple[str, ...]) -> tuple[P
                 "a parameter must be one of the case's", got=word, remedy=f"known here: {', '.join(names.values())}"
             )
     return tuple(p for p, name in names.items() if not only or {name, *name.split(".")} & set(only))
+
+
+def _passed(assembled: Assembled, kept: np.ndarray, settings: Settings) -> np.ndarray:
+    """Return which of some observations pass the innovation gate, with the errors the case states."""
+    problem, sigma = assembled.problem.take(kept), settings.solver.gate
+    made = signal(problem, threads=settings.solver.threads)
+    return gate_of(problem, made, assembled.time[kept], sigma).passed
 
 
 def _line(settings: Settings, parameter: Parameter, factor: float, error: float, determined: bool) -> Line:

@@ -15,6 +15,7 @@ from pipeline.inversion.diagnostics import (
     summarise,
 )
 from pipeline.inversion.factor import Factor, factorise
+from pipeline.inversion.gate import Gate, gate_notes, gate_of, marked, passing, through
 from pipeline.inversion.kept import is_linearised, pack, unpack
 from pipeline.inversion.kept_signal import kept_signal
 from pipeline.inversion.likelihood import Evaluation, Likelihood, drifts_of
@@ -58,6 +59,7 @@ __all__ = [
     "Draw",
     "Evaluation",
     "Factor",
+    "Gate",
     "HourlyTotals",
     "Isotropic",
     "LeftOut",
@@ -89,6 +91,8 @@ __all__ = [
     "drifts_of",
     "factorise",
     "footprint_matrix",
+    "gate_notes",
+    "gate_of",
     "hourly_functionals",
     "hourly_totals",
     "in_threads",
@@ -97,11 +101,13 @@ __all__ = [
     "leave_out",
     "leave_out_groups",
     "log_problem",
+    "marked",
     "match_rows",
     "members",
     "memory_needed",
     "pack",
     "parameters_of",
+    "passing",
     "period_totals",
     "posterior",
     "products",
@@ -122,6 +128,7 @@ __all__ = [
     "summarise",
     "taken",
     "thinned",
+    "through",
     "totals",
     "tune",
     "unpack",

@@ -8,7 +8,7 @@ O(m) (`kernels.exponential`); the matrix is added to K a tile at a time and neve
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -42,6 +42,10 @@ class CorrelatedError:
     hours: np.ndarray
     group: np.ndarray
     e_folding: float
+
+    def take(self, kept: np.ndarray) -> CorrelatedError:
+        """Return the error of some observations only."""
+        return replace(self, sigma=self.sigma[kept], hours=self.hours[kept], group=self.group[kept])
 
     def apply(self, vector: np.ndarray) -> np.ndarray:
         """Return C v for v : (m,)."""

@@ -7,7 +7,7 @@ for a flux measured at a tower.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -112,6 +112,21 @@ class Problem:
     def rows(self) -> Rows:
         """H, cut into hours."""
         return rows_of(self.footprint, self.state_shape[0])
+
+    def take(self, kept: np.ndarray) -> Problem:
+        """Return the problem of some observations only, in the order given."""
+        if np.array_equal(kept, np.arange(self.value.size)):
+            return self
+        return replace(
+            self,
+            value=self.value[kept],
+            variance=self.variance[kept],
+            background=self.background[kept],
+            errors=tuple(error.take(kept) for error in self.errors),
+            footprint=self.footprint[kept],
+            share=None if self.share is None else self.share[:, kept],
+            span=None if self.span is None else Span(self.span.first[kept], self.span.last[kept]),
+        )
 
     def sector_rows(self, sector: int) -> Rows:
         """Return H_k D_k."""

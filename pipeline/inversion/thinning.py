@@ -6,9 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.inversion.correlated import CorrelatedError
 from pipeline.inversion.covariance import Covariance
-from pipeline.inversion.cross import Span
 from pipeline.inversion.problem import Problem
 
 #: hours that follow each other and are kept together
@@ -65,18 +63,10 @@ def thinned(
 
 def taken(problem: Problem, kept: np.ndarray) -> Problem:
     """Return the problem of some observations only, in double precision."""
-    errors = tuple(
-        CorrelatedError(e.name, e.sigma[kept], e.hours[kept], e.group[kept], e.e_folding) for e in problem.errors
-    )
+    some = problem.take(kept)
     return replace(
-        problem,
-        value=problem.value[kept],
-        variance=problem.variance[kept],
-        background=problem.background[kept],
-        errors=errors,
-        footprint=problem.footprint[kept].astype(np.float64),
-        prior=problem.prior.astype(np.float64),
-        covariances=tuple(Covariance(c.sigma.astype(np.float64), c.temporal, c.spatial) for c in problem.covariances),
-        share=None if problem.share is None else problem.share[:, kept],
-        span=None if problem.span is None else Span(problem.span.first[kept], problem.span.last[kept]),
+        some,
+        footprint=some.footprint.astype(np.float64),
+        prior=some.prior.astype(np.float64),
+        covariances=tuple(Covariance(c.sigma.astype(np.float64), c.temporal, c.spatial) for c in some.covariances),
     )

@@ -201,7 +201,9 @@ def _write_prior(folder: Path, scene: _Scene) -> None:
     regions = zhejiang_regions(_LEVELS, fine)
     world = scene.world
     write_annual_netcdf(folder / case_file.DIFFUSE, fine, prior_diffuse(fine, regions, world), "emi_co2")
-    write_geotiff(folder / case_file.POINTS, register, prior_points(register, world))
+    write_geotiff(
+        folder / case_file.POINTS, register, prior_points(register, zhejiang_regions(_LEVELS, register), world)
+    )
     net = prior_exchange(coarse, scene.times, world, scene.weather, scene.around)
     write_hourly_netcdf(folder / case_file.EXCHANGE, coarse, scene.times, net, "nee")
     mask = _lonlat_grid(0.05)

@@ -61,8 +61,21 @@ def prior_diffuse(grid: Grid, regions: Regions, world: World) -> np.ndarray:
     return tonnes * to_mole / from_mole / grid.area
 
 
-def prior_points(grid: Grid, world: World) -> np.ndarray:
-    """Return the inventory's power plants and works, t CO2 per cell and year: (ny, nx)."""
+def prior_points(grid: Grid, regions: Regions, world: World) -> np.ndarray:
+    """Return the inventory's power plants and works, t CO2 per cell and year: (ny, nx).
+
+    Parameters
+    ----------
+    grid
+        Lon-lat grid of the register.
+    regions
+        Province and cities on that grid: a register knows whose stack it is, so none leaks into the sea.
+    world
+        City errors, missing and misplaced points.
+    """
+    inside = {
+        city.id: share for city, share in zip(CITIES, city_rows(regions.fractions, regions.ids, grid), strict=True)
+    }
     centre = {city.id: (city.lon, city.lat) for city in CITIES}
     factor = {city.id: f for city, f in zip(CITIES, world.city_factor, strict=True)}
     known: list[tuple[Point, bool]] = [
@@ -72,7 +85,8 @@ def prior_points(grid: Grid, world: World) -> np.ndarray:
     tonnes = np.zeros(grid.shape)
     for point, displaced in known:
         place = centre[point.city] if displaced else (point.lon, point.lat)
-        tonnes += spread_over(factor[point.city] * point.total * 1e6, bump(grid, *place, _PLUME_SIGMA) * grid.area)
+        plume = bump(grid, *place, _PLUME_SIGMA) * inside[point.city] * grid.area
+        tonnes += spread_over(factor[point.city] * point.total * 1e6, plume)
     return tonnes
 
 

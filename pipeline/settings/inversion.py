@@ -98,6 +98,12 @@ class SolverSettings(Section):
     members: int = Field(default=64, ge=2, description="posterior ensemble members")
     seed: int = Field(default=1, ge=0, description="seed of the ensemble")
     iterations: int = Field(default=8, ge=1, description="most re-linearisations when a sector is lognormal")
+    gate: NonNegative = Field(
+        default=3.0,
+        description=(
+            "an observation this many sigma from the prior is not used, unless a quarter of its hour's are; 0: no gate"
+        ),
+    )
     threads: int = Field(default=0, ge=0, description="threads of the kernels; 0 means all")
     memory_limit: Positive | None = Field(
         default=None, description="most memory the inversion may take, GiB; the machine's when not given"

@@ -12,7 +12,7 @@ from pipeline.osse.biosphere import CROP, FOREST, TOWN, exchange
 from pipeline.osse.landscape import Landscape, landscape
 from pipeline.osse.pattern import land_fraction
 from pipeline.osse.prior import DAY_PROFILE, prior_diffuse, prior_exchange, prior_points
-from pipeline.osse.sources import CITIES, PLANTS
+from pipeline.osse.sources import CITIES, PLANTS, WORKS
 from pipeline.osse.truth import true_fluxes
 from pipeline.osse.weather import EPOCH, simulate_weather
 from pipeline.osse.weather_files import weather_grid, wider
@@ -67,9 +67,10 @@ def daily_tonnes(regions, flux):
 def prior_annual(grid, regions, lonlat, world):
     """Mt CO2 per year and region of the inventory, brought to the domain's grid as ingest does."""
     shared = overlap(lonlat, grid)
-    density = prior_diffuse(lonlat, zhejiang_regions(LEVELS, lonlat), world)
+    owners = zhejiang_regions(LEVELS, lonlat)
+    density = prior_diffuse(lonlat, owners, world)
     diffuse = regrid_density(density, shared).field * SECONDS_PER_YEAR * 1e-9
-    points = regrid_total(prior_points(lonlat, world), shared).field * 1e-6
+    points = regrid_total(prior_points(lonlat, owners, world), shared).field * 1e-6
     return regions.totals(diffuse + points / grid.area)
 
 
@@ -209,22 +210,38 @@ def test_points_the_inventory_does_not_know_change_no_total(lonlat):
     for missing, works in ((0, [0, 1]), (4, [2, 3]), (10, [4, 5])):
         world = replace(draw_world(1), missing=missing, displaced=np.array([1, 2]), missing_works=np.array(works))
         diffuse = prior_diffuse(lonlat, shares, world) * lonlat.area * SECONDS_PER_YEAR * 1e-3
-        totals.append(diffuse.sum() + prior_points(lonlat, world).sum())
+        totals.append(diffuse.sum() + prior_points(lonlat, shares, world).sum())
     np.testing.assert_allclose(totals, totals[0], rtol=1e-9)
 
 
+def test_no_stack_of_the_register_stands_in_the_sea_or_in_another_city(lonlat):
+    shares = zhejiang_regions(LEVELS, lonlat)
+    known = replace(draw_world(1), missing=-1, displaced=np.array([], int), missing_works=np.array([], int))
+    points = prior_points(lonlat, shares, known)
+    province = shares.fractions.toarray()[0].reshape(lonlat.shape)
+    assert points[province == 0].sum() == 0
+    cities = {
+        c.id: f * sum(p.total for p in (*PLANTS, *WORKS) if p.city == c.id)
+        for c, f in zip(CITIES, known.city_factor, strict=True)
+    }
+    assert points.sum() == pytest.approx(1e6 * sum(cities.values()))
+
+
 def test_points_are_missing_and_two_stand_in_the_city_centre(lonlat):
-    world = draw_world(1)
+    world, shares = draw_world(1), zhejiang_regions(LEVELS, lonlat)
     assert world.missing not in world.displaced
     # what the register adds when one more plant is known, or stands where it does
     everything = replace(world, missing=-1, displaced=np.array([], int), missing_works=np.array([], int))
     factor = {c.id: f for c, f in zip(CITIES, world.city_factor, strict=True)}
     for i, plant in enumerate(PLANTS):
-        without = prior_points(lonlat, everything) - prior_points(lonlat, replace(everything, missing=i))
+        known, unknown = everything, replace(everything, missing=i)
+        without = prior_points(lonlat, shares, known) - prior_points(lonlat, shares, unknown)
         assert without.sum() == pytest.approx(factor[plant.city] * plant.total * 1e6)
-        here = lonlat.locate([plant.lon], [plant.lat])[0]
-        assert without.ravel()[here] > 0.5 * without.max()
-    moved = prior_points(lonlat, replace(everything, displaced=world.displaced)) - prior_points(lonlat, everything)
+        lon, lat = (axis.ravel()[without.argmax()] for axis in lonlat.lonlat)
+        # on its side of the shore, in cells of 0.1 degree
+        assert np.hypot(lon - plant.lon, lat - plant.lat) < 0.15
+    astray = replace(everything, displaced=world.displaced)
+    moved = prior_points(lonlat, shares, astray) - prior_points(lonlat, shares, everything)
     assert moved.sum() == pytest.approx(0, abs=1e-3)
     for i in world.displaced:
         city = next(c for c in CITIES if c.id == PLANTS[i].city)
