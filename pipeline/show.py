@@ -25,6 +25,7 @@ from pipeline.show_tables import (
     diagnostic_table,
     is_sounding,
     made_by,
+    main_regions,
     offset_table,
     region_table,
     station_table,
@@ -57,7 +58,7 @@ def print_account(dataset: xr.Dataset, console: Console, *, full: bool = False) 
     ):
         if table is not None:
             console.print(table)
-    console.print(region_table(dataset))
+    console.print(region_table(dataset, full=full))
 
 
 def draw(dataset: xr.Dataset, path: Path) -> None:
@@ -122,7 +123,7 @@ def _draw_maps(dataset: xr.Dataset, figure: Any) -> None:
         x, y = grid.from_lonlat(dataset["obs_lon"].values, dataset["obs_lat"].values)
         axis.plot(x[~sounding] * unit, y[~sounding] * unit, "k^", markersize=4, fillstyle="none")
         axis.plot(x[sounding] * unit, y[sounding] * unit, "k.", markersize=1.5)
-        for fraction in dataset["region_fraction"].values:
+        for fraction in dataset["region_fraction"].values[main_regions(dataset)]:
             # a contour through half of the cell's share follows the region's border
             axis.contour(grid.x * unit, grid.y * unit, fraction, levels=[0.5], colors="0.25", linewidths=0.5)
         axis.set_title(title)

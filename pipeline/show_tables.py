@@ -13,8 +13,8 @@ from pipeline.schema import SATELLITE, instruments
 
 #: a total with more decimals is written with an exponent
 _DECIMALS = 6
-#: stations that are listed unasked
-_STATIONS = 20
+#: stations, and regions, that are listed unasked
+_STATIONS, _REGIONS = 20, 20
 
 
 def made_by(dataset: xr.Dataset) -> np.ndarray:
@@ -142,13 +142,17 @@ def tower_table(dataset: xr.Dataset) -> Table | None:
     return table
 
 
-def region_table(dataset: xr.Dataset) -> Table:
-    """Return prior and posterior totals of every region, with one sigma."""
+def region_table(dataset: xr.Dataset, *, full: bool = False) -> Table:
+    """Return prior and posterior totals of regions, with one sigma; of many, the first levels only unless `full`."""
     gas = str(dataset.attrs["species"]).upper()
-    whole = dataset.sel(period="all")
+    shown = slice(None) if full else main_regions(dataset)
+    whole = dataset.sel(period="all").isel(region=shown)
+    hidden = dataset.sizes["region"] - whole.sizes["region"]
     names = [f"region_{which}{std}" for which in ("prior", "posterior") for std in ("", "_std")]
     unit, scale = mass_unit(max((float(np.abs(whole[name]).max()) for name in names if whole[name].size), default=0.0))
     table = Table(title=f"regional totals over all observed hours, {unit} {gas}, with one sigma", title_justify="left")
+    if hidden:
+        table.caption, table.caption_justify = f"{hidden} smaller regions: `tianyan show STORE --full`", "left"
     for column in ("region", "sector", "prior", "posterior"):
         table.add_column(column, justify="right" if column in ("prior", "posterior") else "left")
     for r, name in enumerate(whole["region_name_en"].values):
@@ -161,6 +165,18 @@ def region_table(dataset: xr.Dataset) -> Table:
         pairs = [(row[f"region_{which}"].sum(), row[f"region_net_{which}_std"]) for which in ("prior", "posterior")]
         table.add_row("", "net", *(with_sigma(*pair, scale) for pair in pairs), end_section=True)
     return table
+
+
+def main_regions(dataset: xr.Dataset) -> np.ndarray:
+    """Return the places of the regions that are shown unasked: of the first levels, as long as they are few."""
+    levels = dataset["region_level"].values.astype(str)
+    shown = np.zeros(levels.size, bool)
+    for level in dict.fromkeys(levels.tolist()):
+        more = shown | (levels == level)
+        if shown.any() and more.sum() > _REGIONS:
+            break
+        shown = more
+    return np.flatnonzero(shown)
 
 
 def mass_unit(most: float) -> tuple[str, float]:

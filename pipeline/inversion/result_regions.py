@@ -114,7 +114,9 @@ def region_variables(solution: Solution, report: Report, draws: np.ndarray, *, t
     variables = {**_periods(found, draws, shape), "region_fraction": _fraction(report.regions)}
     if report.regions.ids:
         variables |= _hours(solution, report, threads)
-        kernel = averaging_kernel(solution, report.weights, report.regions.fractions, report.periods["all"])
+        kernel = averaging_kernel(
+            solution, report.weights, report.regions.fractions, report.periods["all"], threads=threads
+        )
         variables["region_averaging_kernel"] = (
             ("sector", "region", "sector_2", "region_2"),
             kernel,

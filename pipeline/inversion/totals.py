@@ -6,11 +6,14 @@ of the making of K (`solve.signal`), since each block's maps stand there anyway;
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse
 
+from kernels import lanes
 from pipeline.inversion.covariance import Covariance
 from pipeline.inversion.cross import products
 from pipeline.inversion.rows import Rows, rows_of
@@ -184,7 +187,12 @@ def hourly_totals(solution: Solution, weights: scipy.sparse.csr_array, *, thread
 
 
 def averaging_kernel(
-    solution: Solution, weights: scipy.sparse.csr_array, fractions: scipy.sparse.csr_array, hours: np.ndarray
+    solution: Solution,
+    weights: scipy.sparse.csr_array,
+    fractions: scipy.sparse.csr_array,
+    hours: np.ndarray,
+    *,
+    threads: int = 0,
 ) -> np.ndarray:
     """Return how the totals of a period answer to the truth: A = a^T Q H^T K^-1 H p, (sector, region, sector, region).
 
@@ -201,29 +209,42 @@ def averaging_kernel(
         Share of each cell inside the region.
     hours : (time,) bool
         The period.
+    threads
+        Regions worked on at once, `LANES` each; 0 for all cores.
     """
     problem = solution.problem
     m, sectors, regions = problem.value.size, len(problem.covariances), weights.shape[0]
     asked = solution.totals.reshape(m, sectors, -1, regions)[:, :, hours].sum(axis=2, dtype=np.float64)
-    seen = np.stack([_seen(solution, k, weights, fractions, hours) for k in range(sectors)], axis=1)
+    seen = np.stack([_seen(solution, k, weights, fractions, hours, threads) for k in range(sectors)], axis=1)
     kernel = asked.reshape(m, -1).T @ solution.factor.solve(seen.reshape(m, -1))
     return np.asarray(kernel).reshape(sectors, regions, sectors, regions)
 
 
 def _seen(
-    solution: Solution, k: int, weights: scipy.sparse.csr_array, fractions: scipy.sparse.csr_array, hours: np.ndarray
+    solution: Solution,
+    k: int,
+    weights: scipy.sparse.csr_array,
+    fractions: scipy.sparse.csr_array,
+    hours: np.ndarray,
+    threads: int,
 ) -> np.ndarray:
     """Return H p of each region, (m, region): p is a total of one of sector k, shaped like sigma within the period."""
-    problem = solution.problem
+    problem, regions = solution.problem, weights.shape[0]
     sigma = np.where(hours[:, None, None], problem.covariances[k].sigma, 0)
     rows = problem.rows.scaled(sigma, None if problem.share is None else problem.share[k])
-    parts = (rows.value, rows.cell.astype(np.int32), rows.start[rows.row_start])
-    by_cell = scipy.sparse.csr_array(parts, shape=(problem.value.size, rows.cells))
-    by_cell.sum_duplicates()
+    seen = np.zeros((problem.value.size, regions))
+
+    def run(first: int) -> None:
+        some = fractions[first : first + lanes.LANES].toarray()
+        maps, out = np.zeros((rows.cells, lanes.LANES), sigma.dtype), np.zeros((rows.count, lanes.LANES))
+        maps[:, : some.shape[0]] = some.T
+        lanes.gather(maps, out, np.arange(rows.row.size), rows.row, rows.start, rows.cell, rows.value, 1.0)
+        seen[:, first : first + some.shape[0]] = out[:, : some.shape[0]]
+
+    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+        list(pool.map(run, range(0, regions, lanes.LANES)))
     total = weights @ sigma.reshape(sigma.shape[0], -1).sum(axis=0, dtype=np.float64)
-    unit = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
-    # float64 sums of what may be single precision
-    return np.asarray((by_cell @ fractions.T).toarray()) * unit
+    return seen * np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
 
 
 def _conditioned(

@@ -136,7 +136,7 @@ def write_case(
             observation_hours=_window(plan.observed),
         ),
         _section("grid", box=BOX, spacing=1000.0 * plan.spacing_km),
-        _section("regions", zhejiang=["province", "city"]),
+        _section("regions", zhejiang=["province", "city", "county"]),
         *(_station(site, matched=plan.matched) for site in air),
         *(_sink(site) for site in sinks),
         *(_columns(name) for name in satellites),

@@ -21,6 +21,10 @@ from pipeline.units import SECONDS_PER_HOUR, species, tonnes_per_flux_unit
 #: half width of a central 90 % interval of a normal distribution, in sigma
 _NINETY = 1.6448536269514722
 _COLUMNS = ("truth", "prior", "prior_sigma", "posterior", "sigma")
+#: levels whose regions are printed one by one
+_SHOWN = ("province", "city")
+#: levels of which one sentence is printed
+_MANY = {"city": "cities", "county": "counties"}
 #: the sector the targets are about
 _SECTOR = "anthropogenic"
 
@@ -128,10 +132,15 @@ def summary(table: pd.DataFrame, sector: str) -> dict[str, float]:
     mean = abs(float(cities["truth"].mean()))
     out = {"covered": float(cities["covered"].mean())}
     for name in ("prior", "posterior"):
-        rmse = float(np.sqrt(((cities[name] - cities["truth"]) ** 2).mean()))
+        rmse = _rmse(cities, name)
         out[f"{name}_rmse"], out[f"{name}_rmse_percent"] = rmse, 100 * rmse / mean
         out[f"{name}_error_percent"] = float(100 * (province[name] - province["truth"]) / abs(province["truth"]))
     return out
+
+
+def _rmse(rows: pd.DataFrame, name: str) -> float:
+    """Return the root mean square error of some regions' totals, kt."""
+    return float(np.sqrt(((rows[name] - rows["truth"]) ** 2).mean()))
 
 
 def figures(store: Path, truth: Path) -> list[Figure]:
@@ -176,14 +185,18 @@ def print_score(store: Path, truth: Path, console: Console | None = None) -> pd.
     console = console or Console()
     table = score(store, truth)
     for sector in (_SECTOR, "net"):
-        console.print(_cities(table[table["sector"] == sector], sector))
-        found = summary(table, sector)
-        console.print(
-            f"cities: RMSE prior {found['prior_rmse']:.1f} kt, posterior {found['posterior_rmse']:.1f} kt; "
-            f"truth within the 90 % interval in {found['covered']:.0%} of them",
-            highlight=False,
-            soft_wrap=True,
-        )
+        shown = table["level"].isin(_SHOWN) & (table["sector"] == sector)
+        console.print(_cities(table[shown], sector))
+        for level, many in _MANY.items():
+            rows = table[(table["sector"] == sector) & (table["level"] == level)]
+            if len(rows):
+                before, after = (_rmse(rows, name) for name in ("prior", "posterior"))
+                console.print(
+                    f"{len(rows)} {many}: RMSE prior {before:.1f} kt, posterior {after:.1f} kt; truth within the 90 % "
+                    f"interval in {rows['covered'].mean():.0%} of them",
+                    highlight=False,
+                    soft_wrap=True,
+                )
     console.print(_merit(figures(store, truth)))
     console.print(_classes(open_store(store)))
     return table

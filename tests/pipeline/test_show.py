@@ -148,6 +148,18 @@ def test_only_twenty_stations_are_listed_unless_in_full(solved):
     assert len(cells(printed(many, full=True), "stations, root mean square")) == 24
 
 
+def test_of_many_regions_the_first_levels_are_listed_unless_in_full(solved):
+    result = solved[0]
+    many = result.isel(region=np.arange(24) % result.sizes["region"])
+    level = np.array(["province"] + ["city"] * 11 + ["county"] * 12, dtype=object)
+    many = many.assign_coords(region_level=("region", level))
+    # two sectors and their sum
+    text = printed(many)
+    assert len(cells(text, "regional totals")) == 3 * 12
+    assert "12 smaller regions: `tianyan show STORE --full`" in text
+    assert len(cells(printed(many, full=True), "regional totals")) == 3 * 24
+
+
 def test_classes_are_listed_with_their_chi2(solved):
     result = solved[0]
     rows = {row[0]: row[1:] for row in cells(printed(result), "classes of observations")}
