@@ -6,6 +6,7 @@ import pytest
 
 from kernels.jit import set_threads
 from pipeline.ask import Run
+from pipeline.errors import SolverError
 from pipeline.grid import write_store
 from pipeline.inversion import (
     LogRun,
@@ -50,16 +51,20 @@ def inputs():
     return observed, rows, windows.background(rows), fluxes
 
 
-@pytest.fixture(scope="module")
-def run(inputs):
-    assembled = assemble(settings(), windows.GRID, *inputs)
+def solved(stated, inputs):
+    """The result and the linear solution."""
+    assembled = assemble(stated, windows.GRID, *inputs)
     problem = assembled.problem
     functionals = region_functionals(windows.regions(), SPECIES["co2"], windows.TIME.size, problem.prior.dtype)
     log = log_problem(problem, np.array([True, False]), ["anthropogenic", "biosphere"])
     solution, found = solve_log(log, iterations=8, functionals=functionals)
-    told = (settings(), windows.GRID, windows.regions(), inputs[0], windows.TIME, assembled, solution)
-    result = posterior(*told, log=LogRun(log, found))
-    return result, solution
+    told = (stated, windows.GRID, windows.regions(), inputs[0], windows.TIME, assembled, solution)
+    return posterior(*told, log=LogRun(log, found)), solution
+
+
+@pytest.fixture(scope="module")
+def run(inputs):
+    return solved(settings(), inputs)
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +147,35 @@ def test_questions_are_answered_with_the_published_mean_and_a_linear_sigma(run, 
     linear = linear.isel(region_2=result["region"].values.tolist().index("EAST"), period_2=0)
     np.testing.assert_allclose(answer.covariance, linear, rtol=1e-6)
     assert answer.linearised
+
+
+def with_errors(inputs, share, error):
+    """The window with a prior this uncertain, a share of itself, and with observations this exact, ppm."""
+    observed, rows, background, fluxes = inputs
+    prior = fluxes["flux"].values
+    wide = np.stack([share * prior[0], np.full_like(prior[1], 0.3)])
+    fluxes = fluxes.assign(flux_std=fluxes["flux_std"].copy(data=wide))
+    observed = observed.assign(uncertainty=observed["uncertainty"].copy(data=np.full(observed.sizes["obs"], error)))
+    feeds = [feed.model_copy(update={"representation_error": error}) for feed in settings().stations]
+    return settings().model_copy(update={"stations": feeds}), (observed, rows, background, fluxes)
+
+
+def test_a_chain_that_does_not_move_is_refused_with_its_share_and_a_remedy(inputs):
+    with pytest.raises(SolverError) as refused:
+        solved(*with_errors(inputs, 4.0, 0.01))
+    error = refused.value
+    assert error.where == "sectors"
+    assert error.rule == "at least 30% of the chain's trajectories must be accepted"
+    assert int(error.got.removesuffix("%")) < 30
+    assert "lower sigma_fraction, raise representation_error, or set distribution" in error.remedy
+    assert str(error) == f"sectors: {error.rule}; got {error.got!r}. Remedy: {error.remedy}."
+
+
+@pytest.mark.parametrize(("share", "error"), [(0.3, 0.01), (4.0, 0.3)])
+def test_what_the_refusal_advises_makes_it_move(inputs, share, error):
+    result, _ = solved(*with_errors(inputs, share, error))
+    draws = result["region_ensemble"].sel(sector="anthropogenic", region="ALL", period="all")
+    assert np.unique(draws).size > 0.3 * MEMBERS
 
 
 def test_a_normal_run_keeps_no_fields_twice(inputs):
