@@ -49,7 +49,7 @@ from pipeline.inversion import (
     solve_log,
     through,
 )
-from pipeline.inversion_dask import team
+from pipeline.inversion_dask import processes_here, team
 from pipeline.provenance import provenance
 from pipeline.settings import Settings, input_root, read_settings
 from pipeline.units import species
@@ -177,7 +177,7 @@ def inverted(
     gas = species(settings.case.species)
     problem, threads = given.assembled.problem, settings.solver.threads
     sizes = {"observations": problem.value.size, "entries": problem.footprint.nnz}
-    require_memory(settings, grid.size, len(regions.ids), **sizes)
+    require_memory(settings, grid.size, len(regions.ids), **sizes, workers=processes_here(scheduler, threads))
     functionals = region_functionals(regions, gas, problem.state_shape[0], problem.covariances[0].dtype)
     kept = None if cache is None else (cache, int(given.time[0].astype("datetime64[h]").astype(np.int64)))
     with team(scheduler, threads) as makers:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from kernels.jit import set_threads
-from pipeline.footprints_dask import threads_of, workers
+from pipeline.footprints_dask import LOCAL, threads_of, workers
 from pipeline.inversion import (
     BATCH,
     Asked,
@@ -56,6 +56,11 @@ class Team:
 
     run: Run
     draw: Draw
+
+
+def processes_here(scheduler: str | None, threads: int = 0) -> int:
+    """Return the processes of this machine that `team` tells the problem; those behind an address see to themselves."""
+    return (threads or os.cpu_count() or 1) if scheduler == LOCAL else 0
 
 
 @contextlib.contextmanager

@@ -22,6 +22,12 @@ _SYSTEMS = 2
 _COVARIANCES = 6
 #: arrays of the size of H: as it was read, its rows in order, and a sector's scaled values
 _OPERATORS = 4
+#: arrays of the size of H in a worker: as it came, its rows in order, these above the totals', a sector's scaled
+#: values, and those that are asked for; fields in it: prior, sigma, and what products leave behind
+_TOLD, _WORKING = 5, 4
+#: fields on their way through the workers, per member of a batch: its draw, update and deviation, and the next one's
+#: draw
+_UNDER_WAY = 4
 #: entries of a footprint when none is known yet: what those of 3 km over a day have, and one a cell-hour at most
 _ENTRIES = 8000
 _GIB = 2**30
@@ -47,6 +53,8 @@ class Window:
         Blocks of K made at once.
     chain
         Whether the members are a chain: with log-normal sectors.
+    workers
+        Processes of this machine that have the problem each for itself; a chain needs none.
     """
 
     hours: int
@@ -61,6 +69,7 @@ class Window:
     item: int
     threads: int
     chain: bool = False
+    workers: int = 0
 
 
 def plan(window: Window) -> dict[str, int]:
@@ -71,12 +80,15 @@ def plan(window: Window) -> dict[str, int]:
     field = w.item * w.hours * w.cells * w.sectors
     totals = w.sectors * w.regions * w.days
     block = LANES * (w.item * w.cells + _DOUBLE * (w.observations + functionals))
+    entries = w.entries * (w.item + _INDEX)
+    told = w.workers * (_TOLD * entries + _WORKING * field) + bool(w.workers) * _UNDER_WAY * w.batch * field
     return {
         "fields": field * (_FIELDS + w.batch + w.members + _CHAIN * w.chain),
-        "operator": _OPERATORS * w.entries * (w.item + _INDEX),
+        "operator": _OPERATORS * entries,
         # the chain has the factor of the observations' errors beside that of K
         "system": (_SYSTEMS + w.chain) * system,
         "blocks": w.threads * block,
+        "workers": 0 if w.chain else told,
         # and the factor once more in the fields' precision
         "totals": w.item * (w.observations * w.sectors * functionals + w.observations**2),
         "covariances": _DOUBLE * (_COVARIANCES * totals**2 + 3 * w.observations * totals),
@@ -101,7 +113,13 @@ def memory_needed(settings: Settings, cells: int, regions: int = 0, entries: int
 
 
 def window_of(
-    settings: Settings, cells: int, regions: int, *, observations: int | None = None, entries: int | None = None
+    settings: Settings,
+    cells: int,
+    regions: int,
+    *,
+    observations: int | None = None,
+    entries: int | None = None,
+    workers: int = 0,
 ) -> Window:
     """Return the sizes of a case, guessing from above what is not known yet."""
     from_, observed = _hours(settings)
@@ -122,6 +140,7 @@ def window_of(
         item=4 if settings.solver.precision == "single" else 8,
         threads=settings.solver.threads or os.cpu_count() or 1,
         chain=any(sector.distribution == "lognormal" for sector in settings.sectors),
+        workers=workers,
     )
 
 
@@ -132,6 +151,7 @@ def require_memory(
     *,
     observations: int | None = None,
     entries: int | None = None,
+    workers: int = 0,
     available: int | None = None,
 ) -> None:
     """Raise unless the window fits in memory.
@@ -142,6 +162,8 @@ def require_memory(
         As for `memory_needed`.
     observations, entries
         Rows and entries of H, when they are known.
+    workers
+        As for `Window`.
     available
         Bytes; `solver.memory_limit`, or this machine's memory, when not given.
 
@@ -154,18 +176,19 @@ def require_memory(
         limit = settings.solver.memory_limit
         machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         available = machine if limit is None else int(limit * _GIB)
-    window = window_of(settings, cells, regions, observations=observations, entries=entries)
+    window = window_of(settings, cells, regions, observations=observations, entries=entries, workers=workers)
     parts = plan(window)
     needed = sum(parts.values())
     if needed > available:
         largest = max(parts, key=lambda name: parts[name])
+        fewer = "use fewer processes (solver.threads), " if parts["workers"] else ""
         raise ConfigError(
             "the window must fit in memory",
             got=f"{window.hours} hours x {cells} cells x {window.sectors} sectors, up to "
             f"{window.observations} observations and {regions} regions: about {needed / 1e9:.1f} GB of "
             f"{available / 1e9:.1f} GB, most of it for the {largest}",
-            remedy="shorten case.flux_hours and observation_hours, coarsen the grid, set outputs.ensemble to false, or "
-            "raise solver.memory_limit",
+            remedy=f"{fewer}shorten case.flux_hours and observation_hours, coarsen the grid, set outputs.ensemble to "
+            "false, or raise solver.memory_limit",
             where="case.flux_hours",
         )
 

@@ -1,15 +1,27 @@
 """Blocks of K and members made by workers are those of threads, to the bit."""
 
+import os
 import pickle
 
 import numpy as np
+import pipeline_windows as windows
 import pytest
 import scipy.sparse
 
 from benchmarks.problems import SHAPES, make_problem
+from pipeline.case import AssembledCase, inverted
 from pipeline.errors import ConfigError
-from pipeline.inversion import Sources, hourly_functionals, kept_signal, members, signal, solution_of
-from pipeline.inversion_dask import team
+from pipeline.inversion import (
+    Sources,
+    assemble,
+    hourly_functionals,
+    kept_signal,
+    members,
+    memory_needed,
+    signal,
+    solution_of,
+)
+from pipeline.inversion_dask import processes_here, team
 
 distributed = pytest.importorskip("distributed", reason="needs the extra scale")
 COUNT = 19  # members: two batches and a part of one
@@ -105,3 +117,26 @@ def test_a_scheduler_without_workers_is_told():
         team(empty.scheduler_address),
     ):
         pass
+
+
+def test_processes_of_this_machine_are_counted_and_those_behind_an_address_are_not():
+    assert processes_here("local", 3) == 3
+    assert processes_here("local") == os.cpu_count()
+    assert processes_here(None, 3) == processes_here("tcp://127.0.0.1:8786", 3) == 0
+
+
+def test_a_case_whose_workers_do_not_fit_is_refused_before_they_start(monkeypatch):
+    random = np.random.default_rng(5)
+    observed = windows.observations(random)
+    rows = windows.footprints(random, observed)
+    settings = windows.settings(threads=50)
+    inputs = (observed, rows, windows.background(rows), windows.fluxes(random))
+    given = AssembledCase(observed, windows.TIME, assemble(settings, windows.GRID, *inputs), [], [])
+    alone = memory_needed(settings, windows.GRID.size, 3, given.assembled.problem.footprint.nnz)
+    solver = settings.solver.model_copy(update={"memory_limit": alone / 2**30})
+    limited = settings.model_copy(update={"solver": solver})
+    monkeypatch.setattr("pipeline.inversion_dask.workers", lambda *_: 1 / 0)
+    with pytest.raises(ConfigError, match=r"the window must fit in memory.*use fewer processes"):
+        inverted(limited, windows.GRID, windows.regions(), given, scheduler="local")
+    with pytest.raises(ZeroDivisionError):
+        inverted(limited, windows.GRID, windows.regions(), given, scheduler="tcp://127.0.0.1:8786")
