@@ -31,6 +31,8 @@ from pipeline.schema import HOUR, SATELLITE, instruments
 from pipeline.settings import Settings, input_root, read_settings
 from pipeline.units import species
 
+#: errors that are sought may be stated too small: only what lies this many gates away is left out
+_WIDER = 2.0
 #: last part of a parameter's name, by its kind
 _WORD = {
     "sigma": "sigma",
@@ -131,7 +133,8 @@ def tune_case(
     makers = instruments(assembled.station, assembled.platform)
     hour = (assembled.time - given.time[0]) // HOUR
     kept = thinned(makers, assembled.platform, hour, most=most, every=every, seed=seed)
-    kept = kept[_passed(assembled, kept, settings)]
+    passed = _passed(assembled, kept, settings)
+    kept = kept[passed]
     problem, classes = taken(assembled.problem, kept), assembled.platform[kept]
     parameters = _chosen(parameters_of(problem, sectors, classes, offset_hours=offset_hours), only)
     likelihood = Likelihood(
@@ -143,7 +146,7 @@ def tune_case(
         for parameter, *values in zip(parameters, tuned.factor, tuned.error, tuned.determined, strict=True)
     ]
     factors = {p: float(f) for p, f, known in zip(parameters, tuned.factor, tuned.determined, strict=True) if known}
-    notes = [*_kept_fixed(settings), *_sentences(tuned, lines)]
+    notes = [*_beyond(passed, settings), *_kept_fixed(settings), *_sentences(tuned, lines)]
     return CaseTuning(
         tuned,
         kept.size,
@@ -171,10 +174,16 @@ def _chosen(parameters: tuple[Parameter, ...], only: tuple[str, ...]) -> tuple[P
 
 
 def _passed(assembled: Assembled, kept: np.ndarray, settings: Settings) -> np.ndarray:
-    """Return which of some observations pass the innovation gate, with the errors the case states."""
-    problem, sigma = assembled.problem.take(kept), settings.solver.gate
+    """Return which of some observations pass the innovation gate, widened, with the errors the case states."""
+    problem = assembled.problem.take(kept)
     made = signal(problem, threads=settings.solver.threads)
-    return gate_of(problem, made, assembled.time[kept], sigma).passed
+    return gate_of(problem, made, assembled.time[kept], _WIDER * settings.solver.gate).passed
+
+
+def _beyond(passed: np.ndarray, settings: Settings) -> list[str]:
+    """Return how many observations are left out as spikes."""
+    gone, sigma = int(np.sum(~passed)), _WIDER * settings.solver.gate
+    return [f"{gone} observation(s) more than {sigma:g} stated sigma from the prior are left out"] if gone else []
 
 
 def _line(settings: Settings, parameter: Parameter, factor: float, error: float, determined: bool) -> Line:
@@ -203,6 +212,11 @@ def _kept_fixed(settings: Settings) -> list[str]:
         f"{sector.name}: its correlation is {sector.correlation}; only a separable one's length is tuned, so it stays"
         for sector in settings.sectors
         if sector.correlation != "separable"
+    ]
+    notes += [
+        f"{sector.name}: its errors have two lengths, which are not tuned and stay"
+        for sector in settings.sectors
+        if sector.correlation == "separable" and sector.wide is not None
     ]
     return notes + [
         f"{sector.name}: lognormal in the case file, tuned as if its error were normal with the same sigma"

@@ -18,6 +18,7 @@ KINDS = {
     "exponential": {"kind": "exponential"},
     "matern": {"kind": "matern"},
     "gaussian": {"kind": "gaussian"},
+    "two lengths": {"wide": (150.0, 0.3)},
 }
 
 

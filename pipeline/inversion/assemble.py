@@ -138,7 +138,15 @@ def assemble(
         footprint=_ordered(scipy.sparse.csr_array(scipy.sparse.vstack([p.matrix for p in parts])[order]), dtype),
         prior=fluxes["flux"].values.astype(dtype),
         covariances=tuple(
-            sector_covariance(sigma[k], grid, length=s.length, hours=s.hours, daily=s.daily, kind=s.correlation)
+            sector_covariance(
+                sigma[k],
+                grid,
+                length=s.length,
+                hours=s.hours,
+                daily=s.daily,
+                kind=s.correlation,
+                wide=s.wide_pair,
+            )
             for k, s in enumerate(settings.sectors)
         ),
         share=None if np.all(share == 1) else share,

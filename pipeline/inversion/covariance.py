@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.errors import SolverError
 from pipeline.grid import Grid
+from pipeline.inversion.nested import Nested
 from pipeline.inversion.spatial import Shape, Spatial, spatial_correlation
 from pipeline.inversion.temporal import Temporal
 
@@ -101,7 +102,14 @@ class Covariance:
 
 
 def sector_covariance(
-    sigma: np.ndarray, grid: Grid, *, length: float, hours: float, daily: float | None = None, kind: Shape = "separable"
+    sigma: np.ndarray,
+    grid: Grid,
+    *,
+    length: float,
+    hours: float,
+    daily: float | None = None,
+    kind: Shape = "separable",
+    wide: tuple[float, float] | None = None,
 ) -> Covariance:
     """Return the covariance of one sector on a grid.
 
@@ -119,5 +127,11 @@ def sector_covariance(
         Width of the same-hour-of-day term, hours; None for none.
     kind
         Of `spatial_correlation`.
+    wide
+        A longer distance, km, and its share of the variance; None for one distance.
     """
-    return Covariance(sigma, Temporal(sigma.shape[0], hours, daily), spatial_correlation(grid, length, kind))
+    spatial: Spatial = spatial_correlation(grid, length, kind)
+    if wide is not None:
+        far, share = wide
+        spatial = Nested((spatial, spatial_correlation(grid, far, kind)), (1 - share, share))
+    return Covariance(sigma, Temporal(sigma.shape[0], hours, daily), spatial)

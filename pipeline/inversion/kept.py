@@ -62,6 +62,7 @@ def pack(solution: Solution, settings: Settings) -> xr.Dataset:
     coords = {
         "sector": np.array([s.name for s in settings.sectors], dtype=object),
         "length_km": ("sector", [s.length for s in settings.sectors]),
+        "wide": (("sector", "pair_of_wide"), [s.wide_pair or (np.nan, np.nan) for s in settings.sectors]),
         "hours": ("sector", [s.hours for s in settings.sectors]),
         "daily": ("sector", [np.nan if s.daily is None else s.daily for s in settings.sectors]),
         "correlation": ("sector", np.array([s.correlation for s in settings.sectors], dtype=object)),
@@ -94,6 +95,7 @@ def unpack(kept: xr.Dataset, posterior: xr.Dataset) -> Solution:
             hours=float(kept["hours"][k]),
             daily=None if np.isnan(kept["daily"][k]) else float(kept["daily"][k]),
             kind=str(kept["correlation"].values[k]),  # type: ignore[arg-type]
+            wide=None if np.isnan(kept["wide"][k, 0]) else (float(kept["wide"][k, 0]), float(kept["wide"][k, 1])),
         )
         for k in range(prior.shape[0])
     )

@@ -30,6 +30,7 @@ _MAKERS = (
     "covariance",
     "cross",
     "kept_signal",
+    "nested",
     "rows",
     "signal_cache",
     "signal_keys",
@@ -115,15 +116,24 @@ def _told_apart(names: list[bytes]) -> Iterator[bytes]:
 
 def _parts(covariance: Covariance) -> list[bytes]:
     """Return T and S as bytes; the number of hours is no part of T's numbers."""
-    parts = []
-    for kind in (covariance.temporal, covariance.spatial):
-        parts.append(type(kind).__name__.encode())
-        assert dataclasses.is_dataclass(kind)
-        for at in dataclasses.fields(kind):
-            value = getattr(kind, at.name)
-            if at.name != "count":
-                parts.append(value.tobytes() if isinstance(value, np.ndarray) else f"{at.name} {value!r}".encode())
-    return parts
+    return [*_bytes(covariance.temporal), *_bytes(covariance.spatial)]
+
+
+def _bytes(kind: object) -> Iterator[bytes]:
+    """Yield what a correlation is made of; one may be made of others."""
+    yield type(kind).__name__.encode()
+    assert dataclasses.is_dataclass(kind)
+    for at in dataclasses.fields(kind):
+        value = getattr(kind, at.name)
+        if at.name == "count":
+            continue
+        if isinstance(value, np.ndarray):
+            yield value.tobytes()
+        elif at.name == "parts":
+            for part in value:
+                yield from _bytes(part)
+        else:
+            yield f"{at.name} {value!r}".encode()
 
 
 @lru_cache(maxsize=1)

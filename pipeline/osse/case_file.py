@@ -38,7 +38,7 @@ REPRESENTATION = {"provincial": 1.5, "regional": 1.5, "city": 2.5, "micro": 4.0}
 OFFSET = (3.0, 240.0)
 #: local hours whose air is used: at night a shallow layer holds what few cells emit, and the prior's pattern is wrong
 #: there; and the error that comes with the enhancement
-LOCAL_HOURS, ENHANCEMENT_ERROR = (10, 18), 0.2
+LOCAL_HOURS, ENHANCEMENT_ERROR = (10, 18), 0.15
 TOWER_ERROR, TOWER_RADIUS, TOWER_FRICTION = 2.0, 1.5, 0.15
 
 
@@ -80,6 +80,8 @@ class PriorError:
         umol m-2 s-1.
     length, hours
         Memory in space, km, and in time, hours.
+    wide
+        A longer distance, km, and its share of the variance.
     daily
         Width of the tie to the hour of day, hours; none when None.
     """
@@ -88,12 +90,15 @@ class PriorError:
     floor: float
     length: float
     hours: float
+    wide: tuple[float, float]
     daily: float | None = None
 
 
+#: both err over the whole province and from place to place. A floor of several units lets a plant stand where the
+#: inventory has nothing; a tower's stand is not the forest of its county
 PRIOR_ERRORS = {
-    "anthropogenic": PriorError(share=0.8, floor=1.0, length=15.0, hours=240.0),
-    "biosphere": PriorError(share=0.4, floor=2.0, length=300.0, hours=168.0, daily=6.0),
+    "anthropogenic": PriorError(share=0.8, floor=3.0, length=8.0, hours=240.0, wide=(150.0, 0.08)),
+    "biosphere": PriorError(share=0.5, floor=1.0, length=10.0, hours=168.0, wide=(300.0, 0.6), daily=6.0),
 }
 
 
@@ -238,6 +243,7 @@ def _sectors() -> list[str]:
                 sigma_fraction=error.share,
                 sigma_floor=error.floor,
                 length=error.length,
+                wide=dict(zip(("length", "share"), error.wide, strict=True)),
                 hours=error.hours,
                 **({} if error.daily is None else {"daily": error.daily}),
                 mask=land,

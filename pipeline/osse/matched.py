@@ -33,7 +33,13 @@ def matched_fluxes(settings: Settings, grid: Grid, root: Path, rng: np.random.Ge
     for index, sector in enumerate(settings.sectors):
         sigma = fluxes["flux_std"].values[index].astype(np.float32)
         covariance = sector_covariance(
-            sigma, grid, length=sector.length, hours=sector.hours, daily=sector.daily, kind=sector.correlation
+            sigma,
+            grid,
+            length=sector.length,
+            hours=sector.hours,
+            daily=sector.daily,
+            kind=sector.correlation,
+            wide=sector.wide_pair,
         )
         flux[index] += covariance.draw(rng)
     return as_dataset(flux, grid, fluxes["time"].values)

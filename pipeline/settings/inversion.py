@@ -51,6 +51,13 @@ class FluxSource(Section):
         return self
 
 
+class WideSettings(Section):
+    """A second, longer distance over which a sector's errors are alike: a whole city's or province's factor."""
+
+    length: Positive = Field(description="e-folding distance (or length scale), km")
+    share: Positive = Field(lt=1, description="its share of the error's variance, below 1")
+
+
 class SectorSettings(Section):
     """A flux sector: its prior and the covariance of the prior's errors."""
 
@@ -76,16 +83,27 @@ class SectorSettings(Section):
         ),
     )
     length: Positive = Field(description="e-folding distance of the error correlation (or its length scale), km")
+    wide: WideSettings | None = Field(
+        default=None,
+        description="a longer distance and its share of the variance: { length = 150, share = 0.1 }; or none",
+    )
     hours: Positive = Field(description="e-folding time of the error correlation, hours")
     daily: Positive | None = Field(
         default=None,
         description="width, hours, of a term that ties errors to the hour of day: what is wrong at eight is at eight",
     )
 
+    @property
+    def wide_pair(self) -> tuple[float, float] | None:
+        """(length, share) of the longer distance."""
+        return None if self.wide is None else (self.wide.length, self.wide.share)
+
     @model_validator(mode="after")
     def _uncertain(self) -> Self:
         if self.sigma_fraction == 0 and self.sigma_floor == 0:
             raise ValueError("sigma_fraction and sigma_floor are both 0: the sector could not be corrected")
+        if self.wide is not None and self.wide.length <= self.length:
+            raise ValueError(f"wide.length must exceed length: {self.wide.length:g} against {self.length:g} km")
         return self
 
 

@@ -59,6 +59,21 @@ def test_isotropic_correlation_depends_on_distance_alone(kind, formula):
     np.testing.assert_allclose(found, formula(distance / 7.0), rtol=0, atol=5e-4)
 
 
+def test_two_lengths_add_up_by_their_shares_of_the_variance():
+    sigma = np.random.default_rng(0).uniform(0.3, 2.0, small.SHAPE)
+    one, far, both = (
+        small.dense_covariance(sector_covariance(sigma, small.GRID, hours=5.0, **words))
+        for words in ({"length": 40.0}, {"length": 150.0}, {"length": 40.0, "wide": (150.0, 0.3)})
+    )
+    np.testing.assert_allclose(both, 0.7 * one + 0.3 * far, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.2])
+def test_a_share_that_is_none_or_all_is_refused(share):
+    with pytest.raises(SolverError, match=r"shares of the variance must be positive.*check sectors\.wide\.share"):
+        sector_covariance(np.ones(small.SHAPE), small.GRID, length=40.0, hours=5.0, wide=(150.0, share))
+
+
 def test_daily_term_ties_the_same_hour_of_days():
     correlation = Temporal(49, 1000.0, 2.0).matrix[0]
     assert correlation[24] == pytest.approx(np.exp(-0.024), rel=1e-12)

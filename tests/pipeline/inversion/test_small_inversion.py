@@ -26,7 +26,7 @@ from pipeline.inversion import (
 M, SHAPE = small.M, small.SHAPE
 
 
-@pytest.fixture(scope="module", params=["separable", "daily", "matern"])
+@pytest.fixture(scope="module", params=["separable", "daily", "matern", "two lengths"])
 def problem(request):
     return small.make_problem(kind=request.param)
 
@@ -58,10 +58,11 @@ def test_mean_matches_dense_algebra(solution, dense):
 
 
 def test_single_precision_mean_agrees_with_double_to_its_digits(problem, solution):
-    kind = {"matern": "matern"}.get(getattr(problem.covariances[0].spatial, "kind", ""), "separable")
-    if problem.covariances[0].temporal.daily is not None:
-        kind = "daily"
-    single = solve(small.make_problem(kind=kind, dtype=np.float32))
+    covariances = tuple(
+        replace(covariance, sigma=covariance.sigma.astype(np.float32)) for covariance in problem.covariances
+    )
+    prior, footprint = problem.prior.astype(np.float32), problem.footprint.astype(np.float32)
+    single = solve(replace(problem, prior=prior, footprint=footprint, covariances=covariances))
     assert single.flux.dtype == np.float32
     np.testing.assert_allclose(single.flux, solution.flux, rtol=0, atol=2e-5 * np.abs(solution.flux).max())
 
