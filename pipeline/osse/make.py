@@ -69,7 +69,9 @@ class _Scene:
     satellites: list[Overpasses]
 
 
-def make_case(folder: Path, plan: Plan, *, progress: Progress = quiet) -> tuple[Path, Timing]:
+def make_case(
+    folder: Path, plan: Plan, *, world: World | None = None, progress: Progress = quiet
+) -> tuple[Path, Timing]:
     """Write the inputs of a simulated case; return its case.toml and what it took.
 
     Parameters
@@ -79,6 +81,8 @@ def make_case(folder: Path, plan: Plan, *, progress: Progress = quiet) -> tuple[
         are used where they are the same, so that other draws over the same province are cheap.
     plan
         What to make; the same plan gives the same bytes.
+    world
+        What is drawn by chance; drawn from the plan's seeds when not given.
     progress
         Called with (stage, done, of).
 
@@ -93,7 +97,7 @@ def make_case(folder: Path, plan: Plan, *, progress: Progress = quiet) -> tuple[
         For a folder with inputs that are not an earlier call's.
     """
     began = perf_counter()
-    scene = _scene(plan)
+    scene = _scene(plan, draw_world(plan.seed, plan.draw) if world is None else world)
     _fresh(folder)
     path = folder / "case.toml"
     case_file.write_case(path, plan, scene.air, scene.towers, [one.id for one in scene.satellites])
@@ -109,10 +113,9 @@ def make_case(folder: Path, plan: Plan, *, progress: Progress = quiet) -> tuple[
     return path, Timing(spent, perf_counter() - began - spent)
 
 
-def _scene(plan: Plan) -> _Scene:
+def _scene(plan: Plan, world: World) -> _Scene:
     west, east, south, north = case_file.BOX
     grid = lambert_grid(west=west, east=east, south=south, north=north, spacing=1000.0 * plan.spacing_km)
-    world = draw_world(plan.seed, plan.draw)
     times = hours_between(*plan.window)
     around = wider(weather_grid(grid))
     # fields of weather are instants: the last hour needs its end too

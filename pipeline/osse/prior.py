@@ -45,7 +45,7 @@ def prior_diffuse(grid: Grid, regions: Regions, world: World) -> np.ndarray:
     """
     shares = city_rows(regions.fractions, regions.ids, grid)
     tonnes = np.zeros(grid.shape)
-    lost: list[Point] = [PLANTS[world.missing], *(WORKS[at] for at in world.missing_works)]
+    lost: list[Point] = [*(PLANTS[at] for at in world.missing), *(WORKS[at] for at in world.missing_works)]
     for city, share, factor in zip(CITIES, shares, world.city_factor, strict=True):
         total, points = city_total(city)
         spread = factor * (total - points + 1e6 * sum(point.total for point in lost if point.city == city.id))
@@ -79,7 +79,7 @@ def prior_points(grid: Grid, regions: Regions, world: World) -> np.ndarray:
     centre = {city.id: (city.lon, city.lat) for city in CITIES}
     factor = {city.id: f for city, f in zip(CITIES, world.city_factor, strict=True)}
     known: list[tuple[Point, bool]] = [
-        *((plant, i in world.displaced) for i, plant in enumerate(PLANTS) if i != world.missing),
+        *((plant, i in world.displaced) for i, plant in enumerate(PLANTS) if i not in world.missing),
         *((works, False) for i, works in enumerate(WORKS) if i not in world.missing_works),
     ]
     tonnes = np.zeros(grid.shape)

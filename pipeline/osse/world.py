@@ -45,8 +45,8 @@ class World:
         What the prior inventory says over what is true, by city of `CITIES`.
     neighbour_factor : (neighbour,) float64
         The same for `NEIGHBOURS`.
-    missing : int
-        Index into `PLANTS` of the plant the prior does not know.
+    missing : (1,) int
+        Indices into `PLANTS` of the plants the prior does not know.
     displaced : (2,) int
         Indices into `PLANTS` of plants the prior places at their owner's address in the city centre.
     missing_works : (2,) int
@@ -66,7 +66,7 @@ class World:
     patches: np.ndarray
     city_factor: np.ndarray
     neighbour_factor: np.ndarray
-    missing: int
+    missing: np.ndarray
     displaced: np.ndarray
     missing_works: np.ndarray
     uptake_factor: float
@@ -103,7 +103,7 @@ def draw_world(seed: int, draw: int | None = None) -> World:
         patches=places.uniform((0, _PATCH[0], 0), (2 * np.pi, _PATCH[1], 2 * np.pi), (_PATCH_WAVES, 3)),
         city_factor=_city_factor(errors),
         neighbour_factor=1 + _signed(errors, len(NEIGHBOURS), len(NEIGHBOURS) // 2),
-        missing=int(chosen[0]),
+        missing=chosen[:1],
         displaced=chosen[1:],
         missing_works=errors.choice(len(WORKS), _MISSING_WORKS, replace=False),
         # the model may be too eager by day and too lazy at night, or the other way round

@@ -208,7 +208,9 @@ def test_points_the_inventory_does_not_know_change_no_total(lonlat):
     shares = zhejiang_regions(LEVELS, lonlat)
     totals = []
     for missing, works in ((0, [0, 1]), (4, [2, 3]), (10, [4, 5])):
-        world = replace(draw_world(1), missing=missing, displaced=np.array([1, 2]), missing_works=np.array(works))
+        world = replace(
+            draw_world(1), missing=np.array([missing]), displaced=np.array([1, 2]), missing_works=np.array(works)
+        )
         diffuse = prior_diffuse(lonlat, shares, world) * lonlat.area * SECONDS_PER_YEAR * 1e-3
         totals.append(diffuse.sum() + prior_points(lonlat, shares, world).sum())
     np.testing.assert_allclose(totals, totals[0], rtol=1e-9)
@@ -216,7 +218,9 @@ def test_points_the_inventory_does_not_know_change_no_total(lonlat):
 
 def test_no_stack_of_the_register_stands_in_the_sea_or_in_another_city(lonlat):
     shares = zhejiang_regions(LEVELS, lonlat)
-    known = replace(draw_world(1), missing=-1, displaced=np.array([], int), missing_works=np.array([], int))
+    known = replace(
+        draw_world(1), missing=np.array([], int), displaced=np.array([], int), missing_works=np.array([], int)
+    )
     points = prior_points(lonlat, shares, known)
     province = shares.fractions.toarray()[0].reshape(lonlat.shape)
     assert points[province == 0].sum() == 0
@@ -229,12 +233,12 @@ def test_no_stack_of_the_register_stands_in_the_sea_or_in_another_city(lonlat):
 
 def test_points_are_missing_and_two_stand_in_the_city_centre(lonlat):
     world, shares = draw_world(1), zhejiang_regions(LEVELS, lonlat)
-    assert world.missing not in world.displaced
+    assert not set(world.missing) & set(world.displaced)
     # what the register adds when one more plant is known, or stands where it does
-    everything = replace(world, missing=-1, displaced=np.array([], int), missing_works=np.array([], int))
+    everything = replace(world, missing=np.array([], int), displaced=np.array([], int), missing_works=np.array([], int))
     factor = {c.id: f for c, f in zip(CITIES, world.city_factor, strict=True)}
     for i, plant in enumerate(PLANTS):
-        known, unknown = everything, replace(everything, missing=i)
+        known, unknown = everything, replace(everything, missing=np.array([i]))
         without = prior_points(lonlat, shares, known) - prior_points(lonlat, shares, unknown)
         assert without.sum() == pytest.approx(factor[plant.city] * plant.total * 1e6)
         lon, lat = (axis.ravel()[without.argmax()] for axis in lonlat.lonlat)
