@@ -6,7 +6,7 @@ settings -> grid, regions -> observations, footprints, background, fluxes -> pro
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +76,8 @@ class AssembledCase:
         What a reader of the results should know.
     towers
         Dataset "flux_observations", used or not; None without towers.
+    degraded : (k,) datetime64
+        Hours in which the innovation gate was off.
     """
 
     observations: xr.Dataset
@@ -84,6 +86,7 @@ class AssembledCase:
     accounts: list[account.Account]
     notes: list[str]
     towers: xr.Dataset | None = None
+    degraded: np.ndarray = field(default_factory=lambda: np.zeros(0, "datetime64[h]"))
 
 
 def quiet(stage: str, done: int, of: int) -> None:
@@ -175,10 +178,17 @@ def inverted(
 ) -> tuple[xr.Dataset, Solution]:
     """Return the posterior Dataset of what was read, with account and notes as attributes, and the solution."""
     gas = species(settings.case.species)
-    problem, threads = given.assembled.problem, settings.solver.threads
-    sizes = {"observations": problem.value.size, "entries": problem.footprint.nnz}
-    require_memory(settings, grid.size, len(regions.ids), **sizes, workers=processes_here(scheduler, threads))
-    functionals = region_functionals(regions, gas, problem.state_shape[0], problem.covariances[0].dtype)
+    threads = settings.solver.threads
+    require_memory(
+        settings,
+        grid.size,
+        len(regions.ids),
+        observations=given.assembled.problem.value.size,
+        entries=given.assembled.problem.footprint.nnz,
+        workers=processes_here(scheduler, threads),
+    )
+    dtype = given.assembled.problem.covariances[0].dtype
+    functionals = region_functionals(regions, gas, given.time.size, dtype)
     kept = None if cache is None else (cache, int(given.time[0].astype("datetime64[h]").astype(np.int64)))
     with team(scheduler, threads) as makers:
         given, solution, log = solved(settings, given, functionals, progress, run=makers.run, kept=kept)
@@ -195,6 +205,9 @@ def inverted(
             draw=makers.draw,
             log=log,
         )
+    degraded = np.isin(given.time.astype("datetime64[h]"), given.degraded)
+    told = {"long_name": "the innovation gate was off: too many of a kind of observation lay beyond it"}
+    result = result.assign(degraded=("time", degraded, told))
     result.attrs["account"] = account.render(given.accounts)
     notes = [*region_notes(regions), *given.notes, *constraint_notes(solution, gas)]
     notes += str(result.attrs.get("lognormal", "")).splitlines()
@@ -232,12 +245,14 @@ def solved(
         log = log_problem(problem, is_log, [sector.name for sector in settings.sectors])
         iterations = settings.solver.iterations
         solution, found = solve_log(log, iterations=iterations, functionals=functionals, threads=threads, progress=told)
-        return given, solution, LogRun(log, found)
+        ungated = "log-normal sectors have no innovation gate: every observation is used, spikes too"
+        notes = [*given.notes, *([ungated] if settings.solver.gate > 0 else [])]
+        return replace(given, notes=notes), solution, LogRun(log, found)
     if kept is None:
         made = signal(problem, functionals=functionals, threads=threads, progress=told, run=run)
     else:
         made = kept_signal(problem, *kept, functionals=functionals, threads=threads, progress=told, run=run)
-    gate = gate_of(problem, made, given.assembled.time, settings.solver.gate)
+    gate = gate_of(problem, made, given.assembled.time, given.assembled.platform, settings.solver.gate)
     before = given.assembled
     given = replace(
         given,
@@ -245,6 +260,7 @@ def solved(
         observations=marked(given.observations, before.air, gate.passed),
         towers=None if given.towers is None else marked(given.towers, before.towers, gate.passed),
         notes=[*given.notes, *gate_notes(gate, before.platform, settings.solver.gate)],
+        degraded=gate.degraded,
     )
     return given, solution_of(given.assembled.problem, through(made, gate.passed)), None
 

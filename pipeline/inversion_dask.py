@@ -126,6 +126,8 @@ class _Workers:
 
     def _tell(self, sources: Sources) -> Any:
         if self._told is None or self._told[0] is not sources:
+            # what was told before goes first: it is as large
+            self._told = None
             self._told = (sources, self.client.scatter(sources, broadcast=True, hash=False))
         return self._told[1]
 
@@ -163,6 +165,7 @@ def _block(sources: Sources, shared: tuple[str, int, Asked], at: np.ndarray) -> 
 def _draw(sources: Sources, seed: int, j: int) -> tuple[np.ndarray, np.ndarray]:
     with _alone:
         set_threads(1)
+        _held.forget()
         return draw(sources.problem, seed, j)
 
 
@@ -185,6 +188,10 @@ class _Held:
     def __init__(self) -> None:
         self._part = ""
         self._work: Work | None = None
+
+    def forget(self) -> None:
+        """Let go of them."""
+        self._work = None
 
     def work(self, sources: Sources, part: str, sector: int, asked: Asked) -> Work:
         """Return what blocks of a part are made from."""

@@ -177,7 +177,8 @@ def _passed(assembled: Assembled, kept: np.ndarray, settings: Settings) -> np.nd
     """Return which of some observations pass the innovation gate, widened, with the errors the case states."""
     problem = assembled.problem.take(kept)
     made = signal(problem, threads=settings.solver.threads)
-    return gate_of(problem, made, assembled.time[kept], _WIDER * settings.solver.gate).passed
+    time, platform = assembled.time[kept], assembled.platform[kept]
+    return gate_of(problem, made, time, platform, _WIDER * settings.solver.gate).passed
 
 
 def _beyond(passed: np.ndarray, settings: Settings) -> list[str]:

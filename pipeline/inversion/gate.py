@@ -1,8 +1,9 @@
 """The innovation gate: an observation far beyond what prior and stated errors allow is not used (observations.md).
 
 |y - H f^a - b| > n sqrt((H Q H^T + B + S + R)_ii), n of the settings. Where more than a quarter of an hour's
-observations would go, none does and the hour is degraded: a wrong prior or wrong weather must not silence the network.
-The gate is a function of the window alone, so a repeated hour decides the same.
+observations of a kind (of stations, of towers, of a satellite) would go, none of them does and the hour is degraded: a
+wrong prior or wrong weather must not silence the network. One of three is more than a quarter, so a few stations
+have no gate. It is a function of the window alone: a repeated hour decides the same, another window may not.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import xarray as xr
 from pipeline.inversion.assemble import Assembled, Used
 from pipeline.inversion.problem import Problem
 from pipeline.inversion.solve import Signal
-from pipeline.schema import Flag, why_unused
+from pipeline.schema import SATELLITE, Flag, why_unused
 
-#: share of an hour's observations from which on the gate is off for that hour
+#: class of stations whose observations are fluxes
+TOWER = "sink"
+#: share of an hour's observations of a kind from which on the gate is off for that hour
 MOST = 0.25
 
 
@@ -37,7 +40,7 @@ class Gate:
     degraded: np.ndarray
 
 
-def gate_of(problem: Problem, signal: Signal, time: np.ndarray, most_sigma: float) -> Gate:
+def gate_of(problem: Problem, signal: Signal, time: np.ndarray, platform: np.ndarray, most_sigma: float) -> Gate:
     """Return which observations pass.
 
     Parameters
@@ -48,6 +51,8 @@ def gate_of(problem: Problem, signal: Signal, time: np.ndarray, most_sigma: floa
         Its H Q H^T, of which the diagonal is read.
     time : (m,) datetime64
         Of the observations.
+    platform : (m,)
+        Class of each.
     most_sigma
         Innovations up to this many of their stated sigma pass; 0 for no gate.
     """
@@ -56,9 +61,12 @@ def gate_of(problem: Problem, signal: Signal, time: np.ndarray, most_sigma: floa
     variance = np.diagonal(signal.system) + problem.variance + sum(error.sigma**2 for error in problem.errors)
     beyond = np.abs(problem.value - problem.prior_value()) > most_sigma * np.sqrt(variance)
     # an observation that lasts less than an hour belongs to the hour it falls in
-    hours, of_hour = np.unique(time.astype("datetime64[h]"), return_inverse=True)
-    too_many = np.bincount(of_hour, beyond) > MOST * np.bincount(of_hour)
-    return Gate(~(beyond & ~too_many[of_hour]), hours[too_many])
+    hour = time.astype("datetime64[h]")
+    kind = np.select([platform == SATELLITE, platform == TOWER], [2, 1], 0)
+    _, group = np.unique(np.stack([hour.astype(np.int64), kind]), axis=1, return_inverse=True)
+    group = group.reshape(-1)
+    too_many = (np.bincount(group, beyond) > MOST * np.bincount(group))[group]
+    return Gate(~(beyond & ~too_many), np.unique(hour[too_many]))
 
 
 def through(signal: Signal, passed: np.ndarray) -> Signal:
@@ -138,7 +146,7 @@ def gate_notes(gate: Gate, platform: np.ndarray, most_sigma: float) -> list[str]
         first = gate.degraded[0].astype("datetime64[h]")
         notes.append(
             f"degraded: in {gate.degraded.size} hour(s), the first {first}Z, more than {MOST:.0%} of the observations "
-            "lie beyond the innovation gate; all of them were used. Check weather, prior and clocks"
+            "of a kind lie beyond the innovation gate and were used. Check weather, prior and clocks"
         )
     return notes
 

@@ -95,7 +95,7 @@ def unpack(kept: xr.Dataset, posterior: xr.Dataset) -> Solution:
             hours=float(kept["hours"][k]),
             daily=None if np.isnan(kept["daily"][k]) else float(kept["daily"][k]),
             kind=str(kept["correlation"].values[k]),  # type: ignore[arg-type]
-            wide=None if np.isnan(kept["wide"][k, 0]) else (float(kept["wide"][k, 0]), float(kept["wide"][k, 1])),
+            wide=_pair(kept["wide"].values[k]),
         )
         for k in range(prior.shape[0])
     )
@@ -121,6 +121,10 @@ def unpack(kept: xr.Dataset, posterior: xr.Dataset) -> Solution:
 def is_linearised(kept: xr.Dataset) -> bool:
     """Return whether the solution is that of a problem linearised about its mean (`pipeline.inversion.lognormal`)."""
     return "linear_prior" in kept
+
+
+def _pair(values: np.ndarray) -> tuple[float, float] | None:
+    return None if np.isnan(values).any() else (float(values[0]), float(values[1]))
 
 
 def _error(kept: xr.Dataset, number: int) -> CorrelatedError:

@@ -12,14 +12,16 @@ from pipeline.settings import Settings
 
 _DOUBLE, _INDEX = 8, 4
 #: fields over all cell-hours of a sector held at once: prior, sigma, mean, the spread's two sums, and what
-#: products leave behind
-_FIELDS = 10
+#: products and draws over two lengths leave behind
+_FIELDS = 12
 #: fields more with log-normal sectors: two states of the chain, its velocity and mean, sums of the members, prior draws
 _CHAIN = 20
 #: matrices of the size of K held at once: the factor, and the inverse for the diagnostics
 _SYSTEMS = 2
 #: matrices of the size of the totals' covariance held at once
 _COVARIANCES = 6
+#: maps of a block: its own, and two more where a sector's errors have two lengths
+_MAPS = 3
 #: arrays of the size of H: as it was read, its rows in order, and a sector's scaled values
 _OPERATORS = 4
 #: arrays of the size of H in a worker: as it came, its rows in order, these above the totals', a sector's scaled
@@ -79,7 +81,7 @@ def plan(window: Window) -> dict[str, int]:
     system = _DOUBLE * w.observations**2
     field = w.item * w.hours * w.cells * w.sectors
     totals = w.sectors * w.regions * w.days
-    block = LANES * (w.item * w.cells + _DOUBLE * (w.observations + functionals))
+    block = LANES * (_MAPS * w.item * w.cells + _DOUBLE * (w.observations + functionals))
     entries = w.entries * (w.item + _INDEX)
     told = w.workers * (_TOLD * entries + _WORKING * field) + bool(w.workers) * _UNDER_WAY * w.batch * field
     return {

@@ -72,10 +72,10 @@ class Nested:
 
     def smooth(self, field: np.ndarray) -> None:
         """Apply C to maps with lanes; see `Spatial`."""
-        given = field.copy()
-        field[:] = 0
+        total = np.zeros_like(field)
         for part, share in zip(self.parts, self.shares, strict=True):
-            smoothed = given.copy()
+            smoothed = field.copy()
             part.smooth(smoothed)
             smoothed *= share
-            field += smoothed
+            total += smoothed
+        field[:] = total

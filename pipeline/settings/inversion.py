@@ -119,7 +119,8 @@ class SolverSettings(Section):
     gate: NonNegative = Field(
         default=3.0,
         description=(
-            "an observation this many sigma from the prior is not used, unless a quarter of its hour's are; 0: no gate"
+            "an observation more than this many sigma from the prior is not used, unless more than a quarter of its "
+            "hour's are that far; 0: no gate"
         ),
     )
     threads: int = Field(default=0, ge=0, description="threads of the kernels; 0 means all")

@@ -40,6 +40,8 @@ def test_the_shipped_case_is_valid_and_its_paths_are_relative_to_it():
         ("height = 100", "height = -3", r"stations\[0\].height: .*greater than or equal to 0; got -3"),
         ('species = "co2"', 'species = "sf6"', r"case.species: .*'co2', 'ch4' or 'co'; got 'sf6'"),
         ("sigma_fraction = 0.5\nsigma_floor = 0.05", "sigma_fraction = 0\nsigma_floor = 0", "could not be corrected"),
+        ("sigma_floor = 0.05", "wide = { length = 1, share = 0.5 }", "wide.length must exceed length"),
+        ("sigma_floor = 0.05", "wide = { length = 999, share = 1 }", "less than 1"),
         ("count = 12", "count = 1", r"grid.x.count: .*greater than or equal to 2; got 1"),
         ("start = 2014-06-29T18:00:00Z", "start = 2014-06-29T18:00:00", r"flux_hours.start: .*timezone"),
         ("start = 2014-06-29T18:00:00Z", "start = 2014-06-29T18:30:00Z", "start must be a whole hour"),

@@ -14,6 +14,8 @@ from pipeline.schema import Flag, is_used
 #: nine observations in the first hour, five in the second
 TIME = np.datetime64("2024-07-15T00") + np.repeat([0, 60], [9, 5]) * np.timedelta64(1, "m")
 
+CITY = np.full(small.M, "city", dtype=object)
+
 
 def stated(problem):
     """Standard deviation of every innovation, from full matrices."""
@@ -35,14 +37,14 @@ def test_an_innovation_passes_up_to_the_stated_number_of_sigma(problem):
     sigmas[[1, 5]] = 3.001, -3.001
     sigmas[[2, 6]] = 2.999, -2.999
     far = at_sigma(problem, sigmas)
-    gate = gate_of(far, signal(far), TIME, 3.0)
+    gate = gate_of(far, signal(far), TIME, CITY, 3.0)
     assert np.flatnonzero(~gate.passed).tolist() == [1, 5]
     assert gate.degraded.size == 0
 
 
 def test_no_gate_lets_everything_pass(problem):
     far = at_sigma(problem, np.full(small.M, 99.0))
-    assert gate_of(far, signal(far), TIME, 0.0).passed.all()
+    assert gate_of(far, signal(far), TIME, CITY, 0.0).passed.all()
 
 
 def test_an_hour_that_would_lose_more_than_a_quarter_loses_none_and_is_degraded(problem):
@@ -50,9 +52,24 @@ def test_an_hour_that_would_lose_more_than_a_quarter_loses_none_and_is_degraded(
     sigmas[[0, 1]] = 9.0  # 2 of 9
     sigmas[[10, 11]] = 9.0  # 2 of 5
     far = at_sigma(problem, sigmas)
-    gate = gate_of(far, signal(far), TIME, 3.0)
+    gate = gate_of(far, signal(far), TIME, CITY, 3.0)
     assert np.flatnonzero(~gate.passed).tolist() == [0, 1]
     assert gate.degraded.astype("datetime64[h]").tolist() == [TIME[-1].astype("datetime64[h]").tolist()]
+
+
+def test_towers_and_satellites_do_not_use_up_the_quarter_of_the_stations(problem):
+    sigmas = np.zeros(small.M)
+    sigmas[[0, 1, 2]] = 9.0
+    far = at_sigma(problem, sigmas)
+    made = signal(far)
+    # three of nine are too many
+    assert gate_of(far, made, TIME, CITY, 3.0).passed.all()
+    # one of seven stations, and both towers
+    kinds = CITY.copy()
+    kinds[[1, 2]] = "sink"
+    gate = gate_of(far, made, TIME, kinds, 3.0)
+    assert np.flatnonzero(~gate.passed).tolist() == [0]
+    assert gate.degraded.size == 1
 
 
 def test_what_passes_is_solved_as_if_the_rest_had_never_been(problem):
@@ -72,10 +89,10 @@ def test_a_spike_that_passes_no_gate_moves_no_flux(problem):
     found = []
     for one in (clean, spoilt):
         made = signal(one)
-        passed = gate_of(one, made, TIME, 3.0).passed
+        passed = gate_of(one, made, TIME, CITY, 3.0).passed
         passed[3] = False
         found.append(solution_of(one.take(np.flatnonzero(passed)), through(made, passed)).flux)
-    assert not gate_of(spoilt, signal(spoilt), TIME, 3.0).passed[3]
+    assert not gate_of(spoilt, signal(spoilt), TIME, CITY, 3.0).passed[3]
     np.testing.assert_array_equal(found[0], found[1])
 
 
@@ -117,7 +134,7 @@ def test_notes_name_classes_and_degraded_hours(problem):
     sigmas = np.zeros(small.M)
     sigmas[[0, 10, 11]] = 9.0
     far = at_sigma(problem, sigmas)
-    gate = gate_of(far, signal(far), TIME, 3.0)
+    gate = gate_of(far, signal(far), TIME, CITY, 3.0)
     platform = np.where(np.arange(small.M) < 3, "micro", "city")
     first, second = gate_notes(gate, platform, 3.0)
     assert "1 of 14 observations lie more than 3 sigma" in first
