@@ -19,7 +19,7 @@ from pipeline.case import run_case
 from pipeline.osse import Plan, TransportError, figures, make_case, score, summary
 
 SECTOR = "anthropogenic"
-#: geography and weather; and the first draw: errors were settled while looking at lower ones
+#: geography and weather; and the first draw: errors were settled while looking at lower ones, and at this one
 SEED, FIRST = 1, 101
 MATCHED, REAL, UNAWARE, TRANSPORT = (
     "matched errors",
