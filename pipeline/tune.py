@@ -215,7 +215,7 @@ def _kept_fixed(settings: Settings) -> list[str]:
         if sector.correlation != "separable"
     ]
     notes += [
-        f"{sector.name}: its errors have two lengths, which are not tuned and stay"
+        f"{sector.name}: its two lengths are tuned by one factor; the share of the longer one stays"
         for sector in settings.sectors
         if sector.correlation == "separable" and sector.wide is not None
     ]
@@ -266,6 +266,8 @@ def _sector_toml(settings: Settings, factors: dict[Parameter, float]) -> list[st
         for key, value in (("length", sector.length), ("hours", sector.hours)):
             factor = factors.get(Parameter("length" if key == "length" else "hours", sector.name))
             found += [] if factor is None else [f"{key} = {value * factor:.3g}"]
+            if key == "length" and factor is not None and sector.wide is not None:
+                found.append(f"wide = {{ length = {sector.wide.length * factor:.3g}, share = {sector.wide.share:g} }}")
         lines += [f"# [[sectors]] {sector.name}", *found, ""] if found else []
     return lines
 

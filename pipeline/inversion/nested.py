@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.errors import SolverError
-from pipeline.inversion.spatial import Spatial
+from pipeline.inversion.spatial import Separable, Spatial
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,3 +79,14 @@ class Nested:
             smoothed *= share
             total += smoothed
         field[:] = total
+
+
+def separable_parts(spatial: Spatial) -> list[tuple[float, Separable]]:
+    """Return (share, part) of a separable correlation or a sum of such; nothing for any other."""
+    if isinstance(spatial, Separable):
+        return [(1.0, spatial)]
+    if isinstance(spatial, Nested):
+        parts = zip(spatial.shares, spatial.parts, strict=True)
+        separable = [(share, part) for share, part in parts if isinstance(part, Separable)]
+        return separable if len(separable) == len(spatial.parts) else []
+    return []

@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.errors import SolverError
 from pipeline.inversion.correlated import CorrelatedError
 from pipeline.inversion.covariance import Covariance
+from pipeline.inversion.nested import Nested, separable_parts
 from pipeline.inversion.problem import Problem
 from pipeline.inversion.spatial import Separable
 from pipeline.inversion.temporal import Temporal
@@ -50,7 +51,7 @@ def parameters_of(
     found = []
     for name, covariance in zip(sectors, problem.covariances, strict=True):
         found.append(Parameter("sigma", name))
-        if isinstance(covariance.spatial, Separable):
+        if separable_parts(covariance.spatial):
             found.append(Parameter("length", name))
         found.append(Parameter("hours", name))
     found += [Parameter("inflation", name) for name in np.unique(classes).tolist()]
@@ -89,10 +90,15 @@ def restated(
 
 
 def moved_covariance(covariance: Covariance, sigma: float, length: float, hours: float) -> Covariance:
-    """Return a covariance with factors on sigma, length and time; a length that is not separable must stay."""
+    """Return a covariance with factors on sigma, lengths and time; a length that is not separable must stay."""
     spatial, temporal = covariance.spatial, covariance.temporal
-    if isinstance(spatial, Separable):
-        spatial = Separable(spatial.steps_y / length, spatial.steps_x / length)
+    parts = [
+        (share, Separable(part.steps_y / length, part.steps_x / length)) for share, part in separable_parts(spatial)
+    ]
+    if len(parts) == 1:
+        spatial = parts[0][1]
+    elif parts:
+        spatial = Nested(tuple(part for _, part in parts), tuple(share for share, _ in parts))
     elif length != 1.0:
         raise SolverError(
             "the length of a sector must be separable to be moved",

@@ -20,8 +20,8 @@ import numpy as np
 
 from kernels import lanes, tangent
 from pipeline.inversion.covariance import Covariance
+from pipeline.inversion.nested import separable_parts
 from pipeline.inversion.rows import Rows
-from pipeline.inversion.spatial import Separable
 
 #: hours further off than this share of correlation add nothing in float64, nor does their derivative
 _NOTHING = 1e-19
@@ -40,7 +40,8 @@ class Slopes:
     signal, by_hours : (m, m) float64
         H Q H^T, and its derivative by the logarithm of the e-folding time.
     by_length : (m, m) float64 or None
-        Derivative by the logarithm of the length; None for a correlation that is not separable.
+        Derivative by the logarithm of the length, of both together where there are two; None for a correlation that is
+        not separable.
     """
 
     signal: np.ndarray
@@ -61,7 +62,7 @@ def slopes(rows: Rows, covariance: Covariance, *, threads: int = 0) -> Slopes:
         Blocks of rows at once; 0 for all cores.
     """
     m = rows.count
-    count = 3 if isinstance(covariance.spatial, Separable) else 2
+    count = 3 if separable_parts(covariance.spatial) else 2
     out = np.zeros((count, m, m))
     hourly, smooth = _hourly(covariance), _smoother(covariance)
     held = threading.local()
@@ -99,19 +100,24 @@ def _hourly(covariance: Covariance) -> np.ndarray:
 def _smoother(covariance: Covariance) -> Smooth:
     """Return what smooths a map, and makes the tangent at its side when there is one, in place."""
     spatial = covariance.spatial
-    if not isinstance(spatial, Separable):
-        return lambda field, _: spatial.smooth(field)
-    along_y, along_x = (
-        tangent.tangent_coefficients(step).astype(covariance.dtype) for step in (spatial.steps_y, spatial.steps_x)
-    )
+    parts = [
+        (share, *(tangent.tangent_coefficients(step).astype(covariance.dtype) for step in (part.steps_y, part.steps_x)))
+        for share, part in separable_parts(spatial)
+    ]
 
     def smooth(field: np.ndarray, slope: np.ndarray | None) -> None:
         if slope is None:
             spatial.smooth(field)
             return
+        given = field.copy()
+        field[:] = 0
         slope[:] = 0
-        tangent.smooth_x(field, slope, along_x)
-        tangent.smooth_y(field.reshape(field.shape[0], -1), slope.reshape(field.shape[0], -1), along_y)
+        for share, along_y, along_x in parts:
+            one, by = given.copy(), np.zeros_like(given)
+            tangent.smooth_x(one, by, along_x)
+            tangent.smooth_y(one.reshape(one.shape[0], -1), by.reshape(one.shape[0], -1), along_y)
+            field += share * one
+            slope += share * by
 
     return smooth
 

@@ -89,7 +89,9 @@ def test_gradient_is_the_slope_of_the_likelihood_in_every_parameter(kind, restri
     ]
     gradient = likelihood.evaluate(theta).gradient
     kinds = {"sigma", "hours", "inflation", "shared sigma", "shared hours"}
-    assert {p.kind for p in likelihood.parameters} == kinds | ({"length"} if kind in {"separable", "daily"} else set())
+    assert {p.kind for p in likelihood.parameters} == kinds | (
+        {"length"} if kind in {"separable", "daily", "two lengths"} else set()
+    )
     np.testing.assert_allclose(gradient, slopes, rtol=1e-5, atol=1e-7)
 
 
