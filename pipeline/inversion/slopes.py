@@ -100,8 +100,10 @@ def _hourly(covariance: Covariance) -> np.ndarray:
 def _smoother(covariance: Covariance) -> Smooth:
     """Return what smooths a map, and makes the tangent at its side when there is one, in place."""
     spatial = covariance.spatial
+    make = tangent.tangent_coefficients
+    dtype = covariance.dtype
     parts = [
-        (share, *(tangent.tangent_coefficients(step).astype(covariance.dtype) for step in (part.steps_y, part.steps_x)))
+        (share, make(part.steps_y).astype(dtype), make(part.steps_x).astype(dtype))
         for share, part in separable_parts(spatial)
     ]
 
