@@ -201,7 +201,11 @@ def test_the_inversion_comes_nearer_the_observations(store):
 def test_the_score_covers_every_sector_and_region(case, store):
     table = score(store, case.parent / "truth.nc")
     assert set(table["sector"]) == {"anthropogenic", "biosphere", "net"}
-    assert len(table) == 3 * 12
+    assert table.groupby("sector")["level"].value_counts().to_dict() == {
+        (sector, level): count
+        for sector in ("anthropogenic", "biosphere", "net")
+        for level, count in (("province", 1), ("city", 11), ("county", 90))
+    }
     by_sector = table.set_index(["sector", "region"])
     for column in ("truth", "prior", "posterior"):
         parts = by_sector.loc["anthropogenic", column] + by_sector.loc["biosphere", column]
