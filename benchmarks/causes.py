@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.coverage import FIRST, SEED, scored
+from benchmarks.coverage import FIRST, SEED, over_draws, scored
 from pipeline.osse import Plan, make_case
 from pipeline.osse.world import World, draw_world
 
@@ -58,12 +58,9 @@ def main(draws: int, days: int, spacing_km: float = 9.0) -> None:
                 plan = Plan(seed=SEED, draw=draw, hours=24 * days, spacing_km=spacing_km)
                 path, _ = make_case(Path(folder), plan, world=mend(draw_world(SEED, draw)))
                 rows.append(scored(path))
-            table = np.array(rows)
-            city = table[:, 3:5].mean(axis=0)
-            province = np.sqrt((table[:, 5:] ** 2).mean(axis=0))
+            covered, _, _, city_before, city, before, after = over_draws(rows)
             print(
-                f"{name:<28}{city[0]:>7.1f} -> {city[1]:<5.1f}{province[0]:>7.1f} -> {province[1]:<5.1f}"
-                f"{table[:, 0].mean():>10.0%}",
+                f"{name:<28}{city_before:>7.1f} -> {city:<5.1f}{before:>7.1f} -> {after:<5.1f}{covered:>10.0%}",
                 flush=True,
             )
 

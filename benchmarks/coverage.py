@@ -60,6 +60,12 @@ def scored(path: Path) -> tuple[float, ...]:
     )
 
 
+def over_draws(rows: list[tuple[float, ...]]) -> np.ndarray:
+    """Return the mean of each figure over draws; of the provincial errors, which have a sign, the root mean square."""
+    table = np.array(rows)
+    return np.array([*table[:, :5].mean(axis=0), *np.sqrt((table[:, 5:] ** 2).mean(axis=0))])
+
+
 _HEADING = "draw   covered   chi2   left out   city RMSE, %: prior, posterior   province, %: prior, posterior"
 
 
@@ -76,8 +82,7 @@ def main(draws: int, days: int, spacing_km: float = 9.0) -> None:
                 path, _ = make_case(Path(folder), plan)
                 rows.append(scored(without_offsets(path) if kind == UNAWARE else path))
                 print(_line(str(draw), rows[-1]), flush=True)
-            table = np.array(rows)
-            mean[kind] = np.array([*table[:, :5].mean(axis=0), *np.sqrt((table[:, 5:] ** 2).mean(axis=0))])
+            mean[kind] = over_draws(rows)
             print(_line("all", tuple(mean[kind])))
     city = _NAMES.index("city")
     ratio = mean[UNAWARE][city] / mean[REAL][city]

@@ -2,7 +2,7 @@
 
 from pipeline.inversion.assemble import Assembled, assemble
 from pipeline.inversion.correlated import CorrelatedError
-from pipeline.inversion.covariance import Covariance, sector_covariance
+from pipeline.inversion.covariance import Covariance, sector_covariance, stated_covariance
 from pipeline.inversion.cross import Put, Span, Work, blocks_of, products
 from pipeline.inversion.diagnostics import (
     DIAGNOSTICS,
@@ -125,6 +125,7 @@ __all__ = [
     "solve_log",
     "spatial_correlation",
     "spread_of",
+    "stated_covariance",
     "summarise",
     "taken",
     "thinned",

@@ -11,7 +11,7 @@ import xarray as xr
 from pipeline.errors import SolverError
 from pipeline.grid import Grid
 from pipeline.inversion.correlated import CorrelatedError
-from pipeline.inversion.covariance import sector_covariance
+from pipeline.inversion.covariance import stated_covariance
 from pipeline.inversion.cross import Span
 from pipeline.inversion.operator import footprint_matrix, match_rows
 from pipeline.inversion.problem import Problem
@@ -137,18 +137,7 @@ def assemble(
         errors=_errors(settings, parts, order, keys, (keys["time"] - time[0]) / HOUR),
         footprint=_ordered(scipy.sparse.csr_array(scipy.sparse.vstack([p.matrix for p in parts])[order]), dtype),
         prior=fluxes["flux"].values.astype(dtype),
-        covariances=tuple(
-            sector_covariance(
-                sigma[k],
-                grid,
-                length=s.length,
-                hours=s.hours,
-                daily=s.daily,
-                kind=s.correlation,
-                wide=s.wide_pair,
-            )
-            for k, s in enumerate(settings.sectors)
-        ),
+        covariances=tuple(stated_covariance(s, sigma[k], grid) for k, s in enumerate(settings.sectors)),
         share=None if np.all(share == 1) else share,
         span=_span(settings, ((keys["time"] - time[0]) / HOUR).astype(np.int64), time.size),
     )

@@ -9,7 +9,7 @@ import xarray as xr
 
 from pipeline.grid import Grid
 from pipeline.ingest import read_fluxes
-from pipeline.inversion import sector_covariance
+from pipeline.inversion import stated_covariance
 from pipeline.osse.background import first_order
 from pipeline.osse.network import Site
 from pipeline.osse.truth import as_dataset
@@ -32,15 +32,7 @@ def matched_fluxes(settings: Settings, grid: Grid, root: Path, rng: np.random.Ge
     flux = fluxes["flux"].values.astype(np.float32)
     for index, sector in enumerate(settings.sectors):
         sigma = fluxes["flux_std"].values[index].astype(np.float32)
-        covariance = sector_covariance(
-            sigma,
-            grid,
-            length=sector.length,
-            hours=sector.hours,
-            daily=sector.daily,
-            kind=sector.correlation,
-            wide=sector.wide_pair,
-        )
+        covariance = stated_covariance(sector, sigma, grid)
         flux[index] += covariance.draw(rng)
     return as_dataset(flux, grid, fluxes["time"].values)
 
