@@ -7,6 +7,7 @@ network with the blue book's counts. `load` reads and checks tables, `find` look
 from station_meta.checks import Limits, Problem, check
 from station_meta.errors import StationMetaError
 from station_meta.fields import CLASSES, COLUMNS, HOUR_LABELS, NETWORK_CLASSES
+from station_meta.rules import QUALITY, QualityRules, Rules, load_rules
 from station_meta.station import Station, find, network_counts, periods_of
 from station_meta.table import KNOWN, ZHEJIANG_ILLUSTRATIVE, load
 
@@ -16,14 +17,18 @@ __all__ = [
     "HOUR_LABELS",
     "KNOWN",
     "NETWORK_CLASSES",
+    "QUALITY",
     "ZHEJIANG_ILLUSTRATIVE",
     "Limits",
     "Problem",
+    "QualityRules",
+    "Rules",
     "Station",
     "StationMetaError",
     "check",
     "find",
     "load",
+    "load_rules",
     "network_counts",
     "periods_of",
 ]

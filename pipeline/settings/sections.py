@@ -73,6 +73,9 @@ class InputSettings(Section):
     station_tables: list[str] = Field(
         default_factory=list, description="your own stations: CSV files with the columns of docs/stations.md"
     )
+    quality_rules: list[str] = Field(
+        default_factory=list, description="your own thresholds of quality control: TOML files as docs/quality.md says"
+    )
 
 
 class Axis(Section):
@@ -170,6 +173,13 @@ class TableColumns(Section):
     valid_flags: dict[str, list[str]] = Field(
         default_factory=dict, description="flag column and the flags that mean valid"
     )
+    environment: dict[str, str] = Field(
+        default_factory=dict,
+        description=(
+            "columns of what the instrument reports of itself and its surroundings, by the name of a threshold: "
+            '{ humidity = "rh" }; in the thresholds\' units (%, K, Pa)'
+        ),
+    )
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
@@ -189,6 +199,9 @@ class StationSettings(Section):
     )
     files: list[str] = Field(min_length=1, description="paths or glob patterns under inputs.root")
     height: NonNegative = Field(description="inlet height above ground, m; must be one of the station's inlets")
+    quality_class: Literal["provincial", "regional", "city", "micro", "background", "external"] | None = Field(
+        default=None, description="class whose thresholds of quality control apply, when it is not the station's own"
+    )
     table: TableColumns | None = Field(default=None, description="columns, for format table")
     zone: str | None = Field(default=None, description="time zone of the feed when it differs from station_meta")
     hour_label: Literal["start", "centre", "end"] | None = Field(

@@ -1,0 +1,231 @@
+"""Thresholds of quality control, by class of station, species and site: `quality.toml`, and tables of one's own.
+
+A file holds tables `[classes.CLASS.SPECIES]`, `[stations.ID.SPECIES]`, which replace some keys of a class for one
+station, `[like]`, which says whose thresholds a class has but for its own, and tables for what is not a station's, by
+name. Files loaded later replace keys of earlier ones. Numbers are in the species' own unit: ppm for CO2, ppb for CH4
+and CO.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from station_meta.errors import StationMetaError
+from station_meta.fields import CLASSES
+from station_meta.typed import typed
+
+T = TypeVar("T")
+
+#: thresholds of the classes of the network, with their sources
+QUALITY = Path(__file__).with_name("quality.toml")
+
+
+@dataclass(frozen=True)
+class QualityRules:
+    """Thresholds of one species at one class of station, or at one station.
+
+    Parameters
+    ----------
+    fail, suspect
+        (low, high): outside is RANGE_FAIL, RANGE_SUSPECT.
+    flat_minutes, flat_tolerance, flat_samples
+        FLAT_LINE where the samples of that long, at least so many of them, differ by no more.
+    spike
+        "sd" (El Yazidi 2018) with `spike_alpha`, "hampel" with `spike_alpha` standard deviations in `spike_minutes`, or
+        "none".
+    spike_gap
+        Minutes without a sample after which "sd" takes the next one as no spike.
+    spike_longest
+        Minutes after which "sd" takes a rise as air that has changed.
+    spike_floor
+        Least standard deviation the spike test assumes: the noise of the instrument.
+    spike_sigma
+        Standard deviation "sd" takes while a station has fewer than `spike_history` samples in the week before.
+    spike_history
+        Samples of a week that give trustworthy quartiles.
+    spike_kept
+        Whether a spike is a local signal that stays in the hourly mean, only flagged.
+    spread
+        HOURLY_SPREAD where the samples of an hour deviate by more: that hour is not selected. None: no such test.
+    rate
+        RATE where hourly means of neighbouring hours differ by more. None: no such test.
+    buddy
+        (factor, least): BUDDY in mixed hours where an hour is further from its neighbours' median than both the factor
+        times their median deviation and the least. None: no such test.
+    environment
+        Bounds by name of what the instrument reports of itself and its surroundings: outside is INSTRUMENT.
+    scale_error
+        Added to the measurement uncertainty of values on another scale than the station's.
+    """
+
+    fail: tuple[float, float]
+    suspect: tuple[float, float]
+    flat_minutes: float
+    flat_tolerance: float
+    flat_samples: int = 4
+    spike: Literal["sd", "hampel", "none"] = "none"
+    spike_alpha: float = 1.0
+    spike_minutes: float = 120.0
+    spike_gap: float = 10.0
+    spike_longest: float = 360.0
+    spike_floor: float = 0.0
+    spike_sigma: float = 0.0
+    spike_history: int = 60
+    spike_kept: bool = False
+    spread: float | None = None
+    rate: float | None = None
+    buddy: tuple[float, float] | None = None
+    environment: dict[str, tuple[float, float]] = field(default_factory=dict, hash=False)
+    scale_error: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raise unless the numbers can be thresholds."""
+        pairs = {"fail": self.fail, "suspect": self.suspect, **self.environment}
+        for name, (low, high) in pairs.items():
+            _require(low < high, f"{name} must rise", (low, high))
+        low, high = self.suspect
+        _require(
+            low == -float("inf") or low >= self.fail[0], "suspect must begin within fail", (self.fail, self.suspect)
+        )
+        _require(
+            high == float("inf") or high <= self.fail[1], "suspect must end within fail", (self.fail, self.suspect)
+        )
+        _require(self.flat_minutes > 0 and self.flat_tolerance >= 0 and self.flat_samples > 1, "a flat line must last",
+                 (self.flat_minutes, self.flat_tolerance, self.flat_samples))  # fmt: skip
+        if self.spike != "none":
+            least = min(self.spike_alpha, self.spike_minutes, self.spike_gap, self.spike_longest, self.spike_floor)
+            _require(least > 0, "the numbers of a spike test must be positive", least)
+        if self.spike == "sd":
+            _require(
+                self.spike_sigma >= self.spike_floor, "spike_sigma must not be below spike_floor", self.spike_sigma
+            )
+        for name in ("spread", "rate"):
+            value = getattr(self, name)
+            _require(value is None or value > 0, f"{name} must be positive", value)
+        _require(self.buddy is None or min(self.buddy) > 0, "buddy must be positive", self.buddy)
+        _require(self.scale_error >= 0, "scale_error must not be negative", self.scale_error)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """All thresholds of one or more files.
+
+    Parameters
+    ----------
+    where
+        The files, for messages.
+    tables
+        Their tables, merged.
+    """
+
+    where: str
+    tables: Mapping[str, Any]
+
+    def of(self, species: str, station_class: str, station: str | None = None) -> QualityRules:
+        """Return the thresholds of a species at a class of station, or of one station of that class.
+
+        Raises
+        ------
+        StationMetaError
+            When none are declared for the class, or the two tables together cannot be used.
+        """
+        shared = self._of_class(species, station_class)
+        if not shared:
+            known = self.classes_of(species)
+            raise StationMetaError(
+                f"quality thresholds of {species} must be declared for the class",
+                got=station_class,
+                remedy=f"add [classes.{station_class}.{species}] in a file of your own; there are {', '.join(known)}",
+                where=self.where,
+            )
+        own = self.tables.get("stations", {}).get(station, {}).get(species, {})
+        where = f"{self.where} [classes.{station_class}.{species}]"
+        try:
+            return typed(QualityRules, {**shared, **own}, where=where)
+        except StationMetaError as error:
+            if error.where:
+                raise
+            place = f"{where}, [stations.{station}.{species}]" if own else where
+            raise StationMetaError(error.rule, got=error.got, remedy=error.remedy, where=place) from error
+
+    def classes_of(self, species: str) -> list[str]:
+        """Return the classes with thresholds of a species."""
+        return [name for name in CLASSES if self._of_class(species, name)]
+
+    def _of_class(self, species: str, station_class: str) -> dict[str, Any]:
+        """Return the keys of a class: those of the one it is like, and its own on top; none when there are none."""
+        classes = self.tables.get("classes", {})
+        names = (self.tables.get("like", {}).get(station_class, ""), station_class)
+        return {key: value for name in names for key, value in classes.get(name, {}).get(species, {}).items()}
+
+    def table(self, name: str, cls: type[T]) -> T:
+        """Return a table that is not a station's, as a dataclass.
+
+        Raises
+        ------
+        StationMetaError
+            When it is not there or cannot be used.
+        """
+        if name not in self.tables:
+            raise StationMetaError("the table must be there", got=name, remedy=f"add [{name}] to it", where=self.where)
+        return typed(cls, self.tables[name], where=f"{self.where} [{name}]")
+
+
+def load_rules(*paths: str | Path) -> Rules:
+    """Return the shipped thresholds, with those of files of one's own on top.
+
+    Raises
+    ------
+    StationMetaError
+        When a file cannot be read, names a class that is not one, or thresholds cannot be used.
+    """
+    merged: dict[str, Any] = {}
+    names = []
+    for path in (QUALITY, *map(Path, paths)):
+        merged = _merged(merged, _read(path))
+        names.append(path.name)
+    rules = Rules(", ".join(names), merged)
+    classes, like = merged.get("classes", {}), merged.get("like", {})
+    for name in (*classes, *like, *like.values()):
+        if name not in CLASSES:
+            raise StationMetaError(
+                "the class must be known", got=name, remedy=f"use one of {', '.join(CLASSES)}", where=rules.where
+            )
+    for station_class, table in classes.items():
+        for species in table:
+            rules.of(species, station_class)
+    for station, table in merged.get("stations", {}).items():
+        for species in table:
+            _require(bool(rules.classes_of(species)), f"thresholds of {station} must be of a known species", species)
+    return rules
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StationMetaError(
+            "a table of thresholds must be readable", got=str(path), remedy="check the path"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StationMetaError(
+            "a table of thresholds must be TOML in UTF-8", got=str(error), remedy="correct that line", where=path.name
+        ) from error
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Return two nested tables as one; where both have a value, the second's."""
+    out = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(out.get(key), dict)
+        out[key] = _merged(out[key], value) if both else value
+    return out
+
+
+def _require(good: bool, rule: str, got: object) -> None:
+    if not good:
+        raise StationMetaError(rule, got=got, remedy="correct the thresholds")
