@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("kernels", "pipeline", "station_meta", "workflows", "benchmarks")
-ROOTS = {"errors", "units", "schema", "settings", "_version"}  # of pipeline
+ROOTS = {"errors", "units", "scales", "schema", "settings", "_version"}  # of pipeline
 
 # room -> rooms of ours it may import, besides itself; "roots" stands for ROOTS
 ALLOWED = {
