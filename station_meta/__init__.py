@@ -4,6 +4,7 @@ Two tables are shipped: `known.csv`, public facts about real stations, and `zhej
 network with the blue book's counts. `load` reads and checks tables, `find` looks one station up at one time.
 """
 
+from station_meta.bias_rules import BiasRules
 from station_meta.checks import Limits, Problem, check
 from station_meta.errors import StationMetaError
 from station_meta.fields import CLASSES, COLUMNS, HOUR_LABELS, NETWORK_CLASSES
@@ -19,6 +20,7 @@ __all__ = [
     "NETWORK_CLASSES",
     "QUALITY",
     "ZHEJIANG_ILLUSTRATIVE",
+    "BiasRules",
     "Limits",
     "Problem",
     "QualityRules",
