@@ -344,6 +344,7 @@ def input_files(settings: Settings, root: Path) -> list[Path]:
     """Return every input file a case reads, in the order of the settings."""
     patterns = [
         *settings.inputs.station_tables,
+        *settings.inputs.quality_rules,
         *(pattern for feed in settings.stations for pattern in feed.files),
         *(pattern for column in settings.columns for pattern in column.files),
         *(pattern for sink in settings.sinks for pattern in sink.files),

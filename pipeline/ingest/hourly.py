@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -39,6 +39,10 @@ class Hours:
     coverage: np.ndarray
     flag: np.ndarray
     first: np.ndarray
+
+    def take(self, kept: np.ndarray) -> Hours:
+        """Return some of the hours, by mask."""
+        return Hours(**{item.name: getattr(self, item.name)[kept] for item in fields(self)})
 
 
 def hourly_means(

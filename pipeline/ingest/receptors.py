@@ -53,14 +53,16 @@ def all_receptors(
     accounts: list[Account] = []
     notes: list[str] = []
     if settings.stations:
-        hourly, accounts = read_stations(settings, root, registry)
+        hourly, accounts, alarms = read_stations(settings, root, registry)
+        notes += alarms
         # a point is all air of the model: none of it is a retrieval's prior
         size = hourly.sizes["obs"]
         point = {"prior_part": ("obs", np.zeros(size)), "kernel_sum": ("obs", np.ones(size))}
         observed.append(hourly.assign(point) if settings.columns else hourly)
         released.append(_of_used(station_receptors(hourly), hourly))
     if settings.columns:
-        soundings, columns, told, notes = read_columns(settings, root)
+        soundings, columns, told, remarks = read_columns(settings, root)
+        notes += remarks
         observed.append(soundings)
         released.append(_of_used(columns, soundings))
         accounts += told

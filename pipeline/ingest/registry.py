@@ -11,7 +11,7 @@ import station_meta
 from pipeline.ingest.files import expand
 from pipeline.ingest.site import registry_error
 from pipeline.settings import Settings
-from station_meta import StationMetaError
+from station_meta import Rules, StationMetaError, load_rules
 
 
 def read_registry(settings: Settings, root: Path) -> pd.DataFrame:
@@ -23,6 +23,20 @@ def read_registry(settings: Settings, root: Path) -> pd.DataFrame:
         With every fault of the tables: a missing scale, overlapping periods, swapped coordinates.
     """
     return load_registry([path for pattern in settings.inputs.station_tables for path in expand(root, pattern)])
+
+
+def read_rules(settings: Settings, root: Path) -> Rules:
+    """Return the shipped thresholds of quality control with those of `inputs.quality_rules`.
+
+    Raises
+    ------
+    RegistryError
+        When a table cannot be used.
+    """
+    try:
+        return load_rules(*(path for pattern in settings.inputs.quality_rules for path in expand(root, pattern)))
+    except StationMetaError as error:
+        raise registry_error(error) from error
 
 
 def load_registry(tables: Sequence[Path]) -> pd.DataFrame:

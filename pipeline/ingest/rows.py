@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import RegistryError, TimeError, UnitError
+from pipeline.errors import ConfigError, RegistryError, TimeError, UnitError
 from pipeline.ingest.clock import utc_start
-from pipeline.ingest.formats import gcwerks, icos, obspack, table, wdcgg
+from pipeline.ingest.formats import aqmesh, beaco2n, gcwerks, hj212, icos, obspack, receptors, table, wdcgg
 from pipeline.ingest.formats.samples import HOUR, MONTH, Samples, is_fill
-from pipeline.ingest.quality import Limits, assess, rejected
-from pipeline.ingest.site import check_position, periods, same_scale, scale_of, zone_and_mark
+from pipeline.ingest.quality import assess, rejected
+from pipeline.ingest.site import at_station, check_position, periods, same_scale, scale_of, zone_and_mark
 from pipeline.schema import Flag
 from pipeline.settings import StationSettings
 from pipeline.units import Species, mole_fraction_factor
+from station_meta import QualityRules
 from station_meta.fields import UNKNOWN
 
 READERS: dict[str, Callable[[Path, StationSettings, Species], Samples]] = {
@@ -27,6 +28,10 @@ READERS: dict[str, Callable[[Path, StationSettings, Species], Samples]] = {
     "obspack": obspack.read,
     "wdcgg": wdcgg.read,
     "table": table.read,
+    "hj212": hj212.read,
+    "beaco2n": beaco2n.read,
+    "aqmesh": aqmesh.read,
+    "receptor-nc": receptors.read,
 }
 
 #: numbers that mean missing in one network or another; none can be a mole fraction of air
@@ -38,6 +43,14 @@ _FILLS_ABOVE = 1e15
 _UNIT_RATIO = 10.0
 #: labels nearer to each other than this share of the interval contradict it
 _NEAREST_SHARE = 0.9
+
+#: bits that keep a sample out of the mean, and what the account calls them, first first
+_TESTS = (
+    (Flag.INSTRUMENT, "instrument outside its bounds"),
+    (Flag.RANGE_FAIL, "range fail"),
+    (Flag.FLAT_LINE, "flat line"),
+    (Flag.SPIKE, "spike"),
+)
 
 MISSING_VALUE = "missing value"
 NO_SCALE = "scale not known"
@@ -63,9 +76,14 @@ class FeedRows:
 
 
 def read_rows(
-    paths: list[Path], names: list[str], feed: StationSettings, gas: Species, registry: pd.DataFrame
+    paths: list[Path],
+    names: list[str],
+    feed: StationSettings,
+    gas: Species,
+    registry: pd.DataFrame,
+    rules: QualityRules,
 ) -> FeedRows:
-    """Return the rows of all files of a feed.
+    """Return the rows of all files of a feed; INSTRUMENT marks those whose surroundings are outside their bounds.
 
     Raises
     ------
@@ -75,7 +93,7 @@ def read_rows(
     tables, notes, intervals = [], [], set()
     for number, (path, name) in enumerate(zip(paths, names, strict=True)):
         said = READERS[feed.format](path, feed, gas)
-        frame = _frame(said, feed, gas, registry, where=name)
+        frame = _frame(said, feed, gas, registry, rules, where=name)
         step_back = int(np.sum(np.diff(frame["time"].dropna().to_numpy()) < np.timedelta64(0)))
         tables.append(frame.assign(source=number))
         notes.append((*said.notes, *((f"{step_back} labels out of order, sorted",) if step_back else ())))
@@ -92,7 +110,7 @@ def read_rows(
     return FeedRows(order, intervals.pop(), tuple(names), tuple(notes))
 
 
-def judge(rows: FeedRows, limits: Limits) -> np.ndarray:
+def judge(rows: FeedRows, rules: QualityRules) -> np.ndarray:
     """Fill in reasons and bits by comparing rows with each other and with the limits.
 
     Duplicates are settled first, then the quality tests see each time once.
@@ -116,20 +134,24 @@ def judge(rows: FeedRows, limits: Limits) -> np.ndarray:
     time, value = (frame[name].to_numpy()[usable] for name in ("time", "value"))
     source = frame["source"].to_numpy()[usable]
     for number, name in enumerate(rows.names):
-        _check_unit(value[source == number], limits, where=name)
+        _check_unit(value[source == number], rules, where=name)
         _check_spacing(time[source == number], rows.interval, where=name)
-    found = assess(time, value, rows.interval, limits)
-    bits[usable] |= found
-    out = rejected(found, limits)
-    tests = ((Flag.RANGE_FAIL, "range fail"), (Flag.FLAT_LINE, "flat line"), (Flag.SPIKE, "spike"))
-    for bit, text in reversed(tests):
+    found = bits[usable]
+    works = (found & np.uint32(Flag.INSTRUMENT)) == 0
+    # what an instrument outside its bounds reports says nothing about its neighbours
+    found[works] |= assess(time[works], value[works], rows.interval, rules)
+    bits[usable] = found
+    out = rejected(found, rules)
+    for bit, text in reversed(_TESTS):
         reason[usable[out & ((found & np.uint32(bit)) != 0)]] = text
     refused[usable[out]] = True
     frame["reason"], frame["bits"] = reason, bits
     return refused
 
 
-def _frame(said: Samples, feed: StationSettings, gas: Species, registry: pd.DataFrame, *, where: str) -> pd.DataFrame:
+def _frame(
+    said: Samples, feed: StationSettings, gas: Species, registry: pd.DataFrame, rules: QualityRules, *, where: str
+) -> pd.DataFrame:
     """Return one file's rows in UTC and the species' own unit, judged by themselves."""
     _check_some(said, where)
     factor = mole_fraction_factor(said.unit, gas, where=where)
@@ -139,6 +161,7 @@ def _frame(said: Samples, feed: StationSettings, gas: Species, registry: pd.Data
     time = utc_start(said.time, zone, "start" if too_long else marks, said.interval, where=where)
     facts = periods(time, feed, gas, registry)
     check_position(said, facts.one, where=where)
+    said = at_station(said, facts.one, where=where)
     missing = ~np.isfinite(said.value) | is_fill(said.value, FILLS) | (np.abs(said.value) >= _FILLS_ABOVE)
     scale, known, foreign = _scales(said, facts.which, [scale_of(s, gas) for s in facts.stations])
     reason = said.reason.copy()
@@ -154,6 +177,7 @@ def _frame(said: Samples, feed: StationSettings, gas: Species, registry: pd.Data
     bits = np.where(foreign, np.uint32(Flag.SCALE_UNCONVERTED), np.uint32(0))
     # a provider's selection says good, but not for every use; wind and mixing are its usual grounds
     bits |= np.where(said.selected, np.uint32(0), np.uint32(Flag.NOT_SELECTED_WEATHER))
+    bits[_unwell(said, rules, where)] |= np.uint32(Flag.INSTRUMENT)
     return pd.DataFrame(
         {
             "time": time,
@@ -166,6 +190,22 @@ def _frame(said: Samples, feed: StationSettings, gas: Species, registry: pd.Data
             "scale": pd.Series(scale, dtype=object),
         }
     )
+
+
+def _unwell(said: Samples, rules: QualityRules, where: str) -> np.ndarray:
+    """Return the mask of rows in which what the instrument reports of itself is outside its bounds."""
+    out = np.zeros(said.value.size, dtype=bool)
+    for name, reported in said.environment.items():
+        if name not in rules.environment:
+            raise ConfigError(
+                "what a feed declares in table.environment must have a threshold",
+                got=name,
+                remedy=f"use one of {', '.join(rules.environment) or 'none'}, or add it to the thresholds",
+                where=where,
+            )
+        low, high = rules.environment[name]
+        out |= (reported < low) | (reported > high)
+    return out
 
 
 def _check_some(said: Samples, where: str) -> None:
@@ -220,13 +260,14 @@ def _settle_duplicates(frame: pd.DataFrame, reason: np.ndarray, bits: np.ndarray
     return refused
 
 
-def _check_unit(value: np.ndarray, limits: Limits, *, where: str) -> None:
+def _check_unit(value: np.ndarray, rules: QualityRules, *, where: str) -> None:
     if value.size == 0:
         return
     typical = float(np.median(value))
-    if not limits.fail[0] / _UNIT_RATIO <= typical <= limits.fail[1] * _UNIT_RATIO:
+    low, high = rules.fail
+    if not low / _UNIT_RATIO <= typical <= high * _UNIT_RATIO:
         raise UnitError(
-            f"the typical value must be near air, {limits.fail[0]:g} to {limits.fail[1]:g}",
+            f"the typical value must be near air, {low:g} to {high:g}",
             got=float(f"{typical:.6g}"),
             remedy="the unit stated is not the unit written; declare the right one",
             where=where,

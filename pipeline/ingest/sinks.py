@@ -21,22 +21,24 @@ from pipeline.ingest.files import expand
 from pipeline.ingest.formats import fluxnet
 from pipeline.ingest.formats.fluxnet import FluxRows
 from pipeline.ingest.formats.samples import HOUR
-from pipeline.ingest.quality import Limits, range_bits
+from pipeline.ingest.quality import flat_line, range_bits, rules_of
+from pipeline.ingest.registry import read_rules
 from pipeline.ingest.rows import CONFLICT, DUPLICATE, MISSING_VALUE, OUTSIDE
 from pipeline.ingest.site import registry_error
 from pipeline.schema import Flag, label
 from pipeline.settings import Settings, SinkSettings
 from pipeline.units import SPECIES, Species, flux_factor
-from station_meta import Station, StationMetaError
+from station_meta import QualityRules, Rules, Station, StationMetaError
 
-#: net exchange of CO2, umol m-2 s-1 (observations.md, QC table)
-LIMITS = Limits(fail=(-100.0, 100.0), suspect=(-50.0, 50.0))
+#: name and class under which thresholds of net exchange stand, umol m-2 s-1
+_NET, _SINK = "nee", "sink"
 #: bits of a row that keep it out of the mean, and what the account calls them, first first
 _REFUSED = (
     (Flag.MISSING, MISSING_VALUE),
     (Flag.DUPLICATE, CONFLICT),
     (Flag.GAP_FILLED, "gap-filled"),
     (Flag.RANGE_FAIL, "range fail"),
+    (Flag.FLAT_LINE, "flat line"),
     (Flag.LOW_TURBULENCE, "low turbulence"),
 )
 
@@ -76,11 +78,12 @@ def read_sinks(settings: Settings, root: Path, registry: pd.DataFrame) -> tuple[
             remedy="remove the sections sinks, or correct case.species",
             where="sinks",
         )
+    rules = read_rules(settings, root)
     parts: list[pd.DataFrame] = []
     accounts: list[Account] = []
     for feed in settings.sinks:
         paths = sorted({path for pattern in feed.files for path in expand(root, pattern)})
-        hours, told = _read_feed(paths, feed, gas, registry, settings.case.observation_hours.bounds, root)
+        hours, told = _read_feed(paths, feed, gas, registry, rules, settings.case.observation_hours.bounds, root)
         parts.append(hours)
         accounts += told
     joined = pd.concat(parts, ignore_index=True) if parts else _NOTHING
@@ -125,6 +128,7 @@ def _read_feed(
     feed: SinkSettings,
     gas: Species,
     registry: pd.DataFrame,
+    rules: Rules,
     window: tuple[np.datetime64, np.datetime64],
     root: Path,
 ) -> tuple[pd.DataFrame, list[Account]]:
@@ -140,10 +144,11 @@ def _read_feed(
             where=f"sink {feed.id}",
         )
     facts = _facts(feed, gas, registry, window)
-    frames = [_frame(one, feed, gas, facts, where=name) for one, name in zip(said, names, strict=True)]
+    own = rules_of(rules, _NET, _SINK, feed.id, where=f"sink {feed.id}")
+    frames = [_frame(one, feed, gas, facts, own, where=name) for one, name in zip(said, names, strict=True)]
     table = pd.concat([frame.assign(source=number) for number, frame in enumerate(frames)], ignore_index=True)
     table = table.sort_values(["time", "source"], kind="stable", na_position="last", ignore_index=True)
-    _settle(table, window)
+    _settle(table, window, own)
     hours = _hours(table)
     hours = hours.assign(
         station=feed.id,
@@ -192,11 +197,13 @@ def _facts(
     return first
 
 
-def _frame(said: FluxRows, feed: SinkSettings, gas: Species, facts: Station, *, where: str) -> pd.DataFrame:
+def _frame(
+    said: FluxRows, feed: SinkSettings, gas: Species, facts: Station, rules: QualityRules, *, where: str
+) -> pd.DataFrame:
     """Return one file's rows in UTC and the species' own unit, judged by themselves."""
     factor, _ = flux_factor(fluxnet.UNIT, gas, where=where)
     sigma = np.where(said.uncertainty > 0, said.uncertainty, random_error(said.value, feed.random_error))
-    bits = range_bits(said.value, LIMITS)
+    bits = range_bits(said.value, rules)
     bits[np.isnan(said.value)] |= np.uint32(Flag.MISSING)
     measured = np.isin(said.quality, feed.accepted)
     kind = Flag.GAP_FILLED if feed.quality_means == "filling" else Flag.LOW_TURBULENCE
@@ -243,10 +250,18 @@ def _utc_start(said: FluxRows, facts: Station, where: str) -> np.ndarray:
     return np.asarray(out)
 
 
-def _settle(table: pd.DataFrame, window: tuple[np.datetime64, np.datetime64]) -> None:
+def _settle(table: pd.DataFrame, window: tuple[np.datetime64, np.datetime64], rules: QualityRules) -> None:
     """Fill in reasons and bits of rows by comparing them with each other, and with the window."""
     reason, bits = table["reason"].to_numpy(dtype=object).copy(), table["bits"].to_numpy(dtype=np.uint32).copy()
     time = table["time"].to_numpy()
+    # values that were filled in stand between no two measured ones
+    measured = np.flatnonzero((reason == "") & ((bits & np.uint32(Flag.MISSING | Flag.GAP_FILLED)) == 0))
+    measured = (
+        measured[np.concatenate([[True], np.diff(time[measured]) > np.timedelta64(0)])] if measured.size else measured
+    )
+    interval = np.timedelta64(round(3600 * float(table["share"].iloc[0])), "s")
+    stuck = flat_line(time[measured], table["value"].to_numpy()[measured], interval, rules)
+    bits[measured[stuck]] |= np.uint32(Flag.FLAT_LINE)
     reason[(reason == "") & ((time < window[0]) | (time >= window[1]))] = OUTSIDE
     kept = table.loc[reason == "", ["time", "value"]]
     several = kept.groupby("time")["value"].transform("nunique", dropna=False)

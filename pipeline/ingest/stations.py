@@ -1,11 +1,13 @@
 """Station files in, "observations" out: hourly means with flags, and an account of every row.
 
-The order is: decode, unit, zone and label, registry, missing values, the provider's flags, duplicates, range, flat
-line, spike, hourly mean, selection. Tests see whole files, so a result does not change with the hours asked for.
+The order is: decode, unit, zone and label, registry, missing values, the provider's flags, the instrument's own state,
+duplicates, range, flat line, spike, hourly mean, spread and rate, comparison with neighbours, selection. Tests see
+whole files, so a result does not change with the hours asked for.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +22,15 @@ from pipeline.ingest.account import Account
 from pipeline.ingest.files import expand
 from pipeline.ingest.formats.text import read_lines
 from pipeline.ingest.hourly import Hours, hourly_means, uncertainty_of_mean
-from pipeline.ingest.quality import Limits, limits_of
+from pipeline.ingest.neighbours import Alarm, NeighbourRules, Series, compare
+from pipeline.ingest.quality import assess_hours, rules_of
+from pipeline.ingest.registry import read_rules
 from pipeline.ingest.rows import OUTSIDE, FeedRows, judge, read_rows
 from pipeline.ingest.site import Periods, periods, registry_error, registry_rows
 from pipeline.schema import HOUR, Flag, label
 from pipeline.settings import Completeness, Settings, StationSettings
 from pipeline.units import SPECIES, Species
+from station_meta import QualityRules, Rules
 
 _SIGNATURES = ((b"CDF", "obspack"), (b"\x89HDF", "obspack"))
 
@@ -33,8 +38,10 @@ _SIGNATURES = ((b"CDF", "obspack"), (b"\x89HDF", "obspack"))
 _DEGREES_PER_HOUR = 15.0
 
 
-def read_stations(settings: Settings, root: Path, registry: pd.DataFrame) -> tuple[xr.Dataset, list[Account]]:
-    """Return the observations of a case, and what became of every row of its station files.
+def read_stations(
+    settings: Settings, root: Path, registry: pd.DataFrame
+) -> tuple[xr.Dataset, list[Account], list[str]]:
+    """Return the observations of a case, what became of every row of its station files, and alarms.
 
     Parameters
     ----------
@@ -51,6 +58,8 @@ def read_stations(settings: Settings, root: Path, registry: pd.DataFrame) -> tup
         Sorted by time, station, height. Hours that failed a test are in it, flagged; hours without any row are not.
     accounts
         One per file, in the order of the feeds and then of the names.
+    alarms
+        What a person should look at: stations that go with their neighbours at another time, or in another unit.
 
     Raises
     ------
@@ -58,17 +67,31 @@ def read_stations(settings: Settings, root: Path, registry: pd.DataFrame) -> tup
         When a pattern matches no file, or a file cannot be used; see the readers.
     """
     gas = SPECIES[settings.case.species]
-    parts, accounts = [], []
+    rules = read_rules(settings, root)
+    feeds = []
     for feed in settings.stations:
         paths = sorted({path for pattern in feed.files for path in expand(root, pattern)})
-        part, told = _read_feed(paths, feed, gas, registry, settings.case.observation_hours.bounds, root)
+        feeds.append(_read_feed(paths, feed, gas, registry, rules, root))
+    alarms = _compare(feeds, gas, rules)
+    window = settings.case.observation_hours.bounds
+    parts, accounts = [], []
+    for one in feeds:
+        _select_hours(one)
+        part, told = _within(one, gas, window)
         parts.append(part)
         accounts += told
-    return label(_sorted(xr.concat(parts, dim="obs", combine_attrs="override")), "observations"), accounts
+    observations = label(_sorted(xr.concat(parts, dim="obs", combine_attrs="override")), "observations")
+    return observations, accounts, [str(alarm) for alarm in alarms]
 
 
 def read_station(
-    path: Path, feed: StationSettings, gas: Species, registry: pd.DataFrame, *, root: Path | None = None
+    path: Path,
+    feed: StationSettings,
+    gas: Species,
+    registry: pd.DataFrame,
+    *,
+    rules: Rules | None = None,
+    root: Path | None = None,
 ) -> tuple[xr.Dataset, Account]:
     """Return the observations of one file, all its hours, and the account of its rows.
 
@@ -82,6 +105,8 @@ def read_station(
         The species.
     registry
         Table of `station_meta.load`.
+    rules
+        Thresholds; the shipped ones when not given.
     root
         Folder the account names the file relative to; by its bare name when not given.
 
@@ -90,7 +115,9 @@ def read_station(
     InputError
         When the file cannot be used; see the readers.
     """
-    part, told = _read_feed([path], feed, gas, registry, None, root)
+    one = _read_feed([path], feed, gas, registry, rules or station_meta.load_rules(), root)
+    _select_hours(one)
+    part, told = _within(one, gas, None)
     return label(_sorted(part), "observations"), told[0]
 
 
@@ -171,22 +198,27 @@ def sniff(path: Path) -> str:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Feed:
+    """What a feed's files hold, judged: rows, hours made of them, and the facts and thresholds of the station."""
+
+    settings: StationSettings
+    rows: FeedRows
+    hours: Hours
+    facts: Periods
+    rules: QualityRules
+
+
 def _read_feed(
-    paths: list[Path],
-    feed: StationSettings,
-    gas: Species,
-    registry: pd.DataFrame,
-    window: tuple[np.datetime64, np.datetime64] | None,
-    root: Path | None,
-) -> tuple[xr.Dataset, list[Account]]:
-    """Return the bare observations of one feed, and one account per file."""
+    paths: list[Path], feed: StationSettings, gas: Species, registry: pd.DataFrame, rules: Rules, root: Path | None
+) -> _Feed:
+    """Return the rows of one feed and all its hours, judged by themselves."""
     names = [path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.name for path in paths]
-    rows = read_rows(paths, names, feed, gas, registry)
+    station_class = feed.quality_class or str(registry_rows(registry, feed.id)["station_class"].iloc[0])
+    own = rules_of(rules, gas.name, station_class, feed.id, where=f"station {feed.id}")
+    rows = read_rows(paths, names, feed, gas, registry, own)
+    refused = judge(rows, own)
     frame = rows.table
-    facts = periods(frame["time"].to_numpy(), feed, gas, registry)
-    limits = limits_of(gas, facts.one.station_class, where=f"station {feed.id}")
-    refused = judge(rows, limits)
-    refused &= ~_clip(frame, window)
     hours = hourly_means(
         frame["time"].to_numpy(),
         frame["value"].to_numpy(),
@@ -199,41 +231,83 @@ def _read_feed(
         completeness=feed.completeness,
         where=f"station {feed.id}",
     )
-    _select_hours(hours, feed, facts)
-    part = _dataset(hours, frame, feed, gas, facts, limits)
-    return part, _accounts(rows, hours, feed, gas)
+    hours.flag[:] |= assess_hours(hours.time, hours.value, hours.spread, own)
+    return _Feed(feed, rows, hours, periods(frame["time"].to_numpy(), feed, gas, registry), own)
 
 
-def _clip(frame: pd.DataFrame, window: tuple[np.datetime64, np.datetime64] | None) -> np.ndarray:
-    """Return the mask of rows outside the window; those of the station say so before any other reason."""
-    time = frame["time"].to_numpy()
-    if window is None:
-        return np.zeros(time.size, dtype=bool)
-    outside = (time < window[0]) | (time >= window[1])
-    elsewhere = frame["reason"].str.startswith("other ").to_numpy(dtype=bool)
-    frame.loc[outside & ~elsewhere, "reason"] = OUTSIDE
-    return outside
+def _compare(feeds: list[_Feed], gas: Species, rules: Rules) -> list[Alarm]:
+    """Flag hours by comparing stations with each other; return what a person should look at."""
+    series = []
+    for one in feeds:
+        station, hours = one.facts.one, one.hours
+        series.append(
+            Series(
+                station.id,
+                one.settings.quality_class or station.station_class,
+                station.lon,
+                station.lat,
+                hours.time,
+                hours.value,
+                hours.flag,
+                one.rules,
+            )
+        )
+    bits, alarms = compare(series, gas.name, neighbour_rules(rules))
+    for one, found in zip(feeds, bits, strict=True):
+        one.hours.flag[:] |= found
+    return alarms
 
 
-def _select_hours(hours: Hours, feed: StationSettings, facts: Periods) -> None:
+def neighbour_rules(rules: Rules) -> NeighbourRules:
+    """Return the thresholds of comparisons.
+
+    Raises
+    ------
+    RegistryError
+        When they cannot be used.
+    """
+    try:
+        return rules.table("neighbours", NeighbourRules)
+    except station_meta.StationMetaError as error:
+        raise registry_error(error) from error
+
+
+def _select_hours(one: _Feed) -> None:
     """Flag hours outside `local_hours`: whole hours from UTC by longitude, for the sun, not the clock, makes the day.
 
     The zone of a station's feed says how its labels are written, which may be UTC anywhere.
     """
-    if feed.local_hours is None or hours.time.size == 0:
+    hours = one.hours
+    if one.settings.local_hours is None or hours.time.size == 0:
         return
-    local = hours.time + round(facts.one.lon / _DEGREES_PER_HOUR) * HOUR
+    local = hours.time + round(one.facts.one.lon / _DEGREES_PER_HOUR) * HOUR
     hour = (local - local.astype("datetime64[D]")) // HOUR
-    start, end = feed.local_hours
+    start, end = one.settings.local_hours
     hours.flag[(hour < start) | (hour >= end)] |= np.uint32(Flag.NOT_SELECTED_HOUR)
 
 
-def _dataset(
-    hours: Hours, frame: pd.DataFrame, feed: StationSettings, gas: Species, facts: Periods, limits: Limits
-) -> xr.Dataset:
+def _within(
+    one: _Feed, gas: Species, window: tuple[np.datetime64, np.datetime64] | None
+) -> tuple[xr.Dataset, list[Account]]:
+    """Return the bare observations of one feed within the window, and one account per file.
+
+    Rows outside it say so before any other reason, but that they are of another station.
+    """
+    frame, hours = one.rows.table, one.hours
+    if window is not None:
+        time = frame["time"].to_numpy()
+        outside = (time < window[0]) | (time >= window[1])
+        elsewhere = frame["reason"].str.startswith("other ").to_numpy(dtype=bool)
+        frame.loc[outside & ~elsewhere, "reason"] = OUTSIDE
+        hours = hours.take((hours.time >= window[0]) & (hours.time < window[1]))
+    return _dataset(hours, one, gas), _accounts(one.rows, hours, one.settings, gas)
+
+
+def _dataset(hours: Hours, one: _Feed, gas: Species) -> xr.Dataset:
     """Return the hours with the facts of the registry period each lies in."""
-    stations = [facts.stations[i] for i in facts.which[hours.first]]
-    measurement = _measurement(hours, frame, gas, stations, limits)
+    frame, feed = one.rows.table, one.settings
+    stations = [one.facts.stations[i] for i in one.facts.which[hours.first]]
+    measurement = _measurement(hours, frame, gas, stations, one.rules)
     size = hours.time.size
     columns = {
         "time": hours.time,
@@ -253,7 +327,7 @@ def _dataset(
 
 
 def _measurement(
-    hours: Hours, frame: pd.DataFrame, gas: Species, stations: list[station_meta.Station], limits: Limits
+    hours: Hours, frame: pd.DataFrame, gas: Species, stations: list[station_meta.Station], rules: QualityRules
 ) -> np.ndarray:
     """Return the measurement uncertainty of each hour: the file's, else the station's; more on another scale."""
     stated = frame["uncertainty"].to_numpy(dtype=np.float64)[hours.first]
@@ -262,7 +336,7 @@ def _measurement(
     except station_meta.StationMetaError as error:
         raise registry_error(error) from error
     foreign = (hours.flag & np.uint32(Flag.SCALE_UNCONVERTED)) != 0
-    return np.asarray(ours, dtype=np.float64) + np.where(foreign, limits.scale_error, 0.0)
+    return np.asarray(ours, dtype=np.float64) + np.where(foreign, rules.scale_error, 0.0)
 
 
 def _accounts(rows: FeedRows, hours: Hours, feed: StationSettings, gas: Species) -> list[Account]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -51,8 +51,12 @@ class Samples:
         Longitude and latitude of the header, degrees; None where the file does not say.
     position_error
         Distance by which the header's rounding alone can be wrong, m.
+    places : (row, 2) float64
+        Longitude and latitude of each row, degrees, in a file of several stations; None elsewhere.
     notes
         Facts about the file that its reader should see.
+    environment
+        What the instrument reports of itself and its surroundings, by name: (row,) float64 each, NaN where it does not.
     """
 
     time: np.ndarray
@@ -69,7 +73,9 @@ class Samples:
     zone: str | None
     position: tuple[float, float] | None = None
     position_error: float = 0.0
+    places: np.ndarray | None = None
     notes: tuple[str, ...] = field(default=())
+    environment: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def samples(
@@ -89,7 +95,9 @@ def samples(
     scale: str | np.ndarray = "",
     position: tuple[float, float] | None = None,
     position_error: float = 0.0,
+    places: np.ndarray | None = None,
     notes: tuple[str, ...] = (),
+    environment: Mapping[str, np.ndarray] | None = None,
 ) -> Samples:
     """Return `Samples` with what the file does not say filled in as unknown.
 
@@ -118,7 +126,9 @@ def samples(
         zone=zone,
         position=position,
         position_error=position_error,
+        places=places,
         notes=notes,
+        environment=environment or {},
     )
 
 

@@ -43,6 +43,8 @@ class Table:
         Why the row cannot be used; empty where it can.
     notes
         Facts about the file that its reader should see.
+    environment
+        Declared columns of the instrument's surroundings by name, (row,) float64 each; NaN where there is no number.
     """
 
     written: np.ndarray
@@ -53,6 +55,7 @@ class Table:
     station: np.ndarray | None
     reason: np.ndarray
     notes: tuple[str, ...]
+    environment: dict[str, np.ndarray]
 
 
 def read(path: Path, feed: StationSettings, gas: Species) -> Samples:  # noqa: ARG001 - readers share one signature
@@ -83,6 +86,7 @@ def read(path: Path, feed: StationSettings, gas: Species) -> Samples:  # noqa: A
         where=path.name,
         uncertainty=found.uncertainty,
         notes=found.notes,
+        environment=found.environment,
     )
 
 
@@ -113,12 +117,13 @@ def read_table(path: Path, table: TableColumns) -> Table:
         None if table.station is None else frame[table.station].astype("str").to_numpy(dtype=object),
         first_reason(len(label), *tests),
         notes,
+        {name: _values(frame[column], table)[0] for name, column in table.environment.items()},
     )
 
 
 def _columns(table: TableColumns) -> list[str]:
-    named = [table.time, table.value, table.uncertainty, table.station, *table.valid_flags]
-    return [name for name in named if name is not None]
+    named = [table.time, table.value, table.uncertainty, table.station, *table.valid_flags, *table.environment.values()]
+    return list(dict.fromkeys(name for name in named if name is not None))
 
 
 def _is_parquet(path: Path) -> bool:

@@ -6,17 +6,28 @@ import numpy as np
 import pytest
 
 from pipeline.errors import RegistryError
-from pipeline.ingest.quality import LIMITS, assess, flat_line, hampel_spikes, limits_of, range_bits, rejected, sd_spikes
+from pipeline.ingest.quality import (
+    assess,
+    assess_hours,
+    flat_line,
+    hampel_spikes,
+    range_bits,
+    rejected,
+    rules_of,
+    sd_spikes,
+    sigma_before,
+)
 from pipeline.schema import Flag
-from pipeline.units import species
+from station_meta import load_rules
 
 MINUTE = np.timedelta64(60, "s")
 HOUR = np.timedelta64(3600, "s")
-REGIONAL, CITY = LIMITS["co2", "regional"], LIMITS["co2", "city"]
+RULES = load_rules()
+REGIONAL, CITY, MICRO = (RULES.of("co2", name) for name in ("regional", "city", "micro"))
 
 
-def series(count, seed=3, sigma=0.6):
-    """A quiet day of minutes: a slow wave, 0.6 ppm of turbulence that is correlated over some minutes."""
+def series(count, seed=3, sigma=0.4):
+    """A quiet day of minutes: a slow wave, 0.4 ppm of turbulence that is correlated over some minutes."""
     rng = np.random.default_rng(seed)
     noise = np.convolve(rng.normal(0, sigma, count + 9), np.ones(10) / np.sqrt(10), "valid")
     time = np.datetime64("2024-07-04T00", "ns") + np.arange(count) * MINUTE
@@ -39,8 +50,8 @@ def test_labels_that_jitter_are_no_reason_to_fail():
 
 
 def test_a_class_without_limits_is_refused():
-    with pytest.raises(RegistryError, match=r"quality limits of ch4 must be declared.*got 'micro'.*regional"):
-        limits_of(species("ch4"), "micro")
+    with pytest.raises(RegistryError, match=r"station ZJ_M01: .*thresholds of ch4 must be declared.*got 'micro'"):
+        rules_of(RULES, "ch4", "micro", "ZJ_M01", where="station ZJ_M01")
 
 
 def test_ten_equal_minutes_are_flat_and_nine_are_not():
@@ -110,8 +121,7 @@ def test_the_walk_after_jumps_equals_the_walk_through_all():
             last = last if spike[i] else i
         return spike
 
-    low, high = np.quantile(value, [0.25, 0.75])
-    sigma = value[(value >= low) & (value <= high)].std()
+    sigma = REGIONAL.spike_sigma  # no week before
     place = np.arange(1440.0)
     expected = plain(place, value, sigma) & plain(place, value[::-1], sigma)[::-1]
     np.testing.assert_array_equal(sd_spikes(time, value, MINUTE, REGIONAL), expected)
@@ -121,7 +131,7 @@ def test_the_walk_after_jumps_equals_the_walk_through_all():
 def test_hampel_finds_both_signs():
     time, value = series(600)
     value[[200, 400]] += [60, -60]
-    found = hampel_spikes(time, value, MINUTE, LIMITS["co2", "micro"])
+    found = hampel_spikes(time, value, MINUTE, MICRO)
     assert found[[200, 400]].all()
     assert found.sum() < 20
 
@@ -146,3 +156,66 @@ def test_a_failed_value_hides_no_spike():
     time, value = series(1440)
     value[699], value[700] = 2000.0, value[698] + 30
     assert assess(time, value, MINUTE, replace(REGIONAL, spike_kept=True))[700] & Flag.SPIKE
+
+
+def test_sigma_is_that_between_the_quartiles_of_the_seven_days_before_the_day():
+    time, value = series(9 * 1440)
+    sigma = sigma_before(time, value, REGIONAL)
+    assert (sigma[:1440] == REGIONAL.spike_sigma).all()
+    week = value[1440 : 8 * 1440]
+    low, high = np.quantile(week, [0.25, 0.75])
+    np.testing.assert_allclose(sigma[8 * 1440 :], week[(week >= low) & (week <= high)].std(), rtol=1e-3)
+
+
+def test_a_day_is_judged_the_same_with_its_week_and_margins_as_in_the_whole_record():
+    time, value = series(12 * 1440, sigma=0.9)
+    rng = np.random.default_rng(5)
+    value[rng.integers(0, value.size, 200)] += rng.uniform(2, 40, 200)
+    value[9 * 1440 - 3 : 9 * 1440 + 2] += 25  # a spike over midnight
+    value[5000:5020] = 420.0
+    for rules in (REGIONAL, MICRO):
+        whole = assess(time, value, MINUTE, rules)
+        assert whole[9 * 1440 : 10 * 1440].any()
+        for day in range(8, 11):
+            margin = round(rules.spike_longest)
+            window = slice((day - 7) * 1440 - 1440, (day + 1) * 1440 + margin)
+            part = assess(time[window], value[window], MINUTE, rules)
+            own = slice(day * 1440 - window.start, (day + 1) * 1440 - window.start)
+            np.testing.assert_array_equal(part[own], whole[day * 1440 : (day + 1) * 1440])
+
+
+def test_a_rise_that_lasts_longer_than_a_spike_may_is_air():
+    time, value = series(1440)
+    quiet = sd_spikes(time, value, MINUTE, REGIONAL)
+    plume = value.copy()
+    plume[500:900] += 60  # up, and down again after more than six hours
+    short = replace(REGIONAL, spike_longest=390.0, spike_alpha=1.0)
+    assert not (sd_spikes(time, plume, MINUTE, short) & ~quiet)[500:900].any()
+    assert (sd_spikes(time, plume, MINUTE, replace(short, spike_longest=420.0)) & ~quiet)[500:900].all()
+
+
+def test_hampel_agrees_with_the_definition():
+    rng = np.random.default_rng(8)
+    keep = rng.random(400) < 0.8
+    time = (np.datetime64("2024-07-04T00", "ns") + np.arange(400) * MINUTE)[keep]
+    value = np.round(rng.normal(420, 2, time.size), 1)  # ties
+    value[rng.integers(0, time.size, 20)] += rng.normal(0, 15, 20)
+    found = hampel_spikes(time, value, MINUTE, MICRO)
+    for i in range(time.size):
+        near = value[np.abs(time - time[i]) <= np.timedelta64(60, "m")]
+        sigma = max(1.4826022185056018 * np.median(np.abs(near - np.median(near))), MICRO.spike_floor)
+        assert found[i] == (abs(value[i] - np.median(near)) > 3.0 * sigma)
+    assert 5 < found.sum() < 60
+
+
+def test_an_hour_far_from_the_hour_before_is_a_rate_suspect():
+    time = np.datetime64("2024-07-04T00", "ns") + np.array([0, 1, 2, 4]) * HOUR
+    value, spread = np.array([420.0, 451.0, 450.0, 420.0]), np.full(4, np.nan)
+    # 420 after 450 with an hour between is no rate
+    assert assess_hours(time, value, spread, REGIONAL).tolist() == [0, int(Flag.RATE), 0, 0]
+
+
+def test_an_hour_of_uneven_air_is_flagged_and_not_selected():
+    time = np.datetime64("2024-07-04T00", "ns") + np.arange(3) * HOUR
+    bits = assess_hours(time, np.full(3, 420.0), np.array([2.0, 2.1, np.nan]), REGIONAL)
+    assert bits.tolist() == [0, int(Flag.HOURLY_SPREAD | Flag.NOT_SELECTED_WEATHER), 0]

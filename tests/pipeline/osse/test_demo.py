@@ -142,7 +142,7 @@ def test_the_case_finds_the_footprints_its_truth_was_made_with(copied, settings)
 
 
 def test_station_files_hold_the_true_air_within_their_noise(case, settings, truth, footprints):
-    observations, accounts = read_stations(settings, case.parent, station_meta.load())
+    observations, accounts, _ = read_stations(settings, case.parent, station_meta.load())
     grid = grid_from_settings(settings.grid)
     background, _ = read_background(settings, footprints, SPECIES["co2"], grid, case.parent)
     air = true_air(footprints, truth) + background["background"].values

@@ -1,0 +1,250 @@
+"""Tests that compare a station with its neighbours: buddy, time lag, unit. They alarm; nothing is shifted or converted.
+
+The neighbours of a station are those of high precision within a radius, never itself; a micro or a mobile station is
+nobody's reference, so that it cannot take a precise one out of use. Lag and unit are judged by the UTC day, over the
+days that end with it, so that a day's verdict does not change with what came later.
+
+Sources: lag and unit tests are our own proposal; the buddy test is that of air-quality networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline.ingest.axes import distance
+from pipeline.schema import FAIL, HOUR, Flag
+from station_meta import QualityRules
+
+#: number of each test, raised when it would find something else in the same hours
+VERSIONS: dict[Flag, int] = {Flag.BUDDY: 1, Flag.LAG_SUSPECT: 1, Flag.UNIT_SUSPECT: 1}
+_NO_REFERENCE = ("micro", "mobile", "sink")
+_DEGREES_PER_HOUR = 15.0
+#: MAD of a normal distribution to its standard deviation
+_MAD_TO_SIGMA = 1.4826
+_DAY = 24
+
+
+@dataclass(frozen=True)
+class NeighbourRules:
+    """Table `neighbours` of the thresholds; see there for the meaning of each.
+
+    Parameters
+    ----------
+    radius
+        km.
+    fewest
+        Neighbours that must have a value.
+    mixed
+        [from, to) local hours of the buddy test.
+    lag_days, lag_most, lag_share, lag_gain, lag_correlation
+        Days, hours, share of the hours, correlations.
+    unit_hours
+        Hours.
+    units
+        By species, and by what went wrong: (low, high) of a median's ratio to the neighbours'.
+    """
+
+    radius: float
+    fewest: int
+    mixed: tuple[float, float]
+    lag_days: int
+    lag_most: int
+    lag_share: float
+    lag_gain: float
+    lag_correlation: float
+    unit_hours: int
+    units: dict[str, dict[str, tuple[float, float]]] = field(hash=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """The hours of one inlet.
+
+    Parameters
+    ----------
+    station, station_class
+        Id, and class.
+    lon, lat
+        Degrees.
+    time : (hour,) datetime64[ns]
+        Ascending, each once.
+    value : (hour,) float64
+        Species unit.
+    flag : (hour,) uint32
+        Bits so far.
+    rules
+        Its own thresholds.
+    """
+
+    station: str
+    station_class: str
+    lon: float
+    lat: float
+    time: np.ndarray
+    value: np.ndarray
+    flag: np.ndarray
+    rules: QualityRules
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One finding that a person should look at.
+
+    Parameters
+    ----------
+    station
+        Its id.
+    flag
+        LAG_SUSPECT or UNIT_SUSPECT.
+    what
+        In words.
+    days
+        Days on which it was found.
+    """
+
+    station: str
+    flag: Flag
+    what: str
+    days: int
+
+    def __str__(self) -> str:
+        return f"{self.station}: {self.what} on {self.days} day(s); its hours there are not used"
+
+
+def compare(series: Sequence[Series], gas: str, rules: NeighbourRules) -> tuple[list[np.ndarray], list[Alarm]]:
+    """Return the bits that comparisons add to each series, and the alarms.
+
+    Parameters
+    ----------
+    series
+        All inlets of a network that measure one species.
+    gas
+        Species name.
+    rules
+        Thresholds.
+
+    Returns
+    -------
+    bits
+        (hour,) uint32 for each series.
+    alarms
+        In the order of the series.
+    """
+    bits = [np.zeros(one.time.size, dtype=np.uint32) for one in series]
+    if not any(one.time.size for one in series):
+        return bits, []
+    start, table = _table(series)
+    near = _near(series, rules.radius)
+    alarms: list[Alarm] = []
+    for at, one in enumerate(series):
+        if near[at].sum() < rules.fewest or one.time.size == 0:
+            continue
+        # only hours of neighbours that are enough; medians of none would warn
+        others = table[near[at]]
+        enough = np.isfinite(others).sum(axis=0) >= rules.fewest
+        typical = np.full(table.shape[1], np.nan)
+        typical[enough] = np.nanmedian(others[:, enough], axis=0)
+        place = _hours_since(one.time, start)
+        if one.rules.buddy is not None:
+            around = _MAD_TO_SIGMA * np.nanmedian(np.abs(others[:, enough] - typical[enough]), axis=0)
+            apart = np.full(typical.size, np.inf)
+            apart[enough] = np.maximum(one.rules.buddy[0] * around, one.rules.buddy[1])
+            local = (place + start + round(one.lon / _DEGREES_PER_HOUR)) % _DAY
+            mixed = (local >= rules.mixed[0]) & (local < rules.mixed[1])
+            bits[at][mixed & (np.abs(table[at] - typical)[place] > apart[place])] |= np.uint32(Flag.BUDDY)
+        for flag, found in (
+            (Flag.LAG_SUSPECT, _lags(table[at], typical, start, rules)),
+            (Flag.UNIT_SUSPECT, _units(table[at], typical, start, rules, gas)),
+        ):
+            day = (place + start) // _DAY
+            for what, days in found.items():
+                bits[at][np.isin(day, days)] |= np.uint32(flag)
+                alarms.append(Alarm(one.station, flag, what, len(days)))
+    return bits, alarms
+
+
+def _table(series: Sequence[Series]) -> tuple[int, np.ndarray]:
+    """Return (first hour since 1970, (series, hour) values): NaN where there is none or it failed a test."""
+    start = int(min(_hours_since(one.time, 0).min() for one in series if one.time.size)) // _DAY * _DAY
+    end = int(max(_hours_since(one.time, 0).max() for one in series if one.time.size)) + 1
+    table = np.full((len(series), -(-(end - start) // _DAY) * _DAY), np.nan)
+    for at, one in enumerate(series):
+        good = (one.flag & np.uint32(FAIL)) == 0
+        table[at, _hours_since(one.time[good], start)] = one.value[good]
+    return start, table
+
+
+def _near(series: Sequence[Series], radius: float) -> np.ndarray:
+    """Return for each series the mask of those that may be its reference."""
+    lon, lat = (np.array([getattr(one, name) for one in series]) for name in ("lon", "lat"))
+    station = np.array([one.station for one in series])
+    precise = np.array([one.station_class not in _NO_REFERENCE for one in series])
+    apart = distance(lon[:, None], lat[:, None], lon[None, :], lat[None, :])
+    return np.asarray((apart <= 1000.0 * radius) & (station[:, None] != station[None, :]) & precise[None, :])
+
+
+def _lags(own: np.ndarray, typical: np.ndarray, start: int, rules: NeighbourRules) -> dict[str, list[int]]:
+    """Return days since 1970 by what was found: the lag in hours that goes better than none."""
+    lags = np.arange(-rules.lag_most, rules.lag_most + 1)
+    score = np.array([_correlations(own, _shifted(typical, lag), rules) for lag in lags])
+    best = np.argmax(np.nan_to_num(score, nan=-2.0), axis=0)
+    found: dict[str, list[int]] = {}
+    for day in np.flatnonzero(np.isfinite(score).all(axis=0)):
+        top = score[best[day], day]
+        if top >= rules.lag_correlation and top - score[rules.lag_most, day] >= rules.lag_gain:
+            what = f"goes with its neighbours {lags[best[day]]:+d} h (a zone or a label?)"
+            found.setdefault(what, []).append(start // _DAY + int(day))
+    return found
+
+
+def _shifted(typical: np.ndarray, lag: int) -> np.ndarray:
+    """Return typical(t - lag), NaN outside the record."""
+    out = np.full(typical.size, np.nan)
+    if lag >= 0:
+        out[lag:] = typical[: typical.size - lag]
+    else:
+        out[:lag] = typical[-lag:]
+    return out
+
+
+def _correlations(one: np.ndarray, other: np.ndarray, rules: NeighbourRules) -> np.ndarray:
+    """Return Pearson's correlation over the `lag_days` that end with each day, NaN where too few hours have both."""
+    both = np.isfinite(one) & np.isfinite(other)
+    # whole records' means taken off first: sums of squares of departures keep their digits
+    a, b = (np.where(both, values - np.mean(values[both]) if both.any() else 0.0, 0.0) for values in (one, other))
+    daily = np.stack([both, a, b, a * a, b * b, a * b]).reshape(6, -1, _DAY).sum(axis=2)
+    summed = np.cumsum(daily, axis=1)
+    summed[:, rules.lag_days :] -= summed[:, : -rules.lag_days].copy()
+    n, sum_a, sum_b, aa, bb, ab = summed
+    enough = n >= rules.lag_share * _DAY * rules.lag_days
+    enough[: rules.lag_days - 1] = False
+    out = np.full(n.size, np.nan)
+    n, sum_a, sum_b, aa, bb, ab = (values[enough] for values in (n, sum_a, sum_b, aa, bb, ab))
+    scale = np.sqrt(np.maximum(aa - sum_a**2 / n, 0.0) * np.maximum(bb - sum_b**2 / n, 0.0))
+    flat = scale <= 0.0
+    out[enough] = np.where(flat, np.nan, (ab - sum_a * sum_b / n) / np.where(flat, 1.0, scale))
+    return out
+
+
+def _units(own: np.ndarray, typical: np.ndarray, start: int, rules: NeighbourRules, gas: str) -> dict[str, list[int]]:
+    """Return days since 1970 by what was found: the unit whose ratio the medians have."""
+    found: dict[str, list[int]] = {}
+    for end in range(_DAY, own.size + 1, _DAY):
+        window = slice(max(end - rules.unit_hours, 0), end)
+        both = np.isfinite(own[window]) & np.isfinite(typical[window])
+        if not both.any():
+            continue
+        ratio = float(np.median(own[window][both]) / np.median(typical[window][both]))
+        for name, (low, high) in rules.units.get(gas, {}).items():
+            if low <= ratio <= high:
+                found.setdefault(f"stands in a fixed ratio to its neighbours ({name}?)", []).append(
+                    (start + end) // _DAY - 1
+                )
+    return found
+
+
+def _hours_since(time: np.ndarray, start: int) -> np.ndarray:
+    return np.asarray((time - np.datetime64(0, "ns")) // HOUR) - start

@@ -1,0 +1,121 @@
+"""Comparisons with neighbours find a wrong zone, unit or place, and leave a station alone that is merely noisy."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.ingest.neighbours import NeighbourRules, Series, compare
+from pipeline.schema import Flag
+from station_meta import load_rules
+
+RULES = load_rules()
+NEIGHBOURS = RULES.table("neighbours", NeighbourRules)
+HOUR = np.timedelta64(1, "h")
+DAYS = 9
+
+
+def network(count=5, *, noise=1.5, seed=3):
+    """Stations some 20 km apart under one air: a night-time rise, weather of days, and noise of their own."""
+    rng = np.random.default_rng(seed)
+    time = np.datetime64("2024-07-01T00", "ns") + np.arange(24 * DAYS) * HOUR
+    local = (np.arange(time.size) + 8) % 24
+    # air piles up until sunrise and is mixed within two hours after it
+    shared = 420 + np.where(local < 7, 2.0 * (local + 5), np.where(local < 9, 24 - 12.0 * (local - 7), 0.0))
+    shared = shared + 6 * np.sin(np.arange(time.size) / 40)
+    return [
+        Series(
+            f"C{i}",
+            "city",
+            120.0 + 0.2 * i,
+            30.0,
+            time,
+            shared + rng.normal(0, noise, time.size),
+            np.zeros(time.size, dtype=np.uint32),
+            RULES.of("co2", "city"),
+        )
+        for i in range(count)
+    ]
+
+
+def flagged(bits, flag):
+    return (bits & np.uint32(flag)) != 0
+
+
+def test_a_sound_network_raises_no_alarm():
+    bits, alarms = compare(network(), "co2", NEIGHBOURS)
+    assert alarms == []
+    assert not any(part.any() for part in bits)
+
+
+@pytest.mark.parametrize("lag", [8, -8, 3, 1, -1])
+def test_a_shifted_clock_is_found_with_its_hours_and_only_at_its_station(lag):
+    series = network()
+    series[2] = replace(series[2], value=np.roll(series[2].value, lag))
+    bits, alarms = compare(series, "co2", NEIGHBOURS)
+    assert [alarm.station for alarm in alarms] == ["C2"]
+    assert f"{lag:+d} h" in str(alarms[0])
+    # seven days must end with the day that is judged
+    days = np.unique(series[2].time[flagged(bits[2], Flag.LAG_SUSPECT)].astype("datetime64[D]"))
+    assert days.size == sum(alarm.days for alarm in alarms)
+    assert days[0] == np.datetime64("2024-07-07")
+    assert not any(flagged(bits[i], Flag.LAG_SUSPECT).any() for i in (0, 1, 3, 4))
+
+
+@pytest.mark.parametrize(("factor", "word"), [(1.83, "mg m-3"), (1000.0, "ppb"), (0.001, "1e-3")])
+def test_a_wrong_unit_is_found_on_every_day(factor, word):
+    series = network()
+    series[1] = replace(series[1], value=series[1].value * factor)
+    bits, alarms = compare(series, "co2", NEIGHBOURS)
+    assert [alarm.station for alarm in alarms] == ["C1"]
+    assert word in alarms[0].what
+    assert alarms[0].days == DAYS
+    assert flagged(bits[1], Flag.UNIT_SUSPECT).all()
+    assert not any(flagged(bits[i], Flag.UNIT_SUSPECT).any() for i in (0, 2, 3, 4))
+
+
+def test_a_day_has_the_verdict_it_had_when_it_was_the_last():
+    series = network(noise=6.0, seed=11)
+    series[2] = replace(series[2], value=np.roll(series[2].value, 5))
+    whole, _ = compare(series, "co2", NEIGHBOURS)
+    end = 24 * (DAYS - 1)
+    short = [replace(s, time=s.time[:end], value=s.value[:end], flag=s.flag[:end]) for s in series]
+    for first, then in zip(compare(short, "co2", NEIGHBOURS)[0], whole, strict=True):
+        np.testing.assert_array_equal(first, then[:end])
+
+
+def test_an_hour_apart_from_its_neighbours_is_a_suspect_in_mixed_hours_only():
+    series = network(noise=0.5)
+    value = series[0].value.copy()
+    value[[100, 110]] += 30  # 12 and 22 o'clock local
+    series[0] = replace(series[0], value=value)
+    bits, _ = compare(series, "co2", NEIGHBOURS)
+    assert np.flatnonzero(flagged(bits[0], Flag.BUDDY)).tolist() == [100]
+
+
+def test_micro_stations_are_nobodys_reference():
+    series = network(6)
+    wrong = [
+        replace(s, station_class="micro", value=s.value * 1.83, rules=RULES.of("co2", "micro")) for s in series[:4]
+    ]
+    bits, alarms = compare([*wrong, *series[4:]], "co2", NEIGHBOURS)
+    # two spectrometers are too few for any verdict, and four sensors are none
+    assert alarms == []
+    assert not any(part.any() for part in bits)
+
+
+def test_stations_beyond_the_radius_are_not_compared():
+    series = network()
+    series[4] = replace(series[4], lon=125.0, value=series[4].value * 1.83)
+    assert compare(series, "co2", NEIGHBOURS)[1] == []
+
+
+def test_failed_hours_and_empty_stations_take_no_part():
+    series = network()
+    bad = np.full(series[0].time.size, np.uint32(Flag.RANGE_FAIL))
+    series[0] = replace(series[0], value=series[0].value * 1.83, flag=bad)
+    none = np.zeros(0)
+    series[1] = replace(series[1], time=none.astype("datetime64[ns]"), value=none, flag=none.astype(np.uint32))
+    bits, alarms = compare(series, "co2", NEIGHBOURS)
+    assert alarms == []
+    assert [part.size for part in bits] == [one.time.size for one in series]
