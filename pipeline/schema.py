@@ -151,6 +151,11 @@ SCHEMAS: dict[str, dict[str, Variable]] = {
         "kernel_sum": Variable(
             ("obs",), "f", "1", "share of the background a column sees, sum w A; 1 for a point", required=False
         ),
+        "bias": Variable(("obs",), "f", "gas", "bias of the sensor, taken off the value", required=False),
+        "offset_sigma": Variable(
+            ("obs",), "f", "gas", "one-sigma error of that bias; NaN: the settings' offset", required=False
+        ),
+        "anchor_age": Variable(("obs",), "f", "h", "time since the sensor agreed with a reference", required=False),
     },
     "flux_observations": {
         "time": Variable(("obs",), "M", "", "start of the hour, UTC"),
@@ -185,13 +190,7 @@ SCHEMAS: dict[str, dict[str, Variable]] = {
             ("obs", "exit_height", "x"), "f", "1", "share of particles leaving south", required=False
         ),
         "exit_west": Variable(("obs", "exit_height", "y"), "f", "1", "share of particles leaving west", required=False),
-        "end_lon": Variable(
-            ("obs", "particle"),
-            "f",
-            "degrees_east",
-            "longitude where a particle ends: it leaves the grid or runs out",
-            required=False,
-        ),
+        "end_lon": Variable(("obs", "particle"), "f", "degrees_east", "longitude of a particle's end", required=False),
         "end_lat": Variable(("obs", "particle"), "f", "degrees_north", "latitude of a particle's end", required=False),
         "end_height": Variable(
             ("obs", "particle"), "f", "m", "height above ground of a particle's end", required=False

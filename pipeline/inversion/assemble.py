@@ -73,6 +73,7 @@ class _Part:
     matrix: scipy.sparse.csr_array
     share: np.ndarray
     offset: list[OffsetSettings | None]
+    offset_sigma: np.ndarray
     rows: np.ndarray
     reason: np.ndarray
 
@@ -91,7 +92,8 @@ def assemble(
     An observation is used when its flags allow (`schema.is_used`) and its station, height and hour have a footprint
     with a background. Error variance is measurement plus representation error; the background error is common to
     all observations of air and correlated over `background.hours`; a feed with `offset` has one more error, its own,
-    and one with `enhancement_error` a share of what the prior's fluxes add to its air.
+    as large as the observations' `offset_sigma` where that is given, else as the settings say; and one with
+    `enhancement_error` a share of what the prior's fluxes add to its air.
 
     Parameters
     ----------
@@ -189,9 +191,19 @@ def _air(
         matrix=matrix,
         share=np.ones((len(settings.sectors), rows.size)),
         offset=offset,
+        offset_sigma=_offset_sigma(used, offset),
         rows=rows,
         reason=reason,
     )
+
+
+def _offset_sigma(used: xr.Dataset, offset: list[OffsetSettings | None]) -> np.ndarray:
+    """Return the one-sigma size of each observation's offset: what is left of a bias taken off, else the settings'."""
+    declared = np.array([0.0 if given is None else given.sigma for given in offset])
+    if "offset_sigma" not in used:
+        return declared
+    left = used["offset_sigma"].values.astype(np.float64)
+    return np.where(np.isfinite(left) & (declared > 0), left, declared)
 
 
 def _towers(settings: Settings, grid: Grid, observed: xr.Dataset, time: np.ndarray) -> _Part:
@@ -210,6 +222,7 @@ def _towers(settings: Settings, grid: Grid, observed: xr.Dataset, time: np.ndarr
         matrix=tower_matrix(used, time, grid),
         share=(used["sector"].values.astype(str)[None, :] == names[:, None]).astype(float),
         offset=[None] * rows.size,
+        offset_sigma=np.zeros(rows.size),
         rows=rows,
         reason=reason,
     )
@@ -234,8 +247,9 @@ def _errors(
     group = np.unique(sensor, return_inverse=True)[1]
     sigma = _joined(parts, "background_sigma")[order]
     found = [CorrelatedError("background", sigma, hours, np.zeros(hours.size, np.int64), settings.background.hours)]
+    size = _joined(parts, "offset_sigma")[order]
     for drift in sorted({offset.hours for offset in offsets if offset is not None}):
-        sigma = np.array([o.sigma if o is not None and o.hours == drift else 0.0 for o in offsets])
+        sigma = size * np.array([o is not None and o.hours == drift for o in offsets])
         found.append(CorrelatedError("offset", sigma, hours, group, drift))
     return tuple(found)
 

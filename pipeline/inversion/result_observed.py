@@ -14,7 +14,10 @@ from pipeline.schema import instruments
 
 Variables = dict[str, Any]
 
-_COPIED = ("time", "value", "uncertainty", "spread", "count", "flag", "lon", "lat", "height")
+_COPIED = (
+    "time", "value", "uncertainty", "spread", "count", "flag", "lon", "lat", "height",
+    "bias", "offset_sigma", "anchor_age",
+)  # fmt: skip
 _TEXT = ("station", "platform", "scale")
 
 
