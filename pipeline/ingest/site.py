@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -141,6 +141,36 @@ def check_position(said: Samples, station: Station, *, where: str) -> None:
         remedy="correct the file or the registry; check that it is the same station",
         where=where,
     )
+
+
+def at_station(said: Samples, station: Station, *, where: str) -> Samples:
+    """Return what a file of several places says, with a reason on the rows that are not the station's.
+
+    The station's are those of the one place nearest to the registry's position; a file of one place stays as it is.
+
+    Raises
+    ------
+    CoordinateError
+        When no place lies near enough.
+    """
+    if said.places is None:
+        return said
+    places, which = np.unique(said.places, axis=0, return_inverse=True)
+    away = np.nan_to_num(distance(places[:, 0], places[:, 1], station.lon, station.lat), nan=np.inf)
+    nearest = int(np.argmin(away))
+    if away[nearest] > POSITION_TOLERANCE:
+        raise CoordinateError(
+            f"one place of the file must lie within {POSITION_TOLERANCE:g} m of the registry",
+            got=f"lon {places[nearest, 0]:g}, lat {places[nearest, 1]:g}, {away[nearest]:.0f} m away, is the nearest",
+            remedy="correct the registry, or the files of the feed",
+            where=where,
+        )
+    elsewhere = which.ravel() != nearest
+    reason = said.reason.copy()
+    reason[elsewhere] = np.array(["other station at {:g} E, {:g} N".format(*place) for place in places], dtype=object)[
+        which.ravel()[elsewhere]
+    ]
+    return replace(said, reason=reason)
 
 
 def scale_of(station: Station, gas: Species) -> str:

@@ -6,6 +6,7 @@ An unknown key, a wrong type or an impossible value is refused with the path of 
 
 from pipeline.settings.cycle import CycleSettings
 from pipeline.settings.inversion import FluxSource, OffsetSettings, SectorSettings
+from pipeline.settings.micro import Hj212Settings, NodeSettings
 from pipeline.settings.reader import explain, input_root, read_settings, validated
 from pipeline.settings.sections import (
     MOST_CELLS,
@@ -33,7 +34,9 @@ __all__ = [
     "FluxSource",
     "FootprintSettings",
     "GridSettings",
+    "Hj212Settings",
     "MeteorologySettings",
+    "NodeSettings",
     "OffsetSettings",
     "RegionSettings",
     "SectorSettings",

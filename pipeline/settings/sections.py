@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, Field, model_validator
 from pipeline.settings.base import Finite, NonNegative, Positive, Section
 from pipeline.settings.cycle import CycleSettings
 from pipeline.settings.inversion import OffsetSettings, OutputSettings, SectorSettings, SolverSettings
+from pipeline.settings.micro import Hj212Settings, NodeSettings
 from pipeline.settings.sinks import SinkSettings
 from pipeline.settings.transport import ColumnSettings, TransportSettings
 
@@ -194,15 +195,17 @@ class StationSettings(Section):
     """One station's feed. Facts (position, scale, zone) come from station_meta."""
 
     id: str = Field(pattern=r"^[A-Z0-9_]{2,16}$", description="station id of station_meta")
-    format: Literal["gcwerks", "icos-atc", "icos-csv", "obspack", "wdcgg", "table"] = Field(
-        description="format of the files"
-    )
+    format: Literal[
+        "gcwerks", "icos-atc", "icos-csv", "obspack", "wdcgg", "table", "hj212", "beaco2n", "aqmesh", "receptor-nc"
+    ] = Field(description="format of the files")
     files: list[str] = Field(min_length=1, description="paths or glob patterns under inputs.root")
     height: NonNegative = Field(description="inlet height above ground, m; must be one of the station's inlets")
     quality_class: Literal["provincial", "regional", "city", "micro", "background", "external"] | None = Field(
         default=None, description="class whose thresholds of quality control apply, when it is not the station's own"
     )
     table: TableColumns | None = Field(default=None, description="columns, for format table")
+    hj212: Hj212Settings | None = Field(default=None, description="device and factor, for format hj212")
+    node: NodeSettings | None = Field(default=None, description="device of the file, for formats beaco2n and aqmesh")
     zone: str | None = Field(default=None, description="time zone of the feed when it differs from station_meta")
     hour_label: Literal["start", "centre", "end"] | None = Field(
         default=None, description="what a time label marks, when it differs from station_meta"
@@ -230,6 +233,10 @@ class StationSettings(Section):
     def _table_declared(self) -> Self:
         if (self.format == "table") != (self.table is not None):
             raise ValueError("format table and the section table go together")
+        if (self.format == "hj212") != (self.hj212 is not None):
+            raise ValueError("format hj212 and the section hj212 go together")
+        if (self.format in ("beaco2n", "aqmesh")) != (self.node is not None):
+            raise ValueError("the section node goes with formats beaco2n and aqmesh, and they need it")
         hours = self.local_hours
         if hours is not None and (hours[0] == hours[1] or not all(0 <= hour <= 24 for hour in hours)):
             raise ValueError(f"local_hours must be two different hours of 0 to 24; got {list(hours)}")
