@@ -167,7 +167,8 @@ def test_strathclyde_has_no_value():
 
 @real
 @pytest.mark.parametrize(
-    ("pod", "read", "missing"), [("11245", 9, 0), ("19245", 33, 11), ("29245", 18, 17), ("39245", 157, 83)]
+    ("pod", "read", "missing"),
+    [("11245", 9, 0), ("19245", 33, 21), ("29245", 18, 18), ("34245", 13, 5), ("39245", 157, 76)],
 )
 def test_real_pods(glasgow, pod, read, missing):
     table = pd.read_csv(FOLDER / "aqmesh_co2_data.csv", dtype={"pod_id_location": str})
