@@ -21,14 +21,17 @@ from pipeline.settings.sections import (
     TableColumns,
     Window,
 )
+from pipeline.settings.sensors import BiasFilterSettings, CompensationSettings
 from pipeline.settings.sinks import SinkSettings
 from pipeline.settings.transport import ColumnSettings, MeteorologySettings, TransportSettings
 
 __all__ = [
     "MOST_CELLS",
     "BackgroundSettings",
+    "BiasFilterSettings",
     "Box",
     "ColumnSettings",
+    "CompensationSettings",
     "Completeness",
     "CycleSettings",
     "FluxSource",

@@ -16,6 +16,7 @@ from pipeline.settings.base import Finite, NonNegative, Positive, Section
 from pipeline.settings.cycle import CycleSettings
 from pipeline.settings.inversion import OffsetSettings, OutputSettings, SectorSettings, SolverSettings
 from pipeline.settings.micro import Hj212Settings, NodeSettings
+from pipeline.settings.sensors import BiasFilterSettings, CompensationSettings
 from pipeline.settings.sinks import SinkSettings
 from pipeline.settings.transport import ColumnSettings, TransportSettings
 
@@ -58,6 +59,13 @@ class CaseSettings(Section):
     species: Literal["co2", "ch4", "co"] = Field(description="the gas")
     flux_hours: Window = Field(description="hours whose fluxes are estimated")
     observation_hours: Window = Field(description="hours whose observations are used; lies inside flux_hours")
+    scale: str | None = Field(
+        default=None,
+        description=(
+            'calibration scale all observations are converted to, for example "WMO CO2 X2019"; they must be on one '
+            "already when not given"
+        ),
+    )
 
     @model_validator(mode="after")
     def _inside(self) -> Self:
@@ -76,6 +84,12 @@ class InputSettings(Section):
     )
     quality_rules: list[str] = Field(
         default_factory=list, description="your own thresholds of quality control: TOML files as docs/quality.md says"
+    )
+    calibrations: list[str] = Field(
+        default_factory=list, description="corrections of cheap sensors: TOML files of `tianyan calibrate fit`"
+    )
+    calibration_logs: list[str] = Field(
+        default_factory=list, description="checks against gases of known mole fraction: CSV as docs/calibration.md says"
     )
 
 
@@ -210,6 +224,20 @@ class StationSettings(Section):
     hour_label: Literal["start", "centre", "end"] | None = Field(
         default=None, description="what a time label marks, when it differs from station_meta"
     )
+    air: Literal["dry", "wet"] | None = Field(
+        default=None,
+        description=(
+            "whether mole fractions are of dry air, or of moist air and are dried by table.environment (water, or "
+            "humidity, temperature and pressure); networks' formats are dry, others must say"
+        ),
+    )
+    compensation: CompensationSettings | None = Field(
+        default=None, description="of a device that does not correct for pressure and temperature; none when it does"
+    )
+    scale_error: NonNegative | None = Field(
+        default=None,
+        description="one-sigma difference of a scale that cannot be converted from the others', species unit",
+    )
     completeness: Completeness = Field(default=Completeness(), description="samples needed for an hourly mean")
     local_hours: tuple[int, int] | None = Field(
         default=None,
@@ -299,6 +327,9 @@ class Settings(Section):
     stations: list[StationSettings] = Field(default_factory=list, description="station feeds")
     columns: list[ColumnSettings] = Field(default_factory=list, description="satellite columns")
     sinks: list[SinkSettings] = Field(default_factory=list, description="towers that measure fluxes")
+    bias_filter: BiasFilterSettings | None = Field(
+        default=None, description="bias of feeds with an offset, told by spectrometers first; none when not given"
+    )
     transport: TransportSettings | None = Field(
         default=None, description="our own footprints, made by `tianyan footprints`"
     )
@@ -325,6 +356,8 @@ class Settings(Section):
         unknown = sorted({s.sector for s in self.sinks} - set(names))
         if unknown:
             raise ValueError(f"sinks.sector must be one of {', '.join(names)}; got {', '.join(unknown)}")
+        if self.bias_filter and (self.case.species != "co2" or not any(feed.offset for feed in self.stations)):
+            raise ValueError("bias_filter is for feeds of co2 with an offset; no feed here is one")
         if not self.stations and not self.columns:
             raise ValueError("a case needs stations or columns")
         if (self.transport is None) == (not self.footprints):

@@ -75,3 +75,8 @@ class ColumnSettings(Section):
     representation_error: NonNegative = Field(
         description="one-sigma error of comparing a column with the model, species unit"
     )
+    scale: str | None = Field(default=None, description="calibration scale of files that do not state theirs")
+    scale_error: NonNegative | None = Field(
+        default=None,
+        description="one-sigma difference of the scale, unknown or not convertible, from the others', species unit",
+    )
