@@ -7,7 +7,6 @@ whole files, so a result does not change with the hours asked for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,23 +18,17 @@ import station_meta
 from pipeline.errors import ConfigError, FormatError, RegistryError
 from pipeline.ingest import account
 from pipeline.ingest.account import Account
-from pipeline.ingest.files import expand
+from pipeline.ingest.feeds import Judged, judge_case, judge_feed, select_hours
 from pipeline.ingest.formats.text import read_lines
-from pipeline.ingest.hourly import Hours, hourly_means, uncertainty_of_mean
-from pipeline.ingest.neighbours import Alarm, NeighbourRules, Series, compare
-from pipeline.ingest.quality import assess_hours, rules_of
-from pipeline.ingest.registry import read_rules
-from pipeline.ingest.rows import OUTSIDE, FeedRows, judge, read_rows
-from pipeline.ingest.site import Periods, periods, registry_error, registry_rows
-from pipeline.schema import HOUR, Flag, label
+from pipeline.ingest.hourly import Hours, uncertainty_of_mean
+from pipeline.ingest.rows import OUTSIDE, FeedRows
+from pipeline.ingest.site import registry_error, registry_rows
+from pipeline.schema import Flag, label
 from pipeline.settings import Completeness, Settings, StationSettings
 from pipeline.units import SPECIES, Species
 from station_meta import QualityRules, Rules
 
 _SIGNATURES = ((b"CDF", "obspack"), (b"\x89HDF", "obspack"))
-
-#: the earth turns by this in an hour
-_DEGREES_PER_HOUR = 15.0
 
 
 def read_stations(
@@ -67,16 +60,10 @@ def read_stations(
         When a pattern matches no file, or a file cannot be used; see the readers.
     """
     gas = SPECIES[settings.case.species]
-    rules = read_rules(settings, root)
-    feeds = []
-    for feed in settings.stations:
-        paths = sorted({path for pattern in feed.files for path in expand(root, pattern)})
-        feeds.append(_read_feed(paths, feed, gas, registry, rules, root))
-    alarms = _compare(feeds, gas, rules)
+    feeds, alarms = judge_case(settings, root, registry)
     window = settings.case.observation_hours.bounds
     parts, accounts = [], []
     for one in feeds:
-        _select_hours(one)
         part, told = _within(one, gas, window)
         parts.append(part)
         accounts += told
@@ -115,8 +102,8 @@ def read_station(
     InputError
         When the file cannot be used; see the readers.
     """
-    one = _read_feed([path], feed, gas, registry, rules or station_meta.load_rules(), root)
-    _select_hours(one)
+    one = judge_feed([path], feed, gas, registry, rules or station_meta.load_rules(), root)
+    select_hours(one)
     part, told = _within(one, gas, None)
     return label(_sorted(part), "observations"), told[0]
 
@@ -198,96 +185,8 @@ def sniff(path: Path) -> str:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Feed:
-    """What a feed's files hold, judged: rows, hours made of them, and the facts and thresholds of the station."""
-
-    settings: StationSettings
-    rows: FeedRows
-    hours: Hours
-    facts: Periods
-    rules: QualityRules
-
-
-def _read_feed(
-    paths: list[Path], feed: StationSettings, gas: Species, registry: pd.DataFrame, rules: Rules, root: Path | None
-) -> _Feed:
-    """Return the rows of one feed and all its hours, judged by themselves."""
-    names = [path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.name for path in paths]
-    station_class = feed.quality_class or str(registry_rows(registry, feed.id)["station_class"].iloc[0])
-    own = rules_of(rules, gas.name, station_class, feed.id, where=f"station {feed.id}")
-    rows = read_rows(paths, names, feed, gas, registry, own)
-    refused = judge(rows, own)
-    frame = rows.table
-    hours = hourly_means(
-        frame["time"].to_numpy(),
-        frame["value"].to_numpy(),
-        frame["spread"].to_numpy(),
-        frame["count"].to_numpy(),
-        frame["bits"].to_numpy(),
-        kept=(frame["reason"] == "").to_numpy(dtype=bool),
-        refused=refused,
-        interval=rows.interval,
-        completeness=feed.completeness,
-        where=f"station {feed.id}",
-    )
-    hours.flag[:] |= assess_hours(hours.time, hours.value, hours.spread, own)
-    return _Feed(feed, rows, hours, periods(frame["time"].to_numpy(), feed, gas, registry), own)
-
-
-def _compare(feeds: list[_Feed], gas: Species, rules: Rules) -> list[Alarm]:
-    """Flag hours by comparing stations with each other; return what a person should look at."""
-    series = []
-    for one in feeds:
-        station, hours = one.facts.one, one.hours
-        series.append(
-            Series(
-                station.id,
-                one.settings.quality_class or station.station_class,
-                station.lon,
-                station.lat,
-                hours.time,
-                hours.value,
-                hours.flag,
-                one.rules,
-            )
-        )
-    bits, alarms = compare(series, gas.name, neighbour_rules(rules))
-    for one, found in zip(feeds, bits, strict=True):
-        one.hours.flag[:] |= found
-    return alarms
-
-
-def neighbour_rules(rules: Rules) -> NeighbourRules:
-    """Return the thresholds of comparisons.
-
-    Raises
-    ------
-    RegistryError
-        When they cannot be used.
-    """
-    try:
-        return rules.table("neighbours", NeighbourRules)
-    except station_meta.StationMetaError as error:
-        raise registry_error(error) from error
-
-
-def _select_hours(one: _Feed) -> None:
-    """Flag hours outside `local_hours`: whole hours from UTC by longitude, for the sun, not the clock, makes the day.
-
-    The zone of a station's feed says how its labels are written, which may be UTC anywhere.
-    """
-    hours = one.hours
-    if one.settings.local_hours is None or hours.time.size == 0:
-        return
-    local = hours.time + round(one.facts.one.lon / _DEGREES_PER_HOUR) * HOUR
-    hour = (local - local.astype("datetime64[D]")) // HOUR
-    start, end = one.settings.local_hours
-    hours.flag[(hour < start) | (hour >= end)] |= np.uint32(Flag.NOT_SELECTED_HOUR)
-
-
 def _within(
-    one: _Feed, gas: Species, window: tuple[np.datetime64, np.datetime64] | None
+    one: Judged, gas: Species, window: tuple[np.datetime64, np.datetime64] | None
 ) -> tuple[xr.Dataset, list[Account]]:
     """Return the bare observations of one feed within the window, and one account per file.
 
@@ -303,7 +202,7 @@ def _within(
     return _dataset(hours, one, gas), _accounts(one.rows, hours, one.settings, gas)
 
 
-def _dataset(hours: Hours, one: _Feed, gas: Species) -> xr.Dataset:
+def _dataset(hours: Hours, one: Judged, gas: Species) -> xr.Dataset:
     """Return the hours with the facts of the registry period each lies in."""
     frame, feed = one.rows.table, one.settings
     stations = [one.facts.stations[i] for i in one.facts.which[hours.first]]
