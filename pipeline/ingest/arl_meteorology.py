@@ -15,7 +15,7 @@ import xarray as xr
 
 from pipeline.errors import ConfigError, CoordinateError, FormatError, TimeError
 from pipeline.grid import Grid
-from pipeline.ingest.air import moist_density
+from pipeline.ingest.air import moist_density, vapour_pressure
 from pipeline.ingest.arl import Period, periods, read_field
 from pipeline.ingest.meteorology_checks import check_weather
 from pipeline.ingest.richardson import derived_height
@@ -110,8 +110,6 @@ def read_arl(
 def specific_humidity(relative: np.ndarray, temperature: np.ndarray, pressure: np.ndarray) -> np.ndarray:
     """Return specific humidity from relative humidity over water.
 
-    Saturation vapour pressure after Bolton (1980), Mon. Weather Rev. 108, 1046, eq. 10.
-
     Parameters
     ----------
     relative
@@ -130,8 +128,7 @@ def specific_humidity(relative: np.ndarray, temperature: np.ndarray, pressure: n
     >>> round(float(specific_humidity(np.array(100.0), np.array(293.15), np.array(100000.0))), 5)
     0.01466
     """
-    celsius = temperature - 273.15
-    vapour = np.maximum(relative, 0.0) * (0.01 * 611.2) * np.exp(17.67 * celsius / (celsius + 243.5))
+    vapour = vapour_pressure(relative, temperature)
     ratio = _R_DRY / _R_VAPOUR
     return ratio * vapour / (pressure - (1.0 - ratio) * vapour)
 
