@@ -10,6 +10,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from pipeline._version import __version__
+from pipeline.cli_qc import qc
 from pipeline.cli_tune import tune
 from pipeline.errors import TianyanError
 
@@ -47,6 +48,7 @@ osse = App(
 )
 app.command(footprints)
 app.command(osse)
+app.command(qc)
 app.command(tune)
 
 

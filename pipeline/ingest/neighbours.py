@@ -189,7 +189,7 @@ def _near(series: Sequence[Series], radius: float) -> np.ndarray:
 def _lags(own: np.ndarray, typical: np.ndarray, start: int, rules: NeighbourRules) -> dict[str, list[int]]:
     """Return days since 1970 by what was found: the lag in hours that goes better than none."""
     lags = np.arange(-rules.lag_most, rules.lag_most + 1)
-    score = np.array([_correlations(own, _shifted(typical, lag), rules) for lag in lags])
+    score = np.array([_correlations(own, _shifted(typical, int(lag)), rules) for lag in lags])
     best = np.argmax(np.nan_to_num(score, nan=-2.0), axis=0)
     found: dict[str, list[int]] = {}
     for day in np.flatnonzero(np.isfinite(score).all(axis=0)):

@@ -177,11 +177,11 @@ def sd_spikes(time: np.ndarray, value: np.ndarray, interval: np.timedelta64, rul
     for day in np.unique(time.astype("datetime64[D]")):
         ends = np.searchsorted(time, np.array([day - margin, day, day + _DAY, day + _DAY + margin], time.dtype))
         near, own = slice(ends[0], ends[3]), slice(ends[1], ends[2])
-        args = (place[near], visit[near], value[near], sigma[near])
         above_past, above_future = (np.zeros(ends[3] - ends[0], dtype=bool) for _ in range(2))
-        rises(*args, rules.spike_alpha, longest, above_past)
-        back = [np.ascontiguousarray(values[::-1]) for values in args]
-        rises(-back[0], *back[1:], rules.spike_alpha, longest, above_future)
+        at, stretch, values, around = place[near], visit[near], value[near], sigma[near]
+        rises(at, stretch, values, around, rules.spike_alpha, longest, above_past)
+        at, stretch, values, around = (np.ascontiguousarray(row[::-1]) for row in (-at, stretch, values, around))
+        rises(at, stretch, values, around, rules.spike_alpha, longest, above_future)
         spike[own] = (above_past & above_future[::-1])[ends[1] - ends[0] : ends[2] - ends[0]]
     return spike
 

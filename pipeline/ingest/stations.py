@@ -12,23 +12,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
-from pydantic import ValidationError
 
 import station_meta
-from pipeline.errors import ConfigError, FormatError, RegistryError
 from pipeline.ingest import account
 from pipeline.ingest.account import Account
 from pipeline.ingest.feeds import Judged, judge_case, judge_feed, select_hours
-from pipeline.ingest.formats.text import read_lines
 from pipeline.ingest.hourly import Hours, uncertainty_of_mean
 from pipeline.ingest.rows import OUTSIDE, FeedRows
-from pipeline.ingest.site import registry_error, registry_rows
+from pipeline.ingest.site import registry_error
 from pipeline.schema import Flag, label
-from pipeline.settings import Completeness, Settings, StationSettings
+from pipeline.settings import Settings, StationSettings
 from pipeline.units import SPECIES, Species
 from station_meta import QualityRules, Rules
-
-_SIGNATURES = ((b"CDF", "obspack"), (b"\x89HDF", "obspack"))
 
 
 def read_stations(
@@ -108,83 +103,6 @@ def read_station(
     return label(_sorted(part), "observations"), told[0]
 
 
-def inspect(
-    path: Path,
-    gas: Species,
-    registry: pd.DataFrame,
-    *,
-    station: str,
-    height: float | None = None,
-    format: str | None = None,
-    completeness: Completeness | None = None,
-) -> tuple[xr.Dataset, Account]:
-    """Return what `read_station` makes of a file without a settings file.
-
-    Parameters
-    ----------
-    station, height
-        Station id, and inlet height above ground in m; the station's only inlet when not given.
-    format
-        Recognised from the first lines when not given.
-    completeness
-        Samples an hour needs; the default of the settings when not given.
-
-    Raises
-    ------
-    ConfigError
-        For arguments that could not stand in a settings file.
-    """
-    declared = {
-        "id": station,
-        "format": format or sniff(path),
-        "files": [path.name],
-        "height": _only_inlet(registry, station) if height is None else height,
-        "completeness": completeness or Completeness(),
-        "representation_error": 0.0,
-    }
-    try:
-        feed = StationSettings.model_validate(declared)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigError(
-            f"{'.'.join(map(str, first['loc'])) or 'format'}: {first['msg']}",
-            got=first["input"] if first["loc"] else declared["format"],
-            remedy="correct it; a table needs a settings file that declares its columns",
-        ) from error
-    return read_station(path, feed, gas, registry)
-
-
-def sniff(path: Path) -> str:
-    """Return the format of a station file by its first lines.
-
-    Raises
-    ------
-    FormatError
-        When they are of no format that describes itself.
-    """
-    if path.is_file():
-        with path.open("rb") as stream:
-            head = stream.read(4)
-        for start, name in _SIGNATURES:
-            if head.startswith(start):
-                return name
-    lines = [*read_lines(path), "", "", ""]
-    if lines[0].startswith("Created:") and lines[2].split()[:2] == ["date", "time"]:
-        return "gcwerks"
-    if lines[0].startswith("# TITLE"):
-        return "icos-atc"
-    if lines[0].startswith("REM"):
-        return "wdcgg"
-    if "#Site" in lines[0] and "SamplingHeight" in lines[0]:
-        return "icos-csv"
-    raise FormatError(
-        "the format must be recognised by its first lines",
-        got=lines[0][:60],
-        remedy="give the format; a table needs a settings file that declares its columns",
-        where=path.name,
-    )
-
-
 def _within(
     one: Judged, gas: Species, window: tuple[np.datetime64, np.datetime64] | None
 ) -> tuple[xr.Dataset, list[Account]]:
@@ -199,7 +117,7 @@ def _within(
         elsewhere = frame["reason"].str.startswith("other ").to_numpy(dtype=bool)
         frame.loc[outside & ~elsewhere, "reason"] = OUTSIDE
         hours = hours.take((hours.time >= window[0]) & (hours.time < window[1]))
-    return _dataset(hours, one, gas), _accounts(one.rows, hours, one.settings, gas)
+    return _dataset(hours, one, gas), accounts_of(one.rows, hours, one.settings, gas)
 
 
 def _dataset(hours: Hours, one: Judged, gas: Species) -> xr.Dataset:
@@ -238,7 +156,8 @@ def _measurement(
     return np.asarray(ours, dtype=np.float64) + np.where(foreign, rules.scale_error, 0.0)
 
 
-def _accounts(rows: FeedRows, hours: Hours, feed: StationSettings, gas: Species) -> list[Account]:
+def accounts_of(rows: FeedRows, hours: Hours, feed: StationSettings, gas: Species) -> list[Account]:
+    """Return what became of the rows of each file of a feed, and of these hours."""
     frame = rows.table
     source, reason, bits = (frame[name].to_numpy() for name in ("source", "reason", "bits"))
     of_hour = source[hours.first]
@@ -266,17 +185,3 @@ def _sorted(dataset: xr.Dataset) -> xr.Dataset:
     """Return the observations by time, station, height, whatever the order of feeds and files."""
     keys = (dataset["height"].values, dataset["station"].values, dataset["time"].values)
     return dataset.isel(obs=np.lexsort(keys))
-
-
-def _only_inlet(registry: pd.DataFrame, station: str) -> float:
-    """Return the height of a station with one inlet."""
-    texts = set(registry_rows(registry, station)["inlets"].astype(str))
-    heights = {part.strip() for text in texts for part in text.split(";") if part.strip()}
-    if len(heights) != 1:
-        raise RegistryError(
-            "height must be given where a station has not one inlet",
-            got=sorted(heights, key=float),
-            remedy="give height, in m",
-            where=f"station {station}",
-        )
-    return float(heights.pop())

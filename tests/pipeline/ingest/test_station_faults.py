@@ -9,7 +9,8 @@ from station_files import feed, gcwerks, minutes, obspack, registry
 
 from pipeline.errors import ConfigError, InputError, RegistryError, TimeError, UnitError
 from pipeline.ingest.files import expand
-from pipeline.ingest.stations import inspect, read_station, read_stations
+from pipeline.ingest.inspection import inspect
+from pipeline.ingest.stations import read_station, read_stations
 from pipeline.units import species
 
 CO2 = species("co2")

@@ -9,7 +9,8 @@ from station_files import feed
 
 import station_meta
 from pipeline.errors import RegistryError
-from pipeline.ingest.stations import inspect, read_station, sniff
+from pipeline.ingest.inspection import inspect, sniff
+from pipeline.ingest.stations import read_station
 from pipeline.schema import Flag
 from pipeline.settings import Completeness
 from pipeline.units import species

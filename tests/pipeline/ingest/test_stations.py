@@ -9,7 +9,8 @@ import xarray as xr
 from station_files import feed, gcwerks, icos_atc, minutes, obspack, registry, wdcgg
 
 from pipeline.errors import ConfigError, CoordinateError, FormatError, InputError, RegistryError, TimeError, UnitError
-from pipeline.ingest.stations import inspect, read_station, read_stations, sniff
+from pipeline.ingest.inspection import inspect, sniff
+from pipeline.ingest.stations import read_station, read_stations
 from pipeline.schema import Flag
 from pipeline.settings import Settings
 from pipeline.units import species

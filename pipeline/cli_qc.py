@@ -1,0 +1,62 @@
+"""`tianyan qc`: what quality control found at a station. Heavy libraries are imported inside the commands."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+qc = App(
+    name="qc",
+    help=(
+        "See what quality control found at a station: every test, its threshold, what it flagged, and a picture.\n\n"
+        "Of a case, where neighbours are compared too, or of files by themselves:\n\n"
+        "`tianyan qc report ZJ_C01 week/case.toml`\n\n"
+        "`tianyan qc report TAC tac.picarro.1minute.100m.dat --height 100 --expected 18 --minimum 12`"
+    ),
+)
+
+
+@qc.command
+def report(
+    station: str,
+    *sources: Path,
+    species: Annotated[str, Parameter(help="gas, for files: co2, ch4 or co")] = "co2",
+    height: Annotated[float | None, Parameter(help="inlet, m; the only one when not given")] = None,
+    format: Annotated[str | None, Parameter(help="file format; recognised from the header when not given")] = None,
+    expected: Annotated[int, Parameter(help="samples a full hour has, for files")] = 60,
+    minimum: Annotated[int, Parameter(help="fewer samples than this and the hour is flagged incomplete")] = 45,
+    table: Annotated[Path | None, Parameter(help="station table of your own, for files")] = None,
+    data: Annotated[Path | None, Parameter(help="input folder of the case, instead of inputs.root")] = None,
+    picture: Annotated[Path | None, Parameter(help="PNG to write; STATION-qc.png when not given")] = None,
+) -> None:
+    """Print the account of every test and draw the series with its flags.
+
+    Parameters
+    ----------
+    station
+        Station id.
+    sources
+        A case's TOML file, or files of the station.
+    """
+    from rich.console import Console
+
+    from pipeline.qc import print_report, report_of_case, report_of_files, require_sources
+    from pipeline.settings import Completeness, validated
+    from pipeline.show_quality import draw_quality
+
+    require_sources(sources)
+    if sources and sources[0].suffix == ".toml":
+        found = report_of_case(station, sources[0], height=height, root=data)
+    else:
+        completeness = validated(Completeness, {"expected": expected, "minimum": minimum})
+        tables = [table] if table else []
+        found = report_of_files(
+            station, sources, species, height=height, format=format, completeness=completeness, tables=tables
+        )
+    path = picture or Path(f"{station}-qc.png")
+    print_report(found, Console(width=130))
+    draw_quality(found, path)
+    print(f"picture: {os.path.relpath(path)}")

@@ -1,0 +1,127 @@
+"""The report of quality control tells every test, and its picture shows every hour."""
+
+import matplotlib.image
+import numpy as np
+import pytest
+from rich.console import Console
+from station_files import gcwerks, minutes, registry
+
+from pipeline.errors import InputError, RegistryError
+from pipeline.qc import print_report, report_of_case, report_of_files, require_sources
+from pipeline.schema import FAIL, Flag, is_used
+from pipeline.show_quality import draw_quality, kinds
+
+CASE = """
+[case]
+name = "qc"
+title = "quality control"
+species = "co2"
+flux_hours = { start = 2024-07-01T00:00:00Z, end = 2024-07-02T00:00:00Z }
+observation_hours = { start = 2024-07-01T06:00:00Z, end = 2024-07-02T00:00:00Z }
+[inputs]
+station_tables = ["table.csv"]
+[grid]
+crs = "EPSG:4326"
+x = { first = 119.0, step = 0.5, count = 4 }
+y = { first = 29.0, step = 0.5, count = 4 }
+[[footprints]]
+format = "name"
+files = ["*.nc"]
+[[sectors]]
+name = "fossil"
+sigma_fraction = 0.5
+length = 50
+hours = 5
+sources = [{ file = "flux.nc", format = "netcdf", variable = "flux" }]
+[background]
+kind = "curtains"
+file = "edges.nc"
+unit = "ppm"
+sigma = 1.0
+hours = 6
+[outputs]
+store = "out.zarr"
+"""
+STATION = """
+[[stations]]
+id = "{}"
+format = "gcwerks"
+files = ["{}.1minute.dat"]
+height = 50
+representation_error = 1.0
+"""
+
+
+def day(*, spike=False, stuck=False, factor=1.0):
+    """A day of minutes of quiet air, with a spike at 10:00 or a stuck spell from 15:00 to 15:19 if asked."""
+    rng = np.random.default_rng(4)
+    values = 420 + 3 * np.sin(np.arange(1440) / 200) + np.convolve(rng.normal(0, 0.4, 1449), np.ones(10) / 4, "valid")
+    if spike:
+        values[600:603] += 20
+    if stuck:
+        values[900:920] = 421.0
+    return values * factor
+
+
+def written(folder, name, **faults):
+    return gcwerks(folder / f"{name}.1minute.dat", minutes("2024-07-01T00:00:30", 1440), day(**faults))
+
+
+def test_every_test_of_the_station_stands_in_the_report_with_what_it_found(tmp_path):
+    registry(tmp_path, station_class="external")
+    path = written(tmp_path, "one", spike=True, stuck=True)
+    report = report_of_files("ABC", [path], "co2", height=50, tables=[tmp_path / "table.csv"])
+    console = Console(record=True, width=130)
+    print_report(report, console)
+    text = console.export_text()
+    bits = report.judged.rows.table["bits"].to_numpy()
+    spikes, flat = (int(np.sum((bits & np.uint32(flag)) != 0)) for flag in (Flag.SPIKE, Flag.FLAT_LINE))
+    assert 3 <= spikes < 20
+    assert flat == 20
+    line = next(line for line in text.splitlines() if "SD, alpha 1" in line)
+    assert line.split() == ["spike", "2", "SD,", "alpha", "1", str(spikes), "not", "in", "the", "hour's", "mean"]
+    assert next(line for line in text.splitlines() if "10 min within 0.005 ppm" in line).split()[-4] == "20"
+    for name in ("instrument", "range fail", "range suspect", "rate", "hourly spread", "buddy"):
+        assert f" {name} " in text
+
+
+def test_a_case_compares_neighbours_and_tells_the_alarm_of_the_station_only(tmp_path):
+    names = ["ABC", "ABD", "ABE", "ABF"]
+    registry(tmp_path, rows=[{"id": name, "lon": str(119.75 + 0.1 * i)} for i, name in enumerate(names)])
+    for name in names:
+        written(tmp_path, name, factor=1.83 if name == "ABD" else 1.0)
+    case = tmp_path / "case.toml"
+    case.write_text(CASE + "".join(STATION.format(name, name) for name in names), encoding="utf-8")
+    wrong, right = (report_of_case(name, case) for name in ("ABD", "ABC"))
+    assert "mg m-3" in wrong.alarms[0]
+    assert not is_used(wrong.judged.hours.flag).any()
+    assert right.alarms == []
+    with pytest.raises(RegistryError, match=r"must name one feed of the case.*ABC at 50 m"):
+        report_of_case("ABX", case)
+
+
+def test_every_hour_is_of_one_kind():
+    every = np.array([0, *(int(flag) for flag in Flag), int(Flag.SPIKE | Flag.HELD_OUT)], dtype=np.uint32)
+    found = kinds(every)
+    np.testing.assert_array_equal(sum(mask.astype(int) for mask in found.values()), 1)
+    np.testing.assert_array_equal(found["bad"], (every & np.uint32(FAIL)) != 0)
+    np.testing.assert_array_equal(found["used"] | found["suspect, used"], is_used(every))
+
+
+def test_the_picture_is_drawn_also_of_a_station_without_a_good_hour(tmp_path):
+    registry(tmp_path, station_class="external")
+    sound, stuck = written(tmp_path, "sound", spike=True), tmp_path / "stuck.1minute.dat"
+    gcwerks(stuck, minutes("2024-07-01T00:00:30", 1440), np.full(1440, 420.0))
+    for path in (sound, stuck):
+        report = report_of_files("ABC", [path], "co2", height=50, tables=[tmp_path / "table.csv"])
+        draw_quality(report, tmp_path / "qc.png")
+        pixels = matplotlib.image.imread(tmp_path / "qc.png")[..., :3]
+        assert pixels.shape[1] > 1000
+        assert pixels.std() > 0.05
+
+
+def test_sources_are_one_case_or_files(tmp_path):
+    with pytest.raises(InputError, match="give one case, or files"):
+        require_sources([tmp_path / "a.toml", tmp_path / "b.dat"])
+    with pytest.raises(InputError, match="give a case, or files"):
+        report_of_files("ABC", [], "co2")
