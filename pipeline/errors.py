@@ -15,6 +15,24 @@ TianyanError
 
 from __future__ import annotations
 
+#: letters of a foreign value that a message shows
+MOST_SHOWN = 500
+
+
+def shown(text: str, most: int = MOST_SHOWN) -> str:
+    """Return text as people may see it: one line, nothing that moves the cursor or turns the writing, not too long.
+
+    What Python calls not printable is escaped: control characters, marks that turn the direction of writing or take no
+    room, private and unpaired ones. A name from a foreign file can thus neither forge a line of a log nor hide in one.
+
+    Examples
+    --------
+    >>> print(shown("a" + chr(10) + "b" + chr(0x202E) + "c"), shown("站号"), shown("abcdef", 4))
+    a\\nb\\u202ec 站号 abcd... (6 letters)
+    """
+    cut = text if len(text) <= most else f"{text[:most]}... ({len(text)} letters)"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)
+
 
 class TianyanError(Exception):
     """Base of all errors raised on purpose.
@@ -24,7 +42,7 @@ class TianyanError(Exception):
     rule
         What must hold, in words ("latitude must lie in [-90, 90]").
     got
-        The offending value, shown as given.
+        The offending value, shown as given, but for characters that are not printable and more than `MOST_SHOWN`.
     remedy
         What the reader of the message can do about it.
     where
@@ -44,9 +62,14 @@ class TianyanError(Exception):
         super().__init__(self._text())
 
     def _text(self) -> str:
-        place = f"{self.where}: " if self.where else ""
-        got = f"; got {self.got!r}" if self.got is not None else ""
-        return f"{place}{self.rule}{got}. Remedy: {self.remedy}."
+        place = f"{shown(self.where)}: " if self.where else ""
+        got = f"; got {shown(repr(self.got))}" if self.got is not None else ""
+        return f"{place}{_lines(self.rule)}{got}. Remedy: {_lines(self.remedy)}."
+
+
+def _lines(text: str) -> str:
+    """Return text of ours, which may have lines; what it quotes may hold anything else."""
+    return "\n".join(shown(line, len(line)) for line in text.split("\n"))
 
 
 class ConfigError(TianyanError):

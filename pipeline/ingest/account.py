@@ -11,11 +11,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.errors import SchemaError
+from pipeline.errors import SchemaError, shown
 from pipeline.schema import Flag, flag_names, is_used
 
 USED = "used"
 _WIDTH = 120
+#: letters of an outcome, and outcomes besides the used ones, that are told; the rest together
+_LONGEST, _OUTCOMES = 80, 30
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,13 @@ def count_rows(reason: np.ndarray, bits: np.ndarray) -> dict[str, int]:
     """
     used = reason == ""
     counts: dict[str, int] = {}
-    for outcome, number in zip(*np.unique(reason[~used].astype(np.str_), return_counts=True), strict=True):
-        counts[str(outcome)] = int(number)
+    for outcome, number in zip(*np.unique(reason[~used], return_counts=True), strict=True):
+        # a reason may quote a file: two that look alike are one
+        text = shown(str(outcome), _LONGEST)
+        counts[text] = counts.get(text, 0) + int(number)
+    rare = sorted(counts, key=lambda text: -counts[text])[_OUTCOMES:]
+    if rare:
+        counts[f"one of {len(rare)} other outcomes"] = sum(counts.pop(text) for text in rare)
     for value, number in zip(*np.unique(bits[used], return_counts=True), strict=True):
         counts[USED + (f", flagged {' and '.join(flag_names(int(value)))}" if value else "")] = int(number)
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
@@ -96,14 +103,14 @@ def render(accounts: Sequence[Account]) -> str:
         table.add_column(heading, justify="right" if heading in ("rows", "hours") else "left", overflow="fold")
     for account in accounts:
         place = f"{account.station} {account.height:g} m {account.species}"
-        table.add_row(account.source, f"{place}, read", str(account.rows_read), str(account.hours))
+        table.add_row(shown(account.source), f"{place}, read", str(account.rows_read), str(account.hours))
         for outcome, number in account.rows.items():
             table.add_row("", f"  {outcome}", str(number), "")
         table.add_row("", "  usable hours", "", str(account.hours_usable))
         for flag, number in account.flags.items():
             table.add_row("", f"  hours flagged {flag}", "", str(number))
         for note in account.notes:
-            table.add_row("", f"  note: {note}", "", "")
+            table.add_row("", f"  note: {shown(note)}", "", "")
         table.add_section()
     text = io.StringIO()
     Console(file=text, width=_WIDTH, color_system=None, markup=False, highlight=False, emoji=False).print(table)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
 
 from pipeline.errors import FormatError, InputError
+from pipeline.ingest.signatures import HEAD, foreign_kind
 
+#: a tower's half hours of twenty years with all their columns are split by year; any other series is far smaller
+MOST_BYTES = 256 << 20
+#: the widest real line has 10 kB: the heading of some hundred columns
+MOST_LINE = 1 << 20
 #: lines named in a note about rows that were cut or run together
 _LINES_SHOWN = 5
 
@@ -27,40 +35,71 @@ class Rows:
 
 
 def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
-    """Return the lines of a text file, without their ends.
+    """Return the lines of a text file, without their ends: LF, CR LF or CR.
 
     Raises
     ------
     InputError
         When there is no such file.
     FormatError
-        When it is empty, a web page, binary, or in another encoding.
+        When it is empty, a web page, binary, in another encoding, too large, or has a line that is too long; no more
+        than `MOST_BYTES` are looked at.
     """
     if not path.is_file():
         raise InputError("the file must exist", got=str(path), remedy="check the path under inputs.root")
-    raw = path.read_bytes()
-    head = raw[:512].lstrip().lower()
-    if not head:
+    lines: list[str] = []
+    with path.open("rb") as stream:
+        _check_head(stream.read(HEAD), path)
+        stream.seek(0)
+        for number, raw in enumerate(_whole_lines(stream, path), start=1):
+            try:
+                text = raw.decode(encoding)
+            except (UnicodeDecodeError, LookupError) as error:
+                raise FormatError(
+                    f"the text must be {encoding}",
+                    got=f"{error}, in line {number}",
+                    remedy="save it in UTF-8, or declare encoding in the table section",
+                    where=path.name,
+                ) from error
+            # a byte-order mark, which spreadsheet programs write, is no part of the first column's name
+            text = text.removesuffix("\n").removesuffix("\r")
+            lines += (text.removeprefix("\ufeff") if number == 1 else text).split("\r")
+    return lines
+
+
+def _check_head(head: bytes, path: Path) -> None:
+    """Raise when a file is no text by its first bytes."""
+    start = head.lstrip().lower()
+    if not start:
         raise FormatError(
-            "the file must not be empty", got=f"{len(raw)} bytes", remedy="fetch it again", where=path.name
+            "the file must not be empty", got=f"{len(head)} bytes", remedy="fetch it again", where=path.name
         )
-    if head.startswith((b"<!doctype", b"<html", b"<?xml")):
-        got = head.splitlines()[0][:40].decode("ascii", "replace")
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        got = start.splitlines()[0][:40].decode("ascii", "replace")
         raise FormatError("the file must be data, not a web page", got=got, remedy="fetch it again", where=path.name)
-    if b"\0" in raw:
-        raise FormatError(
-            "a text file must not hold zero bytes", got=raw[:8].hex(" "), remedy="check the format", where=path.name
-        )
-    try:
-        # a byte-order mark, which spreadsheet programs write, is no part of the first column's name
-        return raw.decode(encoding).removeprefix("\ufeff").splitlines()
-    except (UnicodeDecodeError, LookupError) as error:
-        raise FormatError(
-            f"the text must be {encoding}",
-            got=str(error),
-            remedy="save it in UTF-8, or declare encoding in the table section",
-            where=path.name,
-        ) from error
+    kind = foreign_kind(head)
+    if kind:
+        raise FormatError("the file must be text", got=kind[0], remedy=kind[1], where=path.name)
+
+
+def _whole_lines(stream: BinaryIO, path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file, none of them zero bytes or too long; all of them together not too many."""
+    # a byte more than a line may have: the rest of a longer one is never read
+    for number, line in enumerate(iter(partial(stream.readline, MOST_LINE + 1), b""), start=1):
+        if len(line) > MOST_LINE:
+            got, rule, remedy = (
+                f"more in line {number}",
+                f"a line must have at most {MOST_LINE} bytes",
+                "fetch it again",
+            )
+        elif b"\0" in line:
+            got, rule, remedy = f"one in line {number}", "a text file must not hold zero bytes", "check the format"
+        elif stream.tell() > MOST_BYTES:
+            got, rule, remedy = "more", f"a text file must have at most {MOST_BYTES} bytes", "split it by year"
+        else:
+            yield line
+            continue
+        raise FormatError(rule, got=got, remedy=remedy, where=path.name)
 
 
 def split_rows(lines: list[str], first: int, width: int, separator: str | None, *, where: str) -> Rows:
