@@ -92,7 +92,7 @@ _CARBON_PER_CELL_IN_SI = {
 }  # fmt: skip
 
 _PRESSURE_IN_SI = {
-    "pa": 1.0, "pascal": 1.0, "pascals": 1.0,
+    "pa": 1.0, "pascal": 1.0, "pascals": 1.0, "atm": 101325.0,
     "hpa": 100.0, "mb": 100.0, "mbar": 100.0, "millibar": 100.0, "millibars": 100.0,
 }  # fmt: skip
 

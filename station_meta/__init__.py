@@ -8,6 +8,7 @@ from station_meta.bias_rules import BiasRules
 from station_meta.checks import Limits, Problem, check
 from station_meta.errors import StationMetaError
 from station_meta.fields import CLASSES, COLUMNS, HOUR_LABELS, NETWORK_CLASSES
+from station_meta.products import COLUMN_PRODUCTS, ColumnLimits, Contract, Products, load_products
 from station_meta.rules import QUALITY, QualityRules, Rules, load_rules
 from station_meta.station import Station, find, network_counts, periods_of
 from station_meta.table import KNOWN, ZHEJIANG_ILLUSTRATIVE, load
@@ -15,14 +16,18 @@ from station_meta.table import KNOWN, ZHEJIANG_ILLUSTRATIVE, load
 __all__ = [
     "CLASSES",
     "COLUMNS",
+    "COLUMN_PRODUCTS",
     "HOUR_LABELS",
     "KNOWN",
     "NETWORK_CLASSES",
     "QUALITY",
     "ZHEJIANG_ILLUSTRATIVE",
     "BiasRules",
+    "ColumnLimits",
+    "Contract",
     "Limits",
     "Problem",
+    "Products",
     "QualityRules",
     "Rules",
     "Station",
@@ -30,6 +35,7 @@ __all__ = [
     "check",
     "find",
     "load",
+    "load_products",
     "load_rules",
     "network_counts",
     "periods_of",

@@ -26,14 +26,20 @@ def write_columns(path, seconds, lon, lat, *, units=None, without=(), order=None
     rows = np.arange(count) if order is None else np.asarray(order)
     columns = {name: np.full(count, value) for name, value in _DEFAULT.items()}
     columns |= {"lon": np.asarray(lon, float), "lat": np.asarray(lat, float), "averaging_kernel": kernel(count)}
+    columns |= {
+        f"{axis}_corner": columns[axis][:, None] + 0.03 * np.array(way)
+        for axis, way in (("lon", (-1, 1, 1, -1)), ("lat", (-1, -1, 1, 1)))
+    }
     columns |= {name: np.asarray(value, float) for name, value in values.items()}
     with netCDF4.Dataset(path, "w") as data:
         data.createDimension("obs", count)
+        data.createDimension("corner", 4)
         data.createDimension("ak_layer", columns["averaging_kernel"].shape[-1])
         data.createVariable("time", "i8", ("obs",))[:] = np.asarray(seconds)[rows]
         for name, value in columns.items():
             if name not in without:
-                dims = ("obs", "ak_layer") if value.ndim == 2 else ("obs",)
+                deep = "corner" if name.endswith("corner") else "ak_layer"
+                dims = ("obs", deep) if value.ndim == 2 else ("obs",)
                 data.createVariable(name, "f8", dims, fill_value=np.nan)[:] = value[rows]
         for name, unit in units.items():
             if unit:

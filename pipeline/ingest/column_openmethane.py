@@ -12,64 +12,60 @@ What its files do not say, and what it is here taken to be:
 - `time` is in whole seconds of UTC.
 - No prior profile. The modelled column is background + sum_l w_l A_l H_l f, w pressure weight, A kernel, H footprint of
   the layer, f flux: what the kernel does not see, and what lies above the release, comes from the background.
+- Neither product nor version: editions of a file are not told apart.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
-from pipeline.errors import FormatError
-from pipeline.ingest.netcdf import decode_times, open_netcdf
-from pipeline.ingest.soundings import Soundings, unit_factor
-from pipeline.settings import ColumnSettings
+from pipeline.ingest.column_granule import Granule
+from pipeline.ingest.column_levels import outside_corners
+from pipeline.ingest.netcdf import decode_times
+from pipeline.ingest.soundings import OUTSIDE_AREA, Area, Soundings, first_fault, sounding_ids, wanted
 from pipeline.units import Species
 
-_DIMS = dict.fromkeys(("time", "unc", "qa", "lat", "lon"), ("obs",)) | {"averaging_kernel": ("obs", "ak_layer")}
 
-
-def read(path: Path, feed: ColumnSettings, gas: Species) -> Soundings:
-    """Return the soundings of one file.
+def read(granule: Granule, gas: Species, area: Area) -> Soundings:
+    """Return the soundings of an area.
 
     Raises
     ------
     FormatError, UnitError, TimeError
         Naming the variable that is not as it must be.
     """
-    name = f"x{gas.name}"
-    with open_netcdf(path) as data:
-        for key, dims in {name: ("obs",), **_DIMS}.items():
-            if key not in data.variables or data[key].dims != dims:
-                raise FormatError(
-                    f"an openmethane file must hold {key} with dims {dims}",
-                    got=data[key].dims if key in data.variables else sorted(map(str, data.variables)),
-                    remedy="correct columns.format, columns.files or case.species",
-                    where=path.name,
-                )
-        unit, of_error = data[name].attrs.get("units"), data["unc"].attrs.get("units")
-        factor = unit_factor(data, name, gas, path)
-        error = unit_factor(data, "unc", gas, path, default=str(unit))
-        numbers = {key: data[key].values.astype(np.float64) for key in (name, "unc", "qa", "lat", "lon")}
-        time = decode_times(data["time"], where=f"{path.name}: time")
-        kernel = data["averaging_kernel"].values.astype(np.float64)[:, ::-1]
+    lon, lat = granule.numbers("longitude", 1), granule.numbers("latitude", 1)
+    rows = np.flatnonzero(wanted(lon, lat, area))
+    lon, lat = lon[rows], lat[rows]
+    value, uncertainty, quality = (granule.numbers(what, 1)[rows] for what in ("value", "uncertainty", "flag"))
+    unit, of_error = (granule.variable(what).attrs.get("units") for what in ("value", "uncertainty"))
+    factor, error = granule.factor("value", gas), granule.factor("uncertainty", gas, default=str(unit))
+    time = decode_times(granule.variable("time"), where=granule.where("time"))[rows]
+    kernel = granule.numbers("kernel", 2)[rows][:, ::-1]
+    granule.check_layers(kernel.shape[1])
+    corners = (granule.numbers(what, 2)[rows] for what in ("longitude_corners", "latitude_corners"))
+    least, size = granule.contract.quality or 0.0, rows.size
     remarks = (
-        f"{feed.id}: the files hold no prior profile: a modelled column is its background plus the fluxes' share of it "
-        f"by averaging kernel and pressure weight below {feed.top:g} m",
+        f"{granule.identity}: the files hold no prior profile: a modelled column is its background plus the fluxes' "
+        "share of it by averaging kernel and pressure weight",
     )
-    unstated = f"{feed.id}: unc states no unit and is taken in {unit}, the unit of {name}"
+    unstated = f"{granule.identity}: unc states no unit and is taken in {unit}, the unit of the column"
     return Soundings(
         time=time,
-        lon=numbers["lon"],
-        lat=numbers["lat"],
-        value=numbers[name] * factor,
-        uncertainty=feed.uncertainty_factor * numbers["unc"] * error,
-        rejected=numbers["qa"] < feed.quality,
-        complete=np.isfinite(numbers["qa"]) & np.isfinite(kernel).all(axis=1),
+        lon=lon,
+        lat=lat,
+        value=value * factor,
+        uncertainty=granule.contract.uncertainty_factor * uncertainty * error,
+        fault=first_fault(
+            size, [(quality < least, f"quality value below {least:g}"), outside_corners(lon, lat, *corners)]
+        ),
+        complete=np.isfinite(quality) & np.isfinite(kernel).all(axis=1),
         kernel=kernel,
-        edge=np.tile(np.linspace(1.0, 0.0, kernel.shape[1] + 1), (len(kernel), 1)),
-        prior_part=np.zeros(len(kernel)),
-        kernel_sum=np.ones(len(kernel)),
-        scale="",
+        edge=np.tile(np.linspace(1.0, 0.0, kernel.shape[1] + 1), (size, 1)),
+        prior_part=np.zeros(size),
+        kernel_sum=np.ones(size),
+        native=sounding_ids("", time, lon, lat).astype(object),
+        identity=granule.identity,
+        left_out={OUTSIDE_AREA: granule.variable("time").size - size},
         remarks=remarks if of_error else (*remarks, unstated),
     )

@@ -1,8 +1,9 @@
-"""Satellite columns in: "observations" of soundings, and the receptors whose particles stand for their columns.
+"""Columns in: "observations" of soundings, and the receptors whose particles stand for their columns.
 
-One module a layout reads the files (`column_openmethane`, `column_levels`); what all share stands here. The modelled
-column is prior_part + kernel_sum * background + sum_l w_l A_l H_l f, w pressure weight, A kernel, H footprint of the
-layer, f flux; what lies above the release is taken to hold no flux of the window.
+One module a layout reads the files (`column_levels`, `column_tropomi`, `column_tccon`, `column_openmethane`), by the
+contracts of `station_meta/columns.toml`; what all share stands here. The modelled column is prior_part + kernel_sum *
+background + sum_l w_l A_l H_l f, w pressure weight, A kernel, H footprint of the layer, f flux; what lies above the
+release is taken to hold no flux of the window.
 """
 
 from __future__ import annotations
@@ -14,33 +15,39 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+import station_meta
 from pipeline.errors import ConfigError, UnitError
-from pipeline.ingest import account, column_openmethane
+from pipeline.grid import Grid, grid_from_settings
+from pipeline.ingest import account, column_levels, column_openmethane, column_tccon, column_tropomi
 from pipeline.ingest.account import Account
-from pipeline.ingest.column_levels import read_ghg_cci, read_oco2_lite
+from pipeline.ingest.column_granule import Granule, open_granule
+from pipeline.ingest.column_versions import require_one_version, superseded
 from pipeline.ingest.files import expand
-from pipeline.ingest.quality import Limits, range_bits
+from pipeline.ingest.quality import range_bits
 from pipeline.ingest.rows import OUTSIDE
-from pipeline.ingest.soundings import Soundings
-from pipeline.schema import SATELLITE, Flag, label
+from pipeline.ingest.site import registry_error
+from pipeline.ingest.soundings import Area, Soundings, sounding_ids
+from pipeline.ingest.superobs import averaged, blocks
+from pipeline.ingest.tracks import passes, tracks
+from pipeline.schema import SATELLITE, Flag, is_used, label
 from pipeline.settings import ColumnSettings, Settings
 from pipeline.units import SPECIES, Species
+from station_meta import ColumnLimits, Contract, Products, StationMetaError
 
-READERS: dict[str, Callable[[Path, ColumnSettings, Species], Soundings]] = {
+READERS: dict[str, Callable[[Granule, Species, Area], Soundings]] = {
     "openmethane": column_openmethane.read,
-    "oco2-lite": read_oco2_lite,
-    "ghg-cci": read_ghg_cci,
-}
-#: plausible column means, species unit: wider below than at the ground, for the stratosphere holds less. CO2 stood at
-#: 395 ppm when OCO-2 began. Our proposal
-LIMITS = {
-    "ch4": Limits(fail=(1500.0, 2500.0), suspect=(1650.0, 2100.0)),
-    "co2": Limits(fail=(370.0, 480.0), suspect=(385.0, 450.0)),
+    "oco2-lite": column_levels.read,
+    "ghg-cci": column_levels.read,
+    "tropomi-l2": column_tropomi.read,
+    "tropomi-blended": column_tropomi.read,
+    "tccon": column_tccon.read,
 }
 NO_POSITION = "no position on the globe"
 AGAIN = "duplicate sounding, same value"
 #: a typical column further than this factor from the plausible ones is a wrong unit, not odd air
 _UNIT_RATIO = 10.0
+#: what of an observation becomes a column of numbers, as it stands in the table
+_NUMBERS = ("value", "uncertainty", "spread", "lon", "lat", "height", "prior_part", "kernel_sum")
 
 
 def read_columns(settings: Settings, root: Path) -> tuple[xr.Dataset, xr.Dataset, list[Account], list[str]]:
@@ -58,100 +65,148 @@ def read_columns(settings: Settings, root: Path) -> tuple[xr.Dataset, xr.Dataset
     observations
         Dataset "observations" of `pipeline.schema`, sorted by time to the second, then station. The station is the
         sounding's id, `sounding_ids`; the time is the hour the sounding lies in; the height is `columns.top`. Soundings
-        of low quality or implausible value are in it, flagged; those outside the observation hours are not.
+        of low quality or implausible value, and those of a superseded edition, are in it, flagged; those outside the
+        grid or the observation hours are not. With `columns.superobs_cells`, those that are used are averaged.
     receptors
         Dataset "receptors", row for row the soundings: instants to the second, with kernel and layer edges from the
         ground up. Of instruments with fewer layers than others, the spare layers are of no thickness, at the top.
     accounts
         One per file, in the order of the settings and then of the names. A sounding stands as an hour of its own.
     notes
-        What was taken for granted about the files.
+        What was taken for granted about the files, and what was averaged.
 
     Raises
     ------
     ConfigError
-        For a gas whose plausible columns are not declared.
+        For a gas whose plausible columns are not declared, or files of two versions of one product.
     InputError
         One of its kinds, naming file, rule, value and remedy.
     """
-    gas = SPECIES[settings.case.species]
-    if gas.name not in LIMITS:
-        raise ConfigError(
-            f"plausible columns of {gas.name} must be declared",
-            got=[feed.id for feed in settings.columns],
-            remedy=f"columns of {', '.join(LIMITS)} can be read",
-            where="columns",
-        )
-    frames, kernels, edges = [], [], []
-    sources: list[tuple[str, ColumnSettings]] = []
-    notes: list[str] = []
+    gas, products = SPECIES[settings.case.species], _products()
+    limits, grid = _limits(products, gas, [feed.id for feed in settings.columns]), grid_from_settings(settings.grid)
+    sources: list[tuple[str, ColumnSettings, Contract]] = []
+    said: list[Soundings] = []
     for feed in settings.columns:
         for path in sorted({path for pattern in feed.files for path in expand(root, pattern)}):
-            said = READERS[feed.format](path, feed, gas)
-            _check_unit(said.value, LIMITS[gas.name], where=f"{path.name}: x{gas.name}")
-            frames.append(_frame(said, feed).assign(source=len(sources)))
-            kernels.append(said.kernel)
-            edges.append(said.edge)
-            sources.append((path.relative_to(root).as_posix(), feed))
-            notes += [remark for remark in said.remarks if remark not in notes]
-    table, kernel, edge = pd.concat(frames, ignore_index=True), _stacked(kernels), _stacked(edges)
-    _judge(table, settings, LIMITS[gas.name])
+            found, contract = _read(path, feed, gas, products, _within(grid))
+            sources.append((path.relative_to(root).as_posix(), feed, contract))
+            said.append(found)
+    require_one_version([(name, one.identity) for (name, _, _), one in zip(sources, said, strict=True)])
+    table = pd.concat(
+        [_frame(one, feed, contract).assign(source=number)
+         for number, (one, (_, feed, contract)) in enumerate(zip(said, sources, strict=True))],
+        ignore_index=True,
+    )  # fmt: skip
+    for feed in settings.columns:
+        mine = [number for number, (_, other, _) in enumerate(sources) if other is feed]
+        old = superseded([(said[number].identity, said[number].native) for number in mine])
+        table.loc[table["source"].isin(np.array(mine)[old]), "superseded"] = True
+    _judge(table, limits, settings.case.observation_hours.bounds)
     accounts = [
-        _account(table[table["source"] == number], name, feed, gas) for number, (name, feed) in enumerate(sources)
+        _account(table[table["source"] == number], one.left_out, name, feed, gas)
+        for number, (one, (name, feed, _)) in enumerate(zip(said, sources, strict=True))
     ]
+    notes = list(dict.fromkeys(remark for one in said for remark in (_remark(one), *one.remarks)))
+    layers = _stacked([one.kernel for one in said]), _stacked([one.edge for one in said])
     kept = np.flatnonzero(table["reason"] == "")
-    kept = kept[np.lexsort([table[key].to_numpy()[kept] for key in ("value", "station", "time")])]
-    rows = table.iloc[kept]
-    return _observations(rows, gas), _receptors(rows, kernel[kept], edge[kept], gas), accounts, notes
+    rows, kernel, edge, told = _superobserved(
+        table.iloc[kept], layers[0][kept], layers[1][kept], sources, grid, products
+    )
+    rows = rows.assign(**_tracked(rows, sources, products))
+    order = np.lexsort([rows[key].to_numpy() for key in ("value", "station", "time")])
+    rows, along = rows.iloc[order], any(feed.correlated_share > 0 for feed in settings.columns)
+    return (
+        _observations(rows, gas, along=along),
+        _receptors(rows, kernel[order], edge[order], gas),
+        accounts,
+        notes + told,
+    )
 
 
-def sounding_ids(instrument: str, time: np.ndarray, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
-    """Return an id of each sounding from what it is: instrument, second of UTC, latitude and longitude to 0.001 degree.
+def inspect_columns(path: Path, feed: ColumnSettings, gas: Species, area: Area) -> tuple[Account, str]:
+    """Return what becomes of every sounding of one file, and what the file is.
 
     Parameters
     ----------
-    instrument
-        `columns.id` of the settings, which has no hyphen: it is what stands before the first one.
-    time : (obs,) datetime64
-        UTC.
-    lon, lat : (obs,) float64
-        Centres, degrees; whole turns of longitude make no difference.
+    path
+        The file.
+    feed
+        How it is read.
+    area
+        Which places are wanted.
 
-    Examples
-    --------
-    >>> time = np.array(["2022-12-07T03:44:25"], dtype="datetime64[ns]")
-    >>> sounding_ids("TROPOMI", time, np.array([148.6319]), np.array([-23.6792])).tolist()
-    ['TROPOMI-20221207T034425-23.679+148.632']
+    Raises
+    ------
+    ConfigError, InputError
+        As `read_columns`.
     """
-    # adding zero turns -0.0 into 0.0, which prints with the other sign
-    east = (np.round(lon, 3) + 180.0) % 360.0 - 180.0 + 0.0
-    north = np.round(lat, 3) + 0.0
-    second = np.char.replace(np.char.replace(np.datetime_as_string(time, unit="s"), "-", ""), ":", "")
-    parts = zip(second, north, east, strict=True)
-    return np.array([f"{instrument}-{s}{y:+07.3f}{x:+08.3f}" for s, y, x in parts], dtype=np.str_)
+    products = _products()
+    limits = _limits(products, gas, [feed.id])
+    said, contract = _read(path, feed, gas, products, area)
+    table = _frame(said, feed, contract)
+    _judge(table, limits, None)
+    return _account(table, said.left_out, path.name, feed, gas), _remark(said)
 
 
-def _frame(said: Soundings, feed: ColumnSettings) -> pd.DataFrame:
+def _products() -> Products:
+    try:
+        return station_meta.load_products()
+    except StationMetaError as error:
+        raise registry_error(error) from error
+
+
+def _limits(products: Products, gas: Species, feeds: list[str]) -> ColumnLimits:
+    if gas.name not in products.limits:
+        raise ConfigError(
+            f"plausible columns of {gas.name} must be declared",
+            got=feeds,
+            remedy=f"columns of {', '.join(products.limits)} can be read",
+            where="columns",
+        )
+    return products.limits[gas.name]
+
+
+def _within(grid: Grid) -> Area:
+    return lambda lon, lat: (grid.locate(lon.ravel(), lat.ravel()) >= 0).reshape(lon.shape)
+
+
+def _read(path: Path, feed: ColumnSettings, gas: Species, products: Products, area: Area) -> tuple[Soundings, Contract]:
+    with open_granule(path, feed, gas, products) as granule:
+        said = READERS[feed.format](granule, gas, area)
+        contract = granule.contract
+    _check_unit(said.value, products.limits[gas.name], where=f"{path.name}: {contract.variant}")
+    return said, contract
+
+
+def _remark(said: Soundings) -> str:
+    return f"columns: {said.identity}, {f'on {said.identity.scale}' if said.identity.scale else 'no scale stated'}"
+
+
+def _frame(said: Soundings, feed: ColumnSettings, contract: Contract) -> pd.DataFrame:
     """Return what a file says sounding by sounding, without its layers."""
     return pd.DataFrame(
         {
             "time": said.time,
             "value": said.value,
             "uncertainty": said.uncertainty,
+            "spread": np.nan,
+            "count": 1,
             "lon": said.lon,
             "lat": said.lat,
             "complete": said.complete & np.isfinite(said.value) & (said.uncertainty > 0),
-            "rejected": said.rejected,
+            "fault": said.fault,
             "height": feed.top,
             "prior_part": said.prior_part,
             "kernel_sum": said.kernel_sum,
-            "scale": said.scale,
+            "scale": said.identity.scale,
             "station": sounding_ids(feed.id, said.time, said.lon, said.lat),
+            "superseded": False,
+            "held_out": contract.held_out,
         }
     )
 
 
-def _check_unit(value: np.ndarray, limits: Limits, *, where: str) -> None:
+def _check_unit(value: np.ndarray, limits: ColumnLimits, *, where: str) -> None:
     """Raise when the typical value is no column of this gas at all."""
     finite = value[np.isfinite(value)]
     low, high = limits.fail
@@ -164,18 +219,24 @@ def _check_unit(value: np.ndarray, limits: Limits, *, where: str) -> None:
         )
 
 
-def _judge(table: pd.DataFrame, settings: Settings, limits: Limits) -> None:
+def _judge(table: pd.DataFrame, limits: ColumnLimits, hours: tuple[np.datetime64, np.datetime64] | None) -> None:
     """Add `reason`, why a sounding is left out, and `bits`, the quality bits of one that is kept."""
     time, value, lon, lat = (table[key].to_numpy() for key in ("time", "value", "lon", "lat"))
-    start, end = settings.case.observation_hours.bounds
     reason = np.full(len(table), "", dtype=object)
     # a comparison with NaN is false
     reason[~((np.abs(lat) <= 90.0) & (lon >= -180.0) & (lon <= 360.0))] = NO_POSITION
-    reason[(time < start) | (time >= end)] = OUTSIDE
+    if hours is not None:
+        reason[(time < hours[0]) | (time >= hours[1])] = OUTSIDE
     bits = range_bits(value, limits)
-    bits[~table["complete"].to_numpy()] |= np.uint32(Flag.MISSING)
-    bits[table["rejected"].to_numpy()] |= np.uint32(Flag.INSTRUMENT)
-    kept = table.loc[reason == "", ["station", "value"]]
+    old = table["superseded"].to_numpy(dtype=bool)
+    for mask, flag in (
+        (~table["complete"].to_numpy(dtype=bool), Flag.MISSING),
+        (table["fault"].to_numpy() != "", Flag.INSTRUMENT),
+        (table["held_out"].to_numpy(dtype=bool), Flag.HELD_OUT),
+        (old, Flag.SUPERSEDED),
+    ):
+        bits[mask] |= np.uint32(flag)
+    kept = table.loc[(reason == "") & ~old, ["station", "value"]]
     spread = kept.groupby("station")["value"].transform("nunique", dropna=False)
     conflict = kept.index[spread > 1]
     again = kept.index[kept.duplicated("station") & (spread == 1)]
@@ -185,23 +246,94 @@ def _judge(table: pd.DataFrame, settings: Settings, limits: Limits) -> None:
     table["reason"], table["bits"] = reason, bits
 
 
+def _usable(rows: pd.DataFrame) -> np.ndarray:
+    """Return which soundings are used, or would be if they were not held out."""
+    return is_used(rows["bits"].to_numpy(dtype=np.uint32) & ~np.uint32(Flag.HELD_OUT))
+
+
+def _superobserved(
+    rows: pd.DataFrame,
+    kernel: np.ndarray,
+    edge: np.ndarray,
+    sources: Sequence[tuple[str, ColumnSettings, Contract]],
+    grid: Grid,
+    products: Products,
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, list[str]]:
+    """Return the soundings with those of feeds with `superobs_cells` averaged, and what was averaged."""
+    whole, parts, notes = np.ones(len(rows), dtype=bool), [], []
+    kernels, edges = [], []
+    for feed, contract in {feed.id: (feed, contract) for _, feed, contract in sources}.values():
+        if feed.superobs_cells is None:
+            continue
+        mine = np.flatnonzero(_usable(rows) & _of(rows, sources, feed))
+        if mine.size == 0:
+            continue
+        used = rows.iloc[mine]
+        block = blocks(used["lon"].to_numpy(), used["lat"].to_numpy(), grid, feed.superobs_cells)
+        number = passes(used["time"].to_numpy(), products.passes.gap_minutes)
+        _, group = np.unique(np.stack([number, block]), axis=1, return_inverse=True)
+        table, its_kernels, its_edges = averaged(
+            used, kernel[mine], edge[mine], group.reshape(-1), contract.superobs_correlation
+        )
+        place = (table[key].to_numpy() for key in ("time", "lon", "lat"))
+        parts.append(table.assign(station=sounding_ids(feed.id, *place)))
+        kernels += its_kernels
+        edges += its_edges
+        whole[mine] = False
+        notes.append(
+            f"{feed.id}: {mine.size} soundings of {number.max() + 1} pass(es) make {len(table)} super-observations"
+        )
+    alone = np.flatnonzero(whole)
+    return (
+        pd.concat([rows.iloc[alone], *parts], ignore_index=True) if parts else rows,
+        _stacked([kernel[alone], *(values[None, :] for values in kernels)]),
+        _stacked([edge[alone], *(values[None, :] for values in edges)]),
+        notes,
+    )
+
+
+def _tracked(
+    rows: pd.DataFrame, sources: Sequence[tuple[str, ColumnSettings, Contract]], products: Products
+) -> dict[str, np.ndarray]:
+    """Return strip and distance along it of the used soundings whose errors are correlated; -1 and 0 of others."""
+    strip, along = np.full(len(rows), -1, dtype=np.int64), np.zeros(len(rows))
+    for feed in {feed.id: feed for _, feed, _ in sources}.values():
+        mine = np.flatnonzero(_usable(rows) & _of(rows, sources, feed))
+        if feed.correlated_share > 0 and mine.size:
+            time, lon, lat = (rows[key].to_numpy()[mine] for key in ("time", "lon", "lat"))
+            number = passes(time, products.passes.gap_minutes)
+            strip[mine], along[mine] = tracks(time, lon, lat, number, feed.correlation_km)
+    return {"track": strip, "along": along}
+
+
+def _of(
+    rows: pd.DataFrame, sources: Sequence[tuple[str, ColumnSettings, Contract]], feed: ColumnSettings
+) -> np.ndarray:
+    """Return which rows are of a feed's files."""
+    mine = [number for number, (_, other, _) in enumerate(sources) if other is feed]
+    return rows["source"].isin(mine).to_numpy()
+
+
 def _stacked(blocks: Sequence[np.ndarray]) -> np.ndarray:
     """Return blocks (row, layer) one under the other; the last column of narrower ones is repeated."""
     width = max(block.shape[1] for block in blocks)
     return np.concatenate([np.pad(block, ((0, 0), (0, width - block.shape[1])), mode="edge") for block in blocks])
 
 
-def _account(rows: pd.DataFrame, name: str, feed: ColumnSettings, gas: Species) -> Account:
+def _account(rows: pd.DataFrame, left_out: dict[str, int], name: str, feed: ColumnSettings, gas: Species) -> Account:
     """Return the account of one file."""
     reason, bits = rows["reason"].to_numpy(dtype=object), rows["bits"].to_numpy(dtype=np.uint32)
+    fault = rows["fault"].to_numpy(dtype=object)
     flag = bits[reason == ""]
+    told = np.where((reason == "") & (fault != ""), fault + " (flagged instrument)", reason)
+    counts = account.count_rows(told, bits) | {words: number for words, number in left_out.items() if number}
     return Account(
         source=name,
         station=feed.id,
         species=gas.name,
         height=feed.top,
-        rows_read=len(rows),
-        rows=account.count_rows(reason, bits),
+        rows_read=len(rows) + sum(left_out.values()),
+        rows=dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
         hours=int(flag.size),
         hours_usable=account.count_usable(flag),
         flags=account.count_flags(flag),
@@ -209,24 +341,18 @@ def _account(rows: pd.DataFrame, name: str, feed: ColumnSettings, gas: Species) 
     )
 
 
-def _observations(rows: pd.DataFrame, gas: Species) -> xr.Dataset:
-    size = len(rows)
+def _observations(rows: pd.DataFrame, gas: Species, *, along: bool) -> xr.Dataset:
     columns = {
         "time": rows["time"].to_numpy().astype("datetime64[h]").astype("datetime64[ns]"),
-        "value": rows["value"].to_numpy(),
-        "uncertainty": rows["uncertainty"].to_numpy(),
-        "spread": np.full(size, np.nan),
-        "count": np.ones(size, dtype=np.int64),
+        **{name: rows[name].to_numpy(dtype=np.float64) for name in _NUMBERS},
+        "count": rows["count"].to_numpy(dtype=np.int64),
         "flag": rows["bits"].to_numpy(dtype=np.uint32),
         "station": rows["station"].to_numpy().astype(np.str_),
-        "platform": np.full(size, SATELLITE),
-        "lon": rows["lon"].to_numpy(),
-        "lat": rows["lat"].to_numpy(),
-        "height": rows["height"].to_numpy(dtype=np.float64),
+        "platform": np.full(len(rows), SATELLITE),
         "scale": rows["scale"].to_numpy().astype(np.str_),
-        "prior_part": rows["prior_part"].to_numpy(dtype=np.float64),
-        "kernel_sum": rows["kernel_sum"].to_numpy(dtype=np.float64),
     }
+    if along:
+        columns |= {name: rows[name].to_numpy() for name in ("track", "along")}
     bare = xr.Dataset({name: ("obs", values) for name, values in columns.items()}, attrs={"species": gas.name})
     return label(bare, "observations")
 

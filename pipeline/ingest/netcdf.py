@@ -29,20 +29,27 @@ _GREGORIAN, _LAST = np.datetime64("1582-10-15", "ms"), np.datetime64("2262-01-01
 
 
 @contextmanager
-def open_netcdf(path: str | Path) -> Iterator[xr.Dataset]:
+def open_netcdf(path: str | Path, *, group: str | None = None) -> Iterator[xr.Dataset]:
     """Open a checked netCDF file; fill values become NaN, times stay numbers (see `decode_times`).
+
+    Parameters
+    ----------
+    path
+        The file.
+    group
+        Path of a group; the root when not given.
 
     Raises
     ------
     InputError
         When there is no such file.
     FormatError
-        When the file is not netCDF, is shorter than its header promises, or cannot be read.
+        When the file is not netCDF, is shorter than its header promises, or cannot be read; or has no such group.
     """
     path = Path(path)
     check_file(path)
     try:
-        dataset = xr.open_dataset(path, engine="netcdf4", decode_times=False, decode_timedelta=False)
+        dataset = xr.open_dataset(path, engine="netcdf4", group=group, decode_times=False, decode_timedelta=False)
     except (OSError, RuntimeError, ValueError, AttributeError) as error:
         # AttributeError is what netCDF4 raises for an attribute it cannot read
         raise _unreadable(path, error) from error

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import xarray as xr
 
-from pipeline.errors import FormatError, UnitError
-from pipeline.units import Species, mole_fraction_factor
+#: which of places (lon, lat), degrees, are wanted: (n,) bool
+Area = Callable[[np.ndarray, np.ndarray], np.ndarray]
+OUTSIDE_AREA = "outside the area"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which product, version and variant a granule is of, and which edition.
+
+    Parameters
+    ----------
+    product, version, variant
+        Of a `station_meta` contract; the variant is the variable the column is read from.
+    scale
+        Calibration scale; empty when none is stated.
+    issue
+        Of two editions of one granule the one with the greater is the later.
+    """
+
+    product: str
+    version: str
+    variant: str
+    scale: str
+    issue: tuple[tuple[int, str], ...] = ()
+
+    def __str__(self) -> str:
+        """Return it as a reader says it."""
+        return f"{self.product} {self.version or 'of no stated version'}, {self.variant}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +49,8 @@ class Soundings:
         Centres, degrees.
     value, uncertainty : (obs,) float64
         Column average and its one-sigma uncertainty, species unit.
-    rejected : (obs,) bool
-        What the provider's own quality says is bad.
+    fault : (obs,) object
+        Which rule of the product a sounding does not keep; empty for a good one.
     complete : (obs,) bool
         What has every number it needs; the others are missing.
     kernel : (obs, layer) float64
@@ -36,8 +61,12 @@ class Soundings:
         What the retrieval's prior gives of the column, sum w (1 - A) x_a, species unit.
     kernel_sum : (obs,) float64
         Share of the background the column sees, sum w A.
-    scale
-        Calibration scale; empty when the file does not say.
+    native : (obs,) object
+        The product's own name of each sounding, the same in every edition.
+    identity
+        Product, version, variant, scale, edition.
+    left_out
+        Soundings of the file that are not here, by reason.
     remarks
         What was taken for granted about the file.
     """
@@ -47,14 +76,62 @@ class Soundings:
     lat: np.ndarray
     value: np.ndarray
     uncertainty: np.ndarray
-    rejected: np.ndarray
+    fault: np.ndarray
     complete: np.ndarray
     kernel: np.ndarray
     edge: np.ndarray
     prior_part: np.ndarray
     kernel_sum: np.ndarray
-    scale: str
-    remarks: tuple[str, ...]
+    native: np.ndarray
+    identity: Identity
+    left_out: dict[str, int]
+    remarks: tuple[str, ...] = ()
+
+
+def sounding_ids(instrument: str, time: np.ndarray, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
+    """Return an id of each sounding from what it is: instrument, second of UTC, latitude and longitude to 0.001 degree.
+
+    Parameters
+    ----------
+    instrument
+        `columns.id` of the settings, which has no hyphen: it is what stands before the first one.
+    time : (obs,) datetime64
+        UTC.
+    lon, lat : (obs,) float64
+        Centres, degrees; whole turns of longitude make no difference.
+
+    Examples
+    --------
+    >>> time = np.array(["2022-12-07T03:44:25"], dtype="datetime64[ns]")
+    >>> sounding_ids("TROPOMI", time, np.array([148.6319]), np.array([-23.6792])).tolist()
+    ['TROPOMI-20221207T034425-23.679+148.632']
+    """
+    # adding zero turns -0.0 into 0.0, which prints with the other sign
+    east = (np.round(lon, 3) + 180.0) % 360.0 - 180.0 + 0.0
+    north = np.round(lat, 3) + 0.0
+    second = [text.replace("-", "").replace(":", "") for text in np.datetime_as_string(time, unit="s").tolist()]
+    parts = zip(second, north, east, strict=True)
+    return np.array([f"{instrument}-{s}{y:+07.3f}{x:+08.3f}" for s, y, x in parts], dtype=np.str_)
+
+
+def wanted(lon: np.ndarray, lat: np.ndarray, area: Area) -> np.ndarray:
+    """Return the soundings to read, (n,) bool: those of the area, and those without a place, which are told of."""
+    placed = (np.abs(lat) <= 90.0) & (lon >= -180.0) & (lon <= 360.0)
+    return ~placed | area(np.where(placed, lon, 0.0), np.where(placed, lat, 0.0))
+
+
+def first_fault(size: int, rules: Sequence[tuple[np.ndarray, str]]) -> np.ndarray:
+    """Return for each sounding the first rule it does not keep, (size,) object; empty where it keeps all.
+
+    Parameters
+    ----------
+    rules
+        (broken : (size,) bool, in words).
+    """
+    fault = np.full(size, "", dtype=object)
+    for broken, words in rules:
+        fault[broken & (fault == "")] = words
+    return fault
 
 
 def layer_edges(pressure: np.ndarray, layers: int) -> np.ndarray:
@@ -102,39 +179,3 @@ def upward(pressure: np.ndarray, *rows: np.ndarray) -> list[np.ndarray]:
     typical = np.nanmean(pressure, axis=0) if np.isfinite(pressure).any(axis=0).all() else np.zeros(2)
     turn = slice(None, None, -1 if typical[-1] > typical[0] else 1)
     return [np.ascontiguousarray(values[:, turn]) for values in (pressure, *rows)]
-
-
-def require(data: xr.Dataset, name: str, dims: int, *, layout: str, path: Path) -> np.ndarray:
-    """Return a variable's numbers as float64, fills as NaN.
-
-    Raises
-    ------
-    FormatError
-        When the file lacks it, it has another number of dims, or not one row per sounding.
-    """
-    first = next(iter(data["time"].dims), None) if "time" in data.variables else None
-    found = data.variables.get(name)
-    if found is None or len(found.dims) != dims or found.dims[0] != first:
-        raise FormatError(
-            f"a file of layout {layout} must hold {name} with {dims} dims, the first that of time",
-            got=sorted(map(str, data.variables)) if found is None else found.dims,
-            remedy="correct columns.format, columns.files or case.species",
-            where=path.name,
-        )
-    return np.asarray(found.values, dtype=np.float64)
-
-
-def unit_factor(data: xr.Dataset, name: str, gas: Species, path: Path, *, default: str | None = None) -> float:
-    """Return the factor of a mole fraction to the species' unit.
-
-    Raises
-    ------
-    UnitError
-        When the variable states none and there is no default, or it is no mole fraction.
-    """
-    unit = data[name].attrs.get("units") or default
-    if not unit:
-        raise UnitError(
-            "a mole fraction must have a unit", remedy="add units to the file", where=f"{path.name}: {name}"
-        )
-    return mole_fraction_factor(str(unit), gas, where=f"{path.name}: {name}")

@@ -195,6 +195,8 @@ def _columns(name: str) -> str:
         format=satellite.format,
         files=[f"{COLUMNS}/{satellite.pattern}"],
         top=satellite.top,
+        # the simulated noise is just what the files state
+        uncertainty_factor=1.0,
         representation_error=satellite.representation,
     )
 

@@ -47,6 +47,7 @@ def write_oco2_lite(path: Path, soundings: Soundings, values: np.ndarray) -> Non
                 "Sensor": "OCO-2",
                 "BuildId": "B11.2",
                 "CollectionLabel": "simulated",
+                "creation_date": "Jul 15, 2024",
             }
         )
         one, deep, corner = ("sounding_id",), ("sounding_id", "levels"), ("sounding_id", "vertices")
@@ -95,6 +96,7 @@ def write_swath(path: Path, soundings: Soundings, values: np.ndarray) -> None:
                 "title": "XCO2 of a wide-swath imager, simulated",
                 "Conventions": "CF-1.6",
                 "sensor": "simulated imager",
+                "product_version": "1",
                 "comment": "Profiles are ordered from the surface to the top of the atmosphere.",
             }
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.settings.base import NonNegative, Positive, Section
 
@@ -54,24 +54,44 @@ class TransportSettings(Section):
 
 
 class ColumnSettings(Section):
-    """One satellite's columns."""
+    """One instrument's columns. What is not given here is the product's own, of station_meta."""
 
     id: str = Field(pattern=r"^[A-Z0-9_]{2,16}$", description="name of the instrument, for example TROPOMI")
-    format: Literal["openmethane", "oco2-lite", "ghg-cci"] = Field(
+    format: Literal["openmethane", "oco2-lite", "ghg-cci", "tropomi-l2", "tropomi-blended", "tccon"] = Field(
         description=(
-            "layout of the files: openmethane (TROPOMI as that project prepares it), oco2-lite (OCO-2 and OCO-3), "
-            "ghg-cci (GOSAT, TanSat and others in ESA's common layout)"
+            "layout of the files: oco2-lite (OCO-2, OCO-3, GOSAT by ACOS), ghg-cci (ESA's common layout: GOSAT, "
+            "TanSat, WFMD), tropomi-l2 and tropomi-blended (methane), openmethane (TROPOMI as that project makes it), "
+            "tccon (spectrometers on the ground: compared with, never assimilated)"
         )
     )
     files: list[str] = Field(min_length=1, description="paths or glob patterns under inputs.root")
     top: Positive = Field(default=6000.0, description="particles are released from the ground to this height, m")
-    quality: NonNegative = Field(
-        default=0.5,
-        description="openmethane: soundings of a lower quality value are not used; elsewhere those flagged bad",
+    quality: NonNegative | None = Field(
+        default=None, description="soundings of a lower quality value are not used, for layouts that have one"
     )
-    uncertainty_factor: Positive = Field(
-        default=1.0, description="factor on the files' uncertainties, for those known to be too small"
+    excluded_surfaces: list[int] | None = Field(
+        default=None,
+        description="classes of the surface that are not used (TROPOMI: 0 land, 1 water, 2 inland, 3 coast)",
     )
+    chi_square_most: Positive | None = Field(
+        default=None, description="inland water is used up to this chi square of the fit only (TROPOMI)"
+    )
+    uncertainty_factor: Positive | None = Field(
+        default=None, description="factor on the files' uncertainties, for those known to be too small"
+    )
+    superobs_cells: int | None = Field(
+        default=None, ge=1, description="soundings of one pass are averaged over blocks of so many cells a side"
+    )
+    superobs_correlation: float | None = Field(
+        default=None, ge=0, le=1, description="correlation of the errors of two soundings that are averaged"
+    )
+    correlated_share: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of the retrieval's error variance that is correlated along the track",
+    )
+    correlation_km: Positive = Field(default=20.0, description="e-folding distance of it, km (Baker et al. 2022)")
     representation_error: NonNegative = Field(
         description="one-sigma error of comparing a column with the model, species unit"
     )
@@ -80,3 +100,9 @@ class ColumnSettings(Section):
         default=None,
         description="one-sigma difference of the scale, unknown or not convertible, from the others', species unit",
     )
+
+    @model_validator(mode="after")
+    def _averaged(self) -> Self:
+        if self.superobs_correlation is not None and self.superobs_cells is None:
+            raise ValueError("superobs_correlation goes with superobs_cells")
+        return self

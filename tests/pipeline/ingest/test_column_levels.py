@@ -3,25 +3,30 @@
 import netCDF4
 import numpy as np
 import pytest
-from column_files import column_case
-from ingest_cases import shared_data
+from column_files import column_case, write_columns
 
 from pipeline.errors import ConfigError, FormatError, UnitError
 from pipeline.ingest.columns import read_columns
-from pipeline.ingest.netcdf import open_netcdf
-from pipeline.ingest.soundings import layer_edges, prior_and_share
+from pipeline.ingest.soundings import layer_edges
 from pipeline.schema import Flag
+from pipeline.settings.sections import Axis
 
 COUNT, LAYERS = 3, 4
 EDGES = np.array([1000.0, 700.0, 400.0, 150.0, 0.0])
 LEVELS = np.array([1000.0, 600.0, 300.0, 50.0])
 KERNEL = np.array([1.1, 1.0, 0.8, 0.4]) + 0.01 * np.arange(COUNT)[:, None]
 PROFILE = np.array([425.0, 422.0, 420.0, 410.0]) + np.arange(COUNT)[:, None]
+#: told by its name: TanSat in ESA's common layout
+NAME = "ESACCI-GHG-L2-CO2-TANSAT-OCFP-20240715-fv1.nc"
 HOURS = ("2024-07-15T00", "2024-07-16T00")
 
 
-def case(layout="ghg-cci", **changes):
-    return column_case(species="co2", format=layout, id="SAT", hours=HOURS, **changes)
+def case(**changes):
+    settings = column_case(species="co2", format="ghg-cci", id="SAT", hours=HOURS, **changes)
+    grid = settings.grid.model_copy(
+        update={"x": Axis(first=119, step=0.5, count=6), "y": Axis(first=29, step=0.5, count=5)}
+    )
+    return settings.model_copy(update={"grid": grid})
 
 
 def write(path, *, pressure=EDGES, turned=False, gas="co2", unit="ppm", without=(), **values):
@@ -46,10 +51,11 @@ def write(path, *, pressure=EDGES, turned=False, gas="co2", unit="ppm", without=
                 continue
             if value.ndim == 2:
                 data.createDimension(f"m_{name}", value.shape[1])
+            kind, fill = ("i1", -99) if name.endswith("_flag") else ("f8", -999.0)
             variable = data.createVariable(
-                name, "f8", ("n",) if value.ndim == 1 else ("n", f"m_{name}"), fill_value=-999.0
+                name, kind, ("n",) if value.ndim == 1 else ("n", f"m_{name}"), fill_value=fill
             )
-            stored = np.where(np.isnan(value), -999.0, value)
+            stored = np.where(np.isnan(value), fill, value)
             variable[:] = stored[:, ::-1] if turned and value.ndim == 2 else stored
             if name == "time":
                 variable.units = "seconds since 1970-01-01 00:00:00"
@@ -59,7 +65,7 @@ def write(path, *, pressure=EDGES, turned=False, gas="co2", unit="ppm", without=
 
 
 def test_the_parts_of_a_column_are_those_of_its_retrieval(tmp_path):
-    write(tmp_path / "a.nc")
+    write(tmp_path / NAME)
     observations, receptors, accounts, _ = read_columns(case(), tmp_path)
     weight = np.array([0.3, 0.3, 0.25, 0.15])
     np.testing.assert_allclose(observations["kernel_sum"].values, (weight * KERNEL).sum(axis=1), rtol=1e-12)
@@ -78,28 +84,16 @@ def test_the_parts_of_a_column_are_those_of_its_retrieval(tmp_path):
 def test_either_order_of_layers_gives_the_same_sounding(tmp_path, pressure):
     for name, turned in (("up", False), ("down", True)):
         (tmp_path / name).mkdir()
-        write(tmp_path / name / "a.nc", pressure=pressure, turned=turned)
+        write(tmp_path / name / NAME, pressure=pressure, turned=turned)
     up, down = (read_columns(case(), tmp_path / name)[:2] for name in ("up", "down"))
     for one, two in zip(up, down, strict=True):
         assert one.identical(two)
 
 
 def test_a_level_stands_for_the_air_half_way_to_its_neighbours(tmp_path):
-    write(tmp_path / "a.nc", pressure=LEVELS)
+    write(tmp_path / NAME, pressure=LEVELS)
     edge = read_columns(case(), tmp_path)[1]["pressure_edge"].values
     np.testing.assert_allclose(edge[0], [1.0, 0.8, 0.45, 0.175, 0.0], rtol=1e-12)
-
-
-def test_layers_about_the_levels_of_a_real_oco2_file_have_its_own_weights():
-    path = next((shared_data() / "columns").glob("oco2-*.nc"))
-    with open_netcdf(path) as data:
-        names = ("pressure_levels", "pressure_weights", "xco2_averaging_kernel", "co2_profile_apriori")
-        pressure, weight, kernel, profile = (data[name].values.astype(float)[:, ::-1] for name in names)
-        retrieved = float(data["xco2"].values[0])
-    np.testing.assert_allclose(-np.diff(layer_edges(pressure, 20), axis=1), weight, rtol=0.006)
-    prior, share = prior_and_share(weight, kernel, profile)
-    # background air that the retrieval would see as what it saw
-    assert (retrieved - prior[0]) / share[0] == pytest.approx(399.0, abs=1.5)
 
 
 @pytest.mark.parametrize(
@@ -116,33 +110,20 @@ def test_layers_about_the_levels_of_a_real_oco2_file_have_its_own_weights():
     ],
 )
 def test_a_bad_sounding_is_flagged_and_the_others_stay(tmp_path, changes, flag):
-    write(tmp_path / "a.nc", **changes)
+    write(tmp_path / NAME, **changes)
     observations, _, accounts, _ = read_columns(case(), tmp_path)
     assert observations["flag"].values.tolist() == [int(flag), 0, 0]
     assert sum(accounts[0].rows.values()) == COUNT
 
 
-def test_the_newer_scale_is_read_where_the_file_has_it(tmp_path):
-    write(tmp_path / "a.nc", pressure=LEVELS, turned=True)
-    observations, _, _, notes = read_columns(case("oco2-lite"), tmp_path)
-    assert set(observations["scale"].values) == {"WMO CO2 X2007"}
-    write(tmp_path / "a.nc", pressure=LEVELS, turned=True, xco2_x2019=[424.0, 424.1, 424.2])
-    with netCDF4.Dataset(tmp_path / "a.nc", "a") as data:
-        data["xco2_x2019"].units = "ppm"
-    observations, _, _, notes = read_columns(case("oco2-lite"), tmp_path)
-    assert observations["value"].values.tolist() == [424.0, 424.1, 424.2]
-    assert set(observations["scale"].values) == {"WMO CO2 X2019"}
-    assert "SAT: columns are xco2_x2019, on WMO CO2 X2019" in notes
-
-
 def test_uncertainties_known_to_be_too_small_can_be_widened(tmp_path):
-    write(tmp_path / "a.nc")
+    write(tmp_path / NAME)
     observations = read_columns(case(uncertainty_factor=2.0), tmp_path)[0]
     np.testing.assert_allclose(observations["uncertainty"].values, 1.6, rtol=1e-12)
 
 
 def test_seconds_are_whole_and_units_are_converted(tmp_path):
-    write(tmp_path / "a.nc", unit="mol mol-1", time=1721023200.7 + np.arange(COUNT), xco2=np.full(COUNT, 423e-6),
+    write(tmp_path / NAME, unit="mol mol-1", time=1721023200.7 + np.arange(COUNT), xco2=np.full(COUNT, 423e-6),
           xco2_uncertainty=np.full(COUNT, 0.8e-6), co2_profile_apriori=PROFILE * 1e-6)  # fmt: skip
     observations, receptors, _, _ = read_columns(case(), tmp_path)
     np.testing.assert_allclose(observations["value"].values, 423.0, rtol=1e-12)
@@ -152,25 +133,51 @@ def test_seconds_are_whole_and_units_are_converted(tmp_path):
 
 
 def test_methane_in_the_common_layout_is_methane(tmp_path):
-    write(tmp_path / "a.nc", gas="ch4", unit="ppb", xch4=np.full(COUNT, 1880.0), ch4_profile_apriori=PROFILE * 4.4)
-    observed = read_columns(column_case(format="ghg-cci", hours=HOURS), tmp_path)[0]
+    write(
+        tmp_path / "UoL-GHG-L2-CH4-GOSAT-OCPR-20240715-fv9.0.nc",
+        gas="ch4",
+        unit="ppb",
+        xch4=np.full(COUNT, 1880.0),
+        ch4_profile_apriori=PROFILE * 4.4,
+    )
+    settings = case()
+    gas = settings.case.model_copy(update={"species": "ch4"})
+    observed = read_columns(settings.model_copy(update={"case": gas}), tmp_path)[0]
     assert observed["value"].values.tolist() == [1880.0] * 3
     assert observed["prior_part"].attrs["units"] == "ppb"
 
 
 @pytest.mark.parametrize("name", ["xco2_quality_flag", "pressure_levels", "pressure_weight", "time"])
 def test_another_layout_is_refused_by_the_variable_it_lacks(tmp_path, name):
-    write(tmp_path / "a.nc", without=(name,))
-    with pytest.raises(FormatError, match=rf"a\.nc: a file of layout ghg-cci must hold {name} with"):
+    write(tmp_path / NAME, without=(name,))
+    with pytest.raises(FormatError, match=f"{NAME}: a file of TanSat OCFP 1, xco2 must hold {name};"):
         read_columns(case(), tmp_path)
 
 
 def test_what_cannot_be_is_refused(tmp_path):
-    write(tmp_path / "a.nc", pressure_weight=np.ones((COUNT, 3)))
+    write(tmp_path / NAME, pressure_weight=np.ones((COUNT, 3)))
     with pytest.raises(FormatError, match="must have one number a layer"):
         read_columns(case(), tmp_path)
-    write(tmp_path / "a.nc", unit=None)
+    write(tmp_path / NAME, unit=None)
     with pytest.raises(UnitError, match="a mole fraction must have a unit"):
         read_columns(case(), tmp_path)
-    with pytest.raises(ConfigError, match="oco2-lite files hold co2; got 'ch4'"):
-        read_columns(column_case(format="oco2-lite"), tmp_path)
+    with pytest.raises(ConfigError, match="SAT: oco2-lite files do not hold ch4"):
+        read_columns(column_case(id="SAT", format="oco2-lite", files=("*",)), tmp_path)
+
+
+def test_fewer_layers_of_one_instrument_are_filled_with_layers_of_no_thickness(tmp_path):
+    write(tmp_path / "UoL-GHG-L2-CH4-GOSAT-OCPR-20240715-fv9.0.nc", gas="ch4", unit="ppb",
+          xch4=np.full(COUNT, 1880.0), ch4_profile_apriori=PROFILE * 4.4)  # fmt: skip
+    write_columns(tmp_path / "tropomi.nc", [50, 51], [120.1, 120.2], [30.0, 30.1],
+                  units={"time": "seconds since 2024-07-15 06:00:00"})  # fmt: skip
+    settings = case(files=("UoL*",))
+    other = settings.columns[0].model_copy(update={"id": "TROPOMI", "format": "openmethane", "files": ["tropomi.nc"]})
+    gas = settings.case.model_copy(update={"species": "ch4"})
+    settings = settings.model_copy(update={"case": gas, "columns": [*settings.columns, other]})
+    receptors = read_columns(settings, tmp_path)[1]
+    thickness = -np.diff(receptors["pressure_edge"].values, axis=1)
+    assert np.isfinite(receptors["averaging_kernel"].values).all()
+    np.testing.assert_allclose(thickness.sum(axis=1), 1.0, rtol=1e-14)
+    narrow = np.char.startswith(receptors["station"].values.astype(str), "SAT")
+    assert ((thickness == 0).sum(axis=1) == np.where(narrow, 8, 0)).all()
+    assert narrow.sum() == 3

@@ -10,8 +10,9 @@ from ingest_cases import shared_data
 
 from pipeline.errors import ConfigError, FormatError, InputError, TimeError, UnitError
 from pipeline.ingest import account
-from pipeline.ingest.columns import AGAIN, NO_POSITION, read_columns, sounding_ids
+from pipeline.ingest.columns import AGAIN, NO_POSITION, read_columns
 from pipeline.ingest.rows import OUTSIDE
+from pipeline.ingest.soundings import OUTSIDE_AREA, sounding_ids
 from pipeline.schema import Flag, check, is_used
 
 SECONDS = [0, 0, 1, 14, 3600]
@@ -80,6 +81,23 @@ def test_whole_turns_and_the_sign_of_zero_leave_an_id_alone():
     ids = sounding_ids("S5P", time, np.array([181.5, -178.5, 0.0, -1e-9]), np.array([0.0, -0.0, 1.0, 1.0]))
     assert ids[0] == ids[1] == "S5P-20221207T034425+00.000-178.500"
     assert ids[2] == ids[3]
+
+
+def test_soundings_outside_the_grid_are_counted_not_kept(tmp_path):
+    write_columns(tmp_path / "a.nc", SECONDS, [*LON[:3], 151.0, LON[4]], [*LAT[:4], -20.0])
+    observations, _, accounts, _ = read_columns(column_case(), tmp_path)
+    assert observations.sizes["obs"] == 3
+    assert accounts[0].rows == {"used": 3, OUTSIDE_AREA: 2}
+    assert accounts[0].rows_read == 5
+
+
+def test_a_centre_outside_its_own_corners_is_flagged(tmp_path):
+    write(
+        tmp_path, lat_corner=np.array(LAT)[:, None] + np.array([0.01, 0.01, 0.05, 0.05]) * (np.arange(5) == 2)[:, None]
+    )
+    observations, _, accounts, _ = read_columns(column_case(), tmp_path)
+    assert (observations["flag"].values == int(Flag.INSTRUMENT)).sum() == 1
+    assert accounts[0].rows == {"used": 4, "centre outside its own corners (flagged instrument)": 1}
 
 
 def test_soundings_outside_the_hours_are_counted_not_kept(tmp_path):
@@ -162,30 +180,17 @@ def test_units_are_converted_and_a_stated_error_unit_is_used(tmp_path):
     assert not any("unc states no unit" in note for note in notes)
 
 
-def test_fewer_layers_in_one_file_are_filled_with_layers_of_no_thickness(tmp_path):
-    write(tmp_path, "a.nc")
-    write_columns(tmp_path / "b.nc", [50, 51], LON[:2], LAT[:2], averaging_kernel=kernel(2, 8))
-    _, receptors, _, _ = read_columns(column_case(), tmp_path)
-    thickness = -np.diff(receptors["pressure_edge"].values, axis=1)
-    assert np.isfinite(receptors["averaging_kernel"].values).all()
-    np.testing.assert_allclose(thickness.sum(axis=1), 1.0, rtol=1e-14)
-    narrow = receptors["time"].values >= START + 50 * SECOND
-    assert np.all((thickness == 0).sum(axis=1)[narrow & (receptors["time"].values < START + 60 * SECOND)] == 4)
-
-
 @pytest.mark.parametrize("name", ["xch4", "unc", "qa", "lat", "lon", "averaging_kernel"])
 def test_another_layout_is_refused_by_the_variable_it_lacks(tmp_path, name):
     units = {"xch4": None} if name == "xch4" else None
     write(tmp_path, without=(name,), units=units)
-    with pytest.raises(FormatError, match=f"tropomi.nc: an openmethane file must hold {name} with dims"):
+    with pytest.raises(FormatError, match=f"tropomi.nc: a file of TROPOMI CH4 by Open Methane .* must hold {name};"):
         read_columns(column_case(), tmp_path)
 
 
 def test_kernels_with_another_dim_are_refused(tmp_path):
     write(tmp_path, averaging_kernel=np.ones(5))
-    with pytest.raises(
-        FormatError, match=r"must hold averaging_kernel with dims \('obs', 'ak_layer'\); got \('obs',\)"
-    ):
+    with pytest.raises(FormatError, match=r"averaging_kernel must have 2 dims, the first that of time; got \('obs',\)"):
         read_columns(column_case(), tmp_path)
 
 
