@@ -15,6 +15,7 @@ import xarray as xr
 from kernels.jit import set_threads
 from pipeline.errors import ConfigError
 from pipeline.footprints import made_footprints, make_footprints
+from pipeline.footprints_weather import CaseWeather
 from pipeline.grid import Grid, Regions, grid_from_settings, make_regions, require_writable, write_store
 from pipeline.ingest import (
     account,
@@ -52,6 +53,7 @@ from pipeline.inversion import (
 from pipeline.inversion_dask import processes_here, team
 from pipeline.provenance import provenance
 from pipeline.settings import Settings, input_root, read_settings
+from pipeline.station_weather import StationWeather
 from pipeline.units import species
 
 #: called with (stage, done, of); of is 0 for stages without steps
@@ -278,7 +280,8 @@ def assembled_case(
     registry = read_registry(settings, root)
 
     progress("observations", 0, 0)
-    observations, receptors, accounts, observation_notes = all_receptors(settings, root, registry)
+    around = station_weather(settings, grid, root, path)
+    observations, receptors, accounts, observation_notes = all_receptors(settings, root, registry, around)
     progress("footprints", 0, 0)
     if settings.transport is None:
         footprints, footprint_notes = read_footprints(settings, grid, root, registry)
@@ -301,6 +304,13 @@ def assembled_case(
     assembled = assemble(settings, grid, observations, footprints, background, fluxes, towers)
     notes = [*observation_notes, *footprint_notes, *background_notes, *flux_notes]
     return AssembledCase(observations, fluxes["time"].values, assembled, accounts, notes, towers)
+
+
+def station_weather(settings: Settings, grid: Grid, root: Path, path: Path) -> StationWeather | None:
+    """Return the weather at stations where the case asks for it and has a section [transport]."""
+    if settings.transport is None or not (settings.case.select or settings.bias_filter):
+        return None
+    return StationWeather(CaseWeather(settings.transport, grid, root, transport_folder(settings, path)))
 
 
 def transport_folder(settings: Settings, path: Path) -> Path:
@@ -347,6 +357,7 @@ def input_files(settings: Settings, root: Path) -> list[Path]:
         *settings.inputs.quality_rules,
         *(pattern for feed in settings.stations for pattern in feed.files),
         *(pattern for column in settings.columns for pattern in column.files),
+        *(pattern for lab in settings.mobile for pattern in lab.files),
         *(pattern for sink in settings.sinks for pattern in sink.files),
         *(settings.transport.meteorology.files if settings.transport else []),
         *(pattern for source in settings.footprints for pattern in source.files),

@@ -12,7 +12,7 @@ from time import perf_counter
 import numpy as np
 import xarray as xr
 
-from pipeline.case import domain_grid, transport_folder
+from pipeline.case import domain_grid, station_weather, transport_folder
 from pipeline.errors import ConfigError, InputError
 from pipeline.footprints import Made, make_footprints, told_of_ends
 from pipeline.ingest import all_receptors, read_registry
@@ -112,7 +112,8 @@ def make(
     root = input_root(settings, case) if data is None else data.resolve()
     grid = domain_grid(settings)
     progress("observations", 0, 0)
-    _, receptors, _, notes = all_receptors(settings, root, read_registry(settings, root))
+    around = station_weather(settings, grid, root, case)
+    _, receptors, _, notes = all_receptors(settings, root, read_registry(settings, root), around)
     window = settings.case.observation_hours.bounds
     time = receptors["time"].values
     receptors = receptors.isel(obs=np.flatnonzero((time >= window[0]) & (time < window[1])))

@@ -73,7 +73,7 @@ class CaseWeather:
         times: list[np.datetime64] = []
         for index in range(last, first - 1, -1):
             time = epoch + index * step
-            if not self._usable(time):
+            if not self.is_usable(time):
                 break
             times.append(time)
         if len(times) < 2:
@@ -141,7 +141,7 @@ class CaseWeather:
         for time in sorted(self.unusable):
             yield f"the weather at {_minute(time)} cannot be used, particles end there: {self.unusable[time]}"
 
-    def _usable(self, time: np.datetime64) -> bool:
+    def is_usable(self, time: np.datetime64) -> bool:
         """Return whether a time is there and can be read."""
         if time not in self.sources or time in self.unusable:
             return False

@@ -11,6 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.case import domain_grid, station_weather
 from pipeline.errors import InputError, RegistryError
 from pipeline.ingest import account, load_registry, read_registry
 from pipeline.ingest.account import Account
@@ -82,14 +83,15 @@ def report_of_case(station: str, path: Path, *, height: float | None = None, roo
     root = input_root(settings, path) if root is None else root.resolve()
     wanted = [f for f in settings.stations if f.id == station and height in (None, f.height)]
     if len(wanted) != 1:
-        feeds = [f"{feed.id} at {feed.height:g} m" for feed in settings.stations]
+        known = [f"{feed.id} at {feed.height:g} m" for feed in settings.stations]
         raise RegistryError(
             "station and height must name one feed of the case",
             got=f"{station}, {len(wanted)} feeds",
-            remedy=f"use one of {', '.join(feeds)}; give height where a station has several inlets",
+            remedy=f"use one of {', '.join(known)}; give height where a station has several inlets",
             where=path.name,
         )
-    feeds, alarms = judge_case(settings, root, read_registry(settings, root))
+    around = station_weather(settings, domain_grid(settings), root, path)
+    feeds, alarms = judge_case(settings, root, read_registry(settings, root), around)
     judged = feeds[settings.stations.index(wanted[0])]
     gas = SPECIES[settings.case.species]
     told = [str(alarm) for alarm in alarms if alarm.station == station]

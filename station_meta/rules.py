@@ -56,10 +56,12 @@ class QualityRules:
     buddy
         (factor, least): BUDDY in mixed hours where an hour is further from its neighbours' median than both the factor
         times their median deviation and the least. None: no such test.
+    hours
+        [from, to) of the solar day in which an hour is selected. None: all, for a mountain or a tall tower.
+    wind, mixing
+        Least wind at 10 m, m s-1, and depth of the boundary layer, m, of an hour that is selected. None: any.
     environment
         Bounds by name of what the instrument reports of itself and its surroundings: outside is INSTRUMENT.
-    scale_error
-        Added to the measurement uncertainty of values on another scale than the station's.
     """
 
     fail: tuple[float, float]
@@ -79,8 +81,10 @@ class QualityRules:
     spread: float | None = None
     rate: float | None = None
     buddy: tuple[float, float] | None = None
+    hours: tuple[float, float] | None = None
+    wind: float | None = None
+    mixing: float | None = None
     environment: dict[str, tuple[float, float]] = field(default_factory=dict, hash=False)
-    scale_error: float = 0.0
 
     def __post_init__(self) -> None:
         """Raise unless the numbers can be thresholds."""
@@ -103,11 +107,15 @@ class QualityRules:
             _require(
                 self.spike_sigma >= self.spike_floor, "spike_sigma must not be below spike_floor", self.spike_sigma
             )
-        for name in ("spread", "rate"):
+        for name in ("spread", "rate", "wind", "mixing"):
             value = getattr(self, name)
             _require(value is None or value > 0, f"{name} must be positive", value)
         _require(self.buddy is None or min(self.buddy) > 0, "buddy must be positive", self.buddy)
-        _require(self.scale_error >= 0, "scale_error must not be negative", self.scale_error)
+        _require(
+            self.hours is None or (self.hours[0] != self.hours[1] and min(self.hours) >= 0 and max(self.hours) <= 24),
+            "hours must be two different hours of 0 to 24",
+            self.hours,
+        )
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ ALLOWED = {
     "station_meta": set(),
     "roots": set(),
     "pipeline.grid": {"kernels", "roots"},
-    "pipeline.ingest": {"pipeline.grid", "station_meta", "roots"},
+    "pipeline.ingest": {"kernels", "pipeline.grid", "station_meta", "roots"},
     "pipeline.transport": {"kernels", "pipeline.grid", "roots"},
     "pipeline.inversion": {"kernels", "pipeline.grid", "roots"},
     "pipeline.flow": {
@@ -34,10 +34,10 @@ FLOW = {
     "pipeline.ask", "pipeline.case", "pipeline.cli_ask", "pipeline.cli_footprints", "pipeline.coast",
     "pipeline.cycle", "pipeline.footprints", "pipeline.footprints_dask", "pipeline.footprints_weather",
     "pipeline.inversion_dask",
-    "pipeline.provenance", "pipeline.show", "pipeline.show_footprint", "pipeline.show_tables",
-    "pipeline.tune",
+    "pipeline.provenance", "pipeline.qc", "pipeline.show", "pipeline.show_footprint", "pipeline.show_quality",
+    "pipeline.show_tables", "pipeline.station_weather", "pipeline.tune",
 }  # fmt: skip
-COMMAND = {"pipeline.cli", "pipeline.cli_osse", "pipeline.cli_tune"}
+COMMAND = {"pipeline.cli", "pipeline.cli_osse", "pipeline.cli_qc", "pipeline.cli_tune"}
 OUTSIDE = {"kernels": {"numpy", "numba"}, "station_meta": {"numpy", "pandas"}}
 STDLIB = __import__("sys").stdlib_module_names
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 import station_meta
+from pipeline.errors import ConfigError
+from pipeline.ingest.calibrations import Calibration, read_calibrations
 from pipeline.ingest.files import expand
 from pipeline.ingest.hourly import Hours, hourly_means
 from pipeline.ingest.neighbours import Alarm, NeighbourRules, Series, compare
@@ -16,13 +19,10 @@ from pipeline.ingest.quality import assess_hours, rules_of
 from pipeline.ingest.registry import read_rules
 from pipeline.ingest.rows import FeedRows, judge, read_rows
 from pipeline.ingest.site import Periods, periods, registry_error, registry_rows
-from pipeline.schema import HOUR, Flag
+from pipeline.ingest.surroundings import Surroundings, selection_bits
 from pipeline.settings import Settings, StationSettings
 from pipeline.units import SPECIES, Species
 from station_meta import QualityRules, Rules
-
-#: the earth turns by this in an hour
-_DEGREES_PER_HOUR = 15.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,9 @@ class Judged:
     rules: QualityRules
 
 
-def judge_case(settings: Settings, root: Path, registry: pd.DataFrame) -> tuple[list[Judged], list[Alarm]]:
+def judge_case(
+    settings: Settings, root: Path, registry: pd.DataFrame, around: Surroundings | None = None
+) -> tuple[list[Judged], list[Alarm]]:
     """Return all feeds of a case, judged, compared and selected, and what a person should look at.
 
     Parameters
@@ -59,26 +61,40 @@ def judge_case(settings: Settings, root: Path, registry: pd.DataFrame) -> tuple[
         Folder of the input paths.
     registry
         Table of `station_meta.load`.
+    around
+        The weather at stations, when there is any.
 
     Raises
     ------
+    ConfigError
+        When hours are to be selected by weather, and there is none.
     InputError
         When a pattern matches no file, or a file cannot be used; see the readers.
     """
     gas = SPECIES[settings.case.species]
     rules = read_rules(settings, root)
+    files = [path for pattern in settings.inputs.calibrations for path in expand(root, pattern)]
+    calibrations = read_calibrations(files)
     feeds = []
     for feed in settings.stations:
         paths = sorted({path for pattern in feed.files for path in expand(root, pattern)})
-        feeds.append(judge_feed(paths, feed, gas, registry, rules, root))
+        feeds.append(judge_feed(paths, feed, gas, registry, rules, root, calibrations))
     alarms = compare_feeds(feeds, gas, rules)
     for one in feeds:
         select_hours(one)
+        if settings.case.select:
+            _select_by_class(one, around)
     return feeds, alarms
 
 
 def judge_feed(
-    paths: list[Path], feed: StationSettings, gas: Species, registry: pd.DataFrame, rules: Rules, root: Path | None
+    paths: list[Path],
+    feed: StationSettings,
+    gas: Species,
+    registry: pd.DataFrame,
+    rules: Rules,
+    root: Path | None,
+    calibrations: Sequence[Calibration] = (),
 ) -> Judged:
     """Return the rows of one feed and all its hours, judged by themselves.
 
@@ -94,6 +110,8 @@ def judge_feed(
         Of `station_meta`.
     root
         Folder the rows name their files relative to; by their bare names when not given.
+    calibrations
+        Corrections of sensors, this one's among them or not.
 
     Raises
     ------
@@ -103,7 +121,8 @@ def judge_feed(
     names = [path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.name for path in paths]
     station_class = feed.quality_class or str(registry_rows(registry, feed.id)["station_class"].iloc[0])
     own = rules_of(rules, gas.name, station_class, feed.id, where=f"station {feed.id}")
-    rows = read_rows(paths, names, feed, gas, registry, own)
+    mine = [one for one in calibrations if (one.station, one.species) == (feed.id, gas.name)]
+    rows = read_rows(paths, names, feed, gas, registry, own, mine)
     refused = judge(rows, own)
     frame = rows.table
     hours = hourly_means(
@@ -152,17 +171,27 @@ def compare_feeds(feeds: list[Judged], gas: Species, rules: Rules) -> list[Alarm
 
 
 def select_hours(one: Judged) -> None:
-    """Flag hours outside `local_hours`: whole hours from UTC by longitude, for the sun, not the clock, makes the day.
-
-    The zone of a station's feed says how its labels are written, which may be UTC anywhere.
-    """
+    """Flag hours outside the feed's `local_hours`."""
     hours = one.hours
-    if one.settings.local_hours is None or hours.time.size == 0:
-        return
-    local = hours.time + round(one.facts.one.lon / _DEGREES_PER_HOUR) * HOUR
-    hour = (local - local.astype("datetime64[D]")) // HOUR
-    start, end = one.settings.local_hours
-    hours.flag[(hour < start) | (hour >= end)] |= np.uint32(Flag.NOT_SELECTED_HOUR)
+    hours.flag[:] |= selection_bits(hours.time, one.facts.one.lon, one.settings.local_hours, None, None, one.rules)
+
+
+def _select_by_class(one: Judged, around: Surroundings | None) -> None:
+    """Flag hours in which air is not mixed, by the thresholds of the station's class."""
+    hours, station, rules = one.hours, one.facts.one, one.rules
+    wind = layer = None
+    if rules.wind is not None or rules.mixing is not None:
+        if around is None:
+            raise ConfigError(
+                "hours can be selected by weather only where there is some",
+                got="case.select = true, and no section [transport]",
+                remedy='add one, or set wind and mixing to "none" in thresholds of your own',
+                where=f"station {one.settings.id}",
+            )
+        places = (np.full(hours.time.size, place) for place in (station.lon, station.lat))
+        wind, layer = around(*places, hours.time)
+    own = None if one.settings.local_hours is not None else rules.hours
+    hours.flag[:] |= selection_bits(hours.time, station.lon, own, wind, layer, rules)
 
 
 def _neighbour_rules(rules: Rules) -> NeighbourRules:

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.ingest.axes import distance
+from pipeline.ingest.surroundings import solar_hour
 from pipeline.schema import FAIL, HOUR, Flag
 from station_meta import QualityRules
 
 #: number of each test, raised when it would find something else in the same hours
 VERSIONS: dict[Flag, int] = {Flag.BUDDY: 1, Flag.LAG_SUSPECT: 1, Flag.UNIT_SUSPECT: 1}
 _NO_REFERENCE = ("micro", "mobile", "sink")
-_DEGREES_PER_HOUR = 15.0
 #: MAD of a normal distribution to its standard deviation
 _MAD_TO_SIGMA = 1.4826
 _DAY = 24
@@ -152,7 +152,7 @@ def compare(series: Sequence[Series], gas: str, rules: NeighbourRules) -> tuple[
             around = _MAD_TO_SIGMA * np.nanmedian(np.abs(others[:, enough] - typical[enough]), axis=0)
             apart = np.full(typical.size, np.inf)
             apart[enough] = np.maximum(one.rules.buddy[0] * around, one.rules.buddy[1])
-            local = (place + start + round(one.lon / _DEGREES_PER_HOUR)) % _DAY
+            local = solar_hour(one.time, one.lon)
             mixed = (local >= rules.mixed[0]) & (local < rules.mixed[1])
             bits[at][mixed & (np.abs(table[at] - typical)[place] > apart[place])] |= np.uint32(Flag.BUDDY)
         for flag, found in (

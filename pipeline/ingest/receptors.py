@@ -1,4 +1,4 @@
-"""Where footprints are needed: one "receptors" dataset of the hours of stations and the soundings of satellites."""
+"""Where footprints are needed: one "receptors" dataset of stations' hours, satellites' soundings, and mobile segments."""
 
 from __future__ import annotations
 
@@ -11,62 +11,75 @@ import xarray as xr
 
 from pipeline.ingest.account import Account
 from pipeline.ingest.columns import read_columns
+from pipeline.ingest.mobile import read_mobile
+from pipeline.ingest.one_scale import on_one_scale
 from pipeline.ingest.stations import read_stations
-from pipeline.schema import is_used, label
+from pipeline.ingest.surroundings import Surroundings
+from pipeline.schema import Flag, is_used, label
 from pipeline.settings import Settings
 from pipeline.units import SECONDS_PER_HOUR
 
 _LAYERED = {"averaging_kernel": "layer", "pressure_edge": "layer_edge"}
+#: what a point has beside columns: it is all air of the model, none of it a retrieval's prior, and on no track
+_POINT = {"prior_part": 0.0, "kernel_sum": 1.0, "track": -1, "along": 0.0}
 
 
 def all_receptors(
-    settings: Settings, root: Path, registry: pd.DataFrame
+    settings: Settings, root: Path, registry: pd.DataFrame, around: Surroundings | None = None
 ) -> tuple[xr.Dataset, xr.Dataset, list[Account], list[str]]:
     """Return every observation of a case, the receptors of those that can be used, and what became of the rest.
 
     Parameters
     ----------
     settings
-        The case; its stations and columns.
+        The case; its stations, columns and mobile laboratories.
     root
         Folder of the input paths.
     registry
         Table of `station_meta.load`.
+    around
+        The weather at stations, when there is any.
 
     Returns
     -------
     observations
-        Dataset "observations" of `pipeline.schema`, stations and columns, sorted by time, station, height.
+        Dataset "observations" of `pipeline.schema`, of all kinds, sorted by time, station, height.
     receptors
         Dataset "receptors", sorted likewise; flagged observations have none, for they need no footprint.
     accounts
-        One per file: stations first, then columns.
+        One per file: stations first, then columns, then mobile laboratories.
     notes
         Sentences for the output.
 
     Raises
     ------
     ConfigError, InputError
-        As `read_stations` and `read_columns`.
+        As `read_stations`, `read_columns` and `read_mobile`.
     """
     observed, released = [], []
     accounts: list[Account] = []
     notes: list[str] = []
     if settings.stations:
-        hourly, accounts, alarms = read_stations(settings, root, registry)
+        hourly, accounts, alarms = read_stations(settings, root, registry, around)
         notes += alarms
-        # a point is all air of the model: none of it is a retrieval's prior
-        size = hourly.sizes["obs"]
-        point = {"prior_part": ("obs", np.zeros(size)), "kernel_sum": ("obs", np.ones(size))}
-        observed.append(hourly.assign(point) if settings.columns else hourly)
+        observed.append(hourly)
         released.append(_of_used(station_receptors(hourly), hourly))
     if settings.columns:
         soundings, columns, told, remarks = read_columns(settings, root)
         notes += remarks
         observed.append(soundings)
-        released.append(_of_used(columns, soundings))
+        # a column that is only compared with is traced too
+        compared = soundings.assign(flag=soundings["flag"] & ~np.uint32(Flag.HELD_OUT))
+        released.append(_of_used(columns, compared))
         accounts += told
-    observations = label(_sorted(xr.concat(observed, dim="obs", combine_attrs="override")), "observations")
+    if settings.mobile:
+        segments, drives, told = read_mobile(settings, root, registry)
+        observed.append(segments)
+        released.append(_of_used(drives, segments))
+        accounts += told
+    observations = label(_sorted(xr.concat(_alike(observed), dim="obs", combine_attrs="override")), "observations")
+    observations, scales = on_one_scale(observations, settings)
+    notes += scales
     receptors = merge(released)
     spared = observations.sizes["obs"] - receptors.sizes["obs"]
     if spared:
@@ -115,6 +128,21 @@ def merge(parts: Sequence[xr.Dataset]) -> xr.Dataset:
         for part in parts
     ]
     return label(_sorted(xr.concat(filled, dim="obs", combine_attrs="override")), "receptors")
+
+
+def _alike(parts: Sequence[xr.Dataset]) -> list[xr.Dataset]:
+    """Return datasets of observations with the variables any of them has, filled where one has not."""
+    names = {name: part[name].dtype for part in parts for name in map(str, part.data_vars)}
+    return [
+        part.assign(
+            {
+                name: ("obs", np.full(part.sizes["obs"], _POINT.get(name, np.nan), dtype=kind))
+                for name, kind in names.items()
+                if name not in part
+            }
+        )
+        for part in parts
+    ]
 
 
 def _of_used(receptors: xr.Dataset, observations: xr.Dataset) -> xr.Dataset:

@@ -20,14 +20,15 @@ from pipeline.ingest.feeds import Judged, judge_case, judge_feed, select_hours
 from pipeline.ingest.hourly import Hours, uncertainty_of_mean
 from pipeline.ingest.rows import OUTSIDE, FeedRows
 from pipeline.ingest.site import registry_error
-from pipeline.schema import Flag, label
+from pipeline.ingest.surroundings import Surroundings
+from pipeline.schema import label
 from pipeline.settings import Settings, StationSettings
 from pipeline.units import SPECIES, Species
-from station_meta import QualityRules, Rules
+from station_meta import Rules
 
 
 def read_stations(
-    settings: Settings, root: Path, registry: pd.DataFrame
+    settings: Settings, root: Path, registry: pd.DataFrame, around: Surroundings | None = None
 ) -> tuple[xr.Dataset, list[Account], list[str]]:
     """Return the observations of a case, what became of every row of its station files, and alarms.
 
@@ -39,6 +40,8 @@ def read_stations(
         Folder of the input paths.
     registry
         Table of `station_meta.load`.
+    around
+        The weather at stations, when there is any.
 
     Returns
     -------
@@ -55,7 +58,7 @@ def read_stations(
         When a pattern matches no file, or a file cannot be used; see the readers.
     """
     gas = SPECIES[settings.case.species]
-    feeds, alarms = judge_case(settings, root, registry)
+    feeds, alarms = judge_case(settings, root, registry, around)
     window = settings.case.observation_hours.bounds
     parts, accounts = [], []
     for one in feeds:
@@ -124,7 +127,7 @@ def _dataset(hours: Hours, one: Judged, gas: Species) -> xr.Dataset:
     """Return the hours with the facts of the registry period each lies in."""
     frame, feed = one.rows.table, one.settings
     stations = [one.facts.stations[i] for i in one.facts.which[hours.first]]
-    measurement = _measurement(hours, frame, gas, stations, one.rules)
+    measurement = _measurement(hours, frame, gas, stations)
     size = hours.time.size
     columns = {
         "time": hours.time,
@@ -143,17 +146,14 @@ def _dataset(hours: Hours, one: Judged, gas: Species) -> xr.Dataset:
     return xr.Dataset({name: ("obs", values) for name, values in columns.items()}, attrs={"species": gas.name})
 
 
-def _measurement(
-    hours: Hours, frame: pd.DataFrame, gas: Species, stations: list[station_meta.Station], rules: QualityRules
-) -> np.ndarray:
-    """Return the measurement uncertainty of each hour: the file's, else the station's; more on another scale."""
+def _measurement(hours: Hours, frame: pd.DataFrame, gas: Species, stations: list[station_meta.Station]) -> np.ndarray:
+    """Return the measurement uncertainty of each hour: the file's, else the station's."""
     stated = frame["uncertainty"].to_numpy(dtype=np.float64)[hours.first]
     try:
         ours = [s.uncertainty_of(gas.name) if np.isnan(u) else u for s, u in zip(stations, stated, strict=True)]
     except station_meta.StationMetaError as error:
         raise registry_error(error) from error
-    foreign = (hours.flag & np.uint32(Flag.SCALE_UNCONVERTED)) != 0
-    return np.asarray(ours, dtype=np.float64) + np.where(foreign, rules.scale_error, 0.0)
+    return np.asarray(ours, dtype=np.float64)
 
 
 def accounts_of(rows: FeedRows, hours: Hours, feed: StationSettings, gas: Species) -> list[Account]:

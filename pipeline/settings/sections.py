@@ -16,6 +16,7 @@ from pipeline.settings.base import Finite, NonNegative, Positive, Section
 from pipeline.settings.cycle import CycleSettings
 from pipeline.settings.inversion import OffsetSettings, OutputSettings, SectorSettings, SolverSettings
 from pipeline.settings.micro import Hj212Settings, NodeSettings
+from pipeline.settings.mobile import MobileSettings
 from pipeline.settings.sensors import BiasFilterSettings, CompensationSettings
 from pipeline.settings.sinks import SinkSettings
 from pipeline.settings.transport import ColumnSettings, TransportSettings
@@ -59,6 +60,13 @@ class CaseSettings(Section):
     species: Literal["co2", "ch4", "co"] = Field(description="the gas")
     flux_hours: Window = Field(description="hours whose fluxes are estimated")
     observation_hours: Window = Field(description="hours whose observations are used; lies inside flux_hours")
+    select: bool = Field(
+        default=False,
+        description=(
+            "use hours of stations only where their class's thresholds say that air is mixed: hours of the day (or the "
+            "feed's local_hours), wind and boundary layer of [transport]'s weather"
+        ),
+    )
     scale: str | None = Field(
         default=None,
         description=(
@@ -326,6 +334,7 @@ class Settings(Section):
     regions: RegionSettings = Field(default=RegionSettings(), description="areas whose totals are reported")
     stations: list[StationSettings] = Field(default_factory=list, description="station feeds")
     columns: list[ColumnSettings] = Field(default_factory=list, description="satellite columns")
+    mobile: list[MobileSettings] = Field(default_factory=list, description="mobile laboratories")
     sinks: list[SinkSettings] = Field(default_factory=list, description="towers that measure fluxes")
     bias_filter: BiasFilterSettings | None = Field(
         default=None, description="bias of feeds with an offset, told by spectrometers first; none when not given"
@@ -346,6 +355,7 @@ class Settings(Section):
             ("sectors", [s.name for s in self.sectors]),
             ("stations", [f"{s.id} at {s.height:g} m" for s in self.stations]),
             ("columns", [c.id for c in self.columns]),
+            ("mobile", [lab.id for lab in self.mobile]),
             ("sinks", [s.id for s in self.sinks]),
             ("regions.boxes", [box.id for box in self.regions.boxes]),
         ):
@@ -358,7 +368,7 @@ class Settings(Section):
             raise ValueError(f"sinks.sector must be one of {', '.join(names)}; got {', '.join(unknown)}")
         if self.bias_filter and (self.case.species != "co2" or not any(feed.offset for feed in self.stations)):
             raise ValueError("bias_filter is for feeds of co2 with an offset; no feed here is one")
-        if not self.stations and not self.columns:
+        if not self.stations and not self.columns and not any(lab.assimilate for lab in self.mobile):
             raise ValueError("a case needs stations or columns")
         if (self.transport is None) == (not self.footprints):
             raise ValueError("give either transport (our own footprints) or footprints (made elsewhere)")

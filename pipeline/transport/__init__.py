@@ -1,10 +1,11 @@
 """Receptors to footprints."""
 
 from pipeline.transport.hour_file import hour_path, read_hour, row_key, settings_digest, write_hour
+from pipeline.transport.metric import cells_per_metre
 from pipeline.transport.release import Receptor, receptors_of, within
 from pipeline.transport.rows import footprints_dataset, join, take
 from pipeline.transport.trace import REASONS, Footprint, trace_receptor
-from pipeline.transport.weather import Prepared, prepare
+from pipeline.transport.weather import Prepared, levels, prepare
 from pipeline.transport.weather_store import WeatherStore, sweep
 from pipeline.transport.window import WeatherWindow, require_window_memory, seconds, slots_for, window_bytes
 
@@ -15,9 +16,11 @@ __all__ = [
     "Receptor",
     "WeatherStore",
     "WeatherWindow",
+    "cells_per_metre",
     "footprints_dataset",
     "hour_path",
     "join",
+    "levels",
     "prepare",
     "read_hour",
     "receptors_of",
