@@ -32,8 +32,7 @@ class StationWeather:
         wind, layer = np.full(hours.size, np.nan), np.full(hours.size, np.nan)
         middle = hours.astype("datetime64[ns]") + _HALF_HOUR
         step = np.timedelta64(int(self._weather.step), "s")
-        epoch = np.datetime64(0, "ns")
-        before = epoch + (middle - epoch) // step * step
+        before = middle - middle.astype(np.int64) % step.astype("timedelta64[ns]").astype(np.int64)
         for time in np.unique(before):
             mine = np.flatnonzero(before == time)
             ends = [self._at(when) for when in (time, time + step)]

@@ -1,8 +1,8 @@
 """Tests that compare a station with its neighbours: buddy, time lag, unit. They alarm; nothing is shifted or converted.
 
 The neighbours of a station are those of high precision within a radius, never itself; a micro or a mobile station is
-nobody's reference, so that it cannot take a precise one out of use. Lag and unit are judged by the UTC day, over the
-days that end with it, so that a day's verdict does not change with what came later.
+nobody's reference, so that it cannot take a precise one out of use. The unit is judged by the UTC day; the lag over
+several, all of which are suspect when it is found: what a clock did wrong on Sunday it did on Monday before.
 
 Sources: lag and unit tests are our own proposal; the buddy test is that of air-quality networks.
 """
@@ -187,7 +187,7 @@ def _near(series: Sequence[Series], radius: float) -> np.ndarray:
 
 
 def _lags(own: np.ndarray, typical: np.ndarray, start: int, rules: NeighbourRules) -> dict[str, list[int]]:
-    """Return days since 1970 by what was found: the lag in hours that goes better than none."""
+    """Return days since 1970 by what was found: the lag in hours that goes better than none over days with them."""
     lags = np.arange(-rules.lag_most, rules.lag_most + 1)
     score = np.array([_correlations(own, _shifted(typical, int(lag)), rules) for lag in lags])
     best = np.argmax(np.nan_to_num(score, nan=-2.0), axis=0)
@@ -196,7 +196,8 @@ def _lags(own: np.ndarray, typical: np.ndarray, start: int, rules: NeighbourRule
         top = score[best[day], day]
         if top >= rules.lag_correlation and top - score[rules.lag_most, day] >= rules.lag_gain:
             what = f"goes with its neighbours {lags[best[day]]:+d} h (a zone or a label?)"
-            found.setdefault(what, []).append(start // _DAY + int(day))
+            days = start // _DAY + np.arange(day - rules.lag_days + 1, day + 1)
+            found[what] = sorted({*found.get(what, []), *days.tolist()})
     return found
 
 

@@ -57,8 +57,8 @@ def test_a_shifted_clock_is_found_with_its_hours_and_only_at_its_station(lag):
     assert f"{lag:+d} h" in str(alarms[0])
     # seven days must end with the day that is judged
     days = np.unique(series[2].time[flagged(bits[2], Flag.LAG_SUSPECT)].astype("datetime64[D]"))
-    assert days.size == sum(alarm.days for alarm in alarms)
-    assert days[0] == np.datetime64("2024-07-07")
+    assert days[0] == np.datetime64("2024-07-01")
+    assert days.size >= 7
     assert not any(flagged(bits[i], Flag.LAG_SUSPECT).any() for i in (0, 1, 3, 4))
 
 
@@ -74,14 +74,23 @@ def test_a_wrong_unit_is_found_on_every_day(factor, word):
     assert not any(flagged(bits[i], Flag.UNIT_SUSPECT).any() for i in (0, 2, 3, 4))
 
 
-def test_a_day_has_the_verdict_it_had_when_it_was_the_last():
+def test_what_was_found_stays_found_when_more_days_come():
     series = network(noise=6.0, seed=11)
     series[2] = replace(series[2], value=np.roll(series[2].value, 5))
     whole, _ = compare(series, "co2", NEIGHBOURS)
     end = 24 * (DAYS - 1)
     short = [replace(s, time=s.time[:end], value=s.value[:end], flag=s.flag[:end]) for s in series]
-    for first, then in zip(compare(short, "co2", NEIGHBOURS)[0], whole, strict=True):
-        np.testing.assert_array_equal(first, then[:end])
+    found = compare(short, "co2", NEIGHBOURS)[0]
+    assert flagged(found[2], Flag.LAG_SUSPECT).all()
+    for first, then in zip(found, whole, strict=True):
+        assert not (first & ~then[:end]).any()
+
+
+def test_six_days_are_too_few_to_judge_a_clock_by():
+    series = network()
+    series[2] = replace(series[2], value=np.roll(series[2].value, 8))
+    short = [replace(s, time=s.time[:144], value=s.value[:144], flag=s.flag[:144]) for s in series]
+    assert compare(short, "co2", NEIGHBOURS)[1] == []
 
 
 def test_an_hour_apart_from_its_neighbours_is_a_suspect_in_mixed_hours_only():
