@@ -50,7 +50,9 @@ def write_columns(path, seconds, lon, lat, *, units=None, without=(), order=None
 def column_case(files=("*.nc",), *, species="ch4", stations=(), hours=("2022-12-07T00", "2022-12-08T00"), **changes):
     """Return a case of TROPOMI columns; `changes` replace keys of its section `columns`."""
     window = {"start": f"{hours[0]}:00:00Z", "end": f"{hours[1]}:00:00Z"}
-    column = {"id": "TROPOMI", "format": "openmethane", "files": list(files), "representation_error": 10.0} | changes
+    column = {"id": "TROPOMI", "format": "openmethane", "files": list(files), "representation_error": 10.0}
+    # these files state no scale
+    column |= {"scale_error": 0.0} | changes
     return Settings.model_validate(
         {
             "case": {"name": "a", "title": "a", "species": species, "flux_hours": window, "observation_hours": window},

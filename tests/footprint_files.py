@@ -35,6 +35,7 @@ id = "TROPOMI"
 format = "openmethane"
 files = ["*.nc"]
 representation_error = 10
+scale_error = 0
 [transport]
 folder = "transport"
 [transport.meteorology]

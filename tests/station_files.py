@@ -30,7 +30,7 @@ def registry(folder, **changes):
 
 
 def feed(kind, **changes):
-    declared = {"id": "ABC", "format": kind, "files": ["*"], "height": 50, "representation_error": 1.0}
+    declared = {"id": "ABC", "format": kind, "files": ["*"], "height": 50, "representation_error": 1.0, "air": "dry"}
     return StationSettings.model_validate(declared | changes)
 
 

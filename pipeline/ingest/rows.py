@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +10,14 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import ConfigError, RegistryError, TimeError, UnitError
+from pipeline.ingest.calibrations import Calibration
 from pipeline.ingest.clock import utc_start
+from pipeline.ingest.conditioning import NO_SURROUNDINGS, conditioned
 from pipeline.ingest.formats import aqmesh, beaco2n, gcwerks, hj212, icos, obspack, receptors, table, wdcgg
 from pipeline.ingest.formats.samples import HOUR, MONTH, Samples, is_fill
 from pipeline.ingest.quality import assess, rejected
-from pipeline.ingest.site import at_station, check_position, periods, same_scale, scale_of, zone_and_mark
+from pipeline.ingest.site import at_station, check_position, periods, scale_of, zone_and_mark
+from pipeline.scales import same_scale
 from pipeline.schema import Flag
 from pipeline.settings import StationSettings
 from pipeline.units import Species, mole_fraction_factor
@@ -82,8 +85,11 @@ def read_rows(
     gas: Species,
     registry: pd.DataFrame,
     rules: QualityRules,
+    calibrations: Sequence[Calibration] = (),
 ) -> FeedRows:
     """Return the rows of all files of a feed; INSTRUMENT marks those whose surroundings are outside their bounds.
+
+    `calibrations` are the corrections of the sensor, if it is one that has any.
 
     Raises
     ------
@@ -93,10 +99,10 @@ def read_rows(
     tables, notes, intervals = [], [], set()
     for number, (path, name) in enumerate(zip(paths, names, strict=True)):
         said = READERS[feed.format](path, feed, gas)
-        frame = _frame(said, feed, gas, registry, rules, where=name)
+        frame, remarks = _frame(said, feed, gas, registry, rules, calibrations, where=name)
         step_back = int(np.sum(np.diff(frame["time"].dropna().to_numpy()) < np.timedelta64(0)))
         tables.append(frame.assign(source=number))
-        notes.append((*said.notes, *((f"{step_back} labels out of order, sorted",) if step_back else ())))
+        notes.append((*said.notes, *remarks, *((f"{step_back} labels out of order, sorted",) if step_back else ())))
         intervals.add(said.interval)
     if len(intervals) > 1:
         raise TimeError(
@@ -150,9 +156,16 @@ def judge(rows: FeedRows, rules: QualityRules) -> np.ndarray:
 
 
 def _frame(
-    said: Samples, feed: StationSettings, gas: Species, registry: pd.DataFrame, rules: QualityRules, *, where: str
-) -> pd.DataFrame:
-    """Return one file's rows in UTC and the species' own unit, judged by themselves."""
+    said: Samples,
+    feed: StationSettings,
+    gas: Species,
+    registry: pd.DataFrame,
+    rules: QualityRules,
+    calibrations: Sequence[Calibration],
+    *,
+    where: str,
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return one file's rows in UTC, dry and in the species' own unit, judged by themselves; and notes."""
     _check_some(said, where)
     factor = mole_fraction_factor(said.unit, gas, where=where)
     zone, marks = zone_and_mark(said, feed, registry, where=where)
@@ -163,7 +176,8 @@ def _frame(
     check_position(said, facts.one, where=where)
     said = at_station(said, facts.one, where=where)
     missing = ~np.isfinite(said.value) | is_fill(said.value, FILLS) | (np.abs(said.value) >= _FILLS_ABOVE)
-    scale, known, foreign = _scales(said, facts.which, [scale_of(s, gas) for s in facts.stations])
+    scale, known, differ = _scales(said, facts.which, [scale_of(s, gas) for s in facts.stations], gas)
+    made = conditioned(said, time, factor, feed, calibrations, where=where)
     reason = said.reason.copy()
     for mask, text in (
         (np.isnat(time), CLOCK_CHANGE),
@@ -171,25 +185,27 @@ def _frame(
         (missing, MISSING_VALUE),
         (np.full(missing.size, too_long), "monthly mean" if said.interval == MONTH else "longer than an hour"),
         (~known, NO_SCALE),
+        (made.lacking, NO_SURROUNDINGS),
     ):
         reason[mask & (reason == "")] = text
     _require_scale(reason, gas, feed, where)
-    bits = np.where(foreign, np.uint32(Flag.SCALE_UNCONVERTED), np.uint32(0))
+    bits = made.bits
     # a provider's selection says good, but not for every use; wind and mixing are its usual grounds
     bits |= np.where(said.selected, np.uint32(0), np.uint32(Flag.NOT_SELECTED_WEATHER))
     bits[_unwell(said, rules, where)] |= np.uint32(Flag.INSTRUMENT)
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "time": time,
-            "value": said.value * factor,
-            "spread": said.spread * factor,
-            "uncertainty": said.uncertainty * factor,
+            "value": made.value,
+            "spread": made.spread,
+            "uncertainty": made.uncertainty,
             "count": said.count,
             "reason": pd.Series(reason, dtype=object),
             "bits": bits,
             "scale": pd.Series(scale, dtype=object),
         }
     )
+    return frame, (*made.notes, *differ)
 
 
 def _unwell(said: Samples, rules: QualityRules, where: str) -> np.ndarray:
@@ -224,14 +240,19 @@ def _check_some(said: Samples, where: str) -> None:
         )
 
 
-def _scales(said: Samples, which: np.ndarray, registered: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return each row's scale, the mask of known ones, and the mask of those that are not the registry's."""
+def _scales(
+    said: Samples, which: np.ndarray, registered: list[str], gas: Species
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Return each row's scale, the mask of known ones, and notes where the file states another than the registry."""
     ours = np.array([*registered, ""], dtype=object)[which]  # -1, no period, is the last
     scale = np.where(said.scale == "", ours, said.scale)
-    pairs = {(s, o): bool(s and o) and not same_scale(s, o) for s, o in set(zip(scale, ours, strict=True))}
-    foreign = np.array([pairs[pair] for pair in zip(scale, ours, strict=True)], dtype=bool)
+    notes = tuple(
+        f"the file states {stated}, the station table {registered}: the file's is taken"
+        for stated, registered in sorted(set(zip(scale, ours, strict=True)))
+        if stated and registered and not same_scale(stated, registered, gas)
+    )
     known = np.array([text.casefold() not in ("", UNKNOWN) for text in scale], dtype=bool)
-    return scale, known, foreign
+    return scale, known, notes
 
 
 def _require_scale(reason: np.ndarray, gas: Species, feed: StationSettings, where: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -176,20 +175,6 @@ def at_station(said: Samples, station: Station, *, where: str) -> Samples:
 def scale_of(station: Station, gas: Species) -> str:
     """Return the registry's scale; an empty text when it is not known."""
     return station.scale.get(gas.name, "")
-
-
-def same_scale(one: str, other: str) -> bool:
-    """Return whether two scale names mean one scale: their year codes agree, or the names do.
-
-    Examples
-    --------
-    >>> same_scale("NOAA 2004A CH4", "WMO CH4 X2004A"), same_scale("WMO CO2 X2007", "WMO CO2 X2019")
-    (True, False)
-    """
-    codes = [re.search(r"(\d{4}[A-Z]?)\b", name.upper()) for name in (one, other)]
-    if codes[0] and codes[1]:
-        return codes[0][1] == codes[1][1]
-    return one.strip().casefold() == other.strip().casefold()
 
 
 def _moment(when: object) -> np.datetime64:

@@ -175,6 +175,7 @@ def _station(site: Site, *, matched: bool) -> str:
         sigma, hours = OFFSET
         entry["offset"] = {"sigma": sigma, "hours": hours}
         entry["completeness"] = {"expected": 1, "minimum": 1}
+        entry["air"] = "dry"
         entry["table"] = {
             "time": "time",
             "value": "co2_ppm",
@@ -198,6 +199,8 @@ def _columns(name: str) -> str:
         # the simulated noise is just what the files state
         uncertainty_factor=1.0,
         representation_error=satellite.representation,
+        # where its files do not say
+        scale="WMO CO2 X2019",
     )
 
 

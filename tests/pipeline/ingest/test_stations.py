@@ -266,13 +266,12 @@ def test_a_provider_s_selection_is_kept_but_not_used(tmp_path):
     assert account.hours_usable == 4
 
 
-def test_another_scale_is_flagged_and_less_certain(tmp_path):
+def test_the_scale_a_file_states_is_taken_and_another_than_the_registry_s_is_told(tmp_path):
     facts = registry(tmp_path)
     path = obspack(tmp_path / "a.nc", HOURS, smooth(6) * 1e-6, dataset_calibration_scale="WMO CO2 X2007")
-    found, _ = read_station(path, feed("obspack"), CO2, facts)
-    assert set(found["flag"].values) == {int(Flag.SCALE_UNCONVERTED)}
+    found, account = read_station(path, feed("obspack"), CO2, facts)
     assert set(found["scale"].values) == {"WMO CO2 X2007"}
-    np.testing.assert_allclose(found["uncertainty"], 0.1 + 0.2)
+    assert "the file states WMO CO2 X2007, the station table WMO CO2 X2019: the file's is taken" in account.notes
 
 
 def test_a_missing_scale_is_refused(tmp_path):
