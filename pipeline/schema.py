@@ -155,6 +155,8 @@ SCHEMAS: dict[str, dict[str, Variable]] = {
         "offset_sigma": Variable(
             ("obs",), "f", "gas", "one-sigma error of that bias; NaN: the settings' offset", required=False
         ),
+        "track": Variable(("obs",), "i", "1", "strip of an instrument's pass; -1 for a point", required=False),
+        "along": Variable(("obs",), "f", "km", "distance along that strip; 0 for a point", required=False),
         "anchor_age": Variable(("obs",), "f", "h", "time since the sensor agreed with a reference", required=False),
     },
     "flux_observations": {

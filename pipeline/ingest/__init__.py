@@ -2,7 +2,7 @@
 
 from pipeline.ingest import account
 from pipeline.ingest.background import read_background
-from pipeline.ingest.columns import sounding_ids
+from pipeline.ingest.columns import inspect_columns
 from pipeline.ingest.files import expand
 from pipeline.ingest.footprints import read_footprints
 from pipeline.ingest.inventories import read_fluxes
@@ -10,7 +10,7 @@ from pipeline.ingest.meteorology import read_meteorology, source_keys
 from pipeline.ingest.receptors import all_receptors
 from pipeline.ingest.registry import load_registry, read_registry
 from pipeline.ingest.sinks import random_error, read_sinks
-from pipeline.ingest.soundings import layer_edges, prior_and_share
+from pipeline.ingest.soundings import layer_edges, prior_and_share, sounding_ids
 from pipeline.ingest.stations import inspect, read_station, read_stations
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "all_receptors",
     "expand",
     "inspect",
+    "inspect_columns",
     "layer_edges",
     "load_registry",
     "prior_and_share",

@@ -10,6 +10,7 @@ import xarray as xr
 
 from pipeline.errors import SolverError
 from pipeline.grid import Grid
+from pipeline.inversion.along_track import correlated_share, track_errors
 from pipeline.inversion.correlated import CorrelatedError
 from pipeline.inversion.covariance import stated_covariance
 from pipeline.inversion.cross import Span
@@ -93,7 +94,8 @@ def assemble(
     with a background. Error variance is measurement plus representation error; the background error is common to
     all observations of air and correlated over `background.hours`; a feed with `offset` has one more error, its own,
     as large as the observations' `offset_sigma` where that is given, else as the settings say; and one with
-    `enhancement_error` a share of what the prior's fluxes add to its air.
+    `enhancement_error` a share of what the prior's fluxes add to its air. Of columns with `correlated_share`, that
+    share of the measurement variance is correlated along the track.
 
     Parameters
     ----------
@@ -182,10 +184,11 @@ def _air(
     # uptake and emission err on their own: they do not cancel here
     enhancement = matrix @ np.abs(fluxes["flux"].values).sum(axis=0, dtype=np.float64).ravel()
     measured = used["uncertainty"].values.astype(np.float64)
+    own = 1.0 - correlated_share(settings, used)
     return _Part(
         keys=used,
         value=used["value"].values.astype(np.float64),
-        variance=measured**2 + representation**2 + (share * enhancement) ** 2,
+        variance=own * measured**2 + representation**2 + (share * enhancement) ** 2,
         background=from_prior + sees * carried[rows],
         background_sigma=settings.background.sigma * sees,
         matrix=matrix,
@@ -240,7 +243,7 @@ def _flagged(observed: xr.Dataset) -> np.ndarray:
 def _errors(
     settings: Settings, parts: list[_Part], order: np.ndarray, keys: dict[str, np.ndarray], hours: np.ndarray
 ) -> tuple[CorrelatedError, ...]:
-    """Return the background's error, and one of offsets for each time over which offsets drift."""
+    """Return the background's error, one of offsets for each time over which they drift, and those along tracks."""
     offsets = [offset for part in parts for offset in part.offset]
     offsets = [offsets[at] for at in order]
     sensor = np.char.add(keys["station"], np.char.mod(" %g", keys["height"]))
@@ -251,7 +254,7 @@ def _errors(
     for drift in sorted({offset.hours for offset in offsets if offset is not None}):
         sigma = size * np.array([o is not None and o.hours == drift for o in offsets])
         found.append(CorrelatedError("offset", sigma, hours, group, drift))
-    return tuple(found)
+    return (*found, *track_errors(settings, parts[0].keys, order))
 
 
 def _span(settings: Settings, hour: np.ndarray, hours: int) -> Span | None:

@@ -1,4 +1,4 @@
-"""Errors that observations share: the background's, common to many, and a sensor's slowly drifting offset.
+"""Errors that observations share: the background's, a sensor's slowly drifting offset, a retrieval's along a track.
 
 Between two observations of one group the covariance is sigma_i sigma_j exp(-|t_i - t_j| / tau), between groups none: a
 first-order Markov process a group (science.md 2 and 3: B Sigma_b B^T and S). Products and draws are exact recursions in
@@ -26,15 +26,15 @@ class CorrelatedError:
     Parameters
     ----------
     name
-        What it is: background, offset.
+        What it is: background, offset, retrieval.
     sigma : (m,) float64
         Standard deviation at each observation, unit of the observation; 0 where it has no part in it.
     hours : (m,) float64
-        Time of each observation, hours.
+        Where each observation stands on the axis of the error: time, hours; along a satellite's track, km.
     group : (m,) int64
         Observations of one group share the error.
     e_folding
-        e-folding time, hours.
+        Over which the error fades, in the unit of that axis.
     """
 
     name: str

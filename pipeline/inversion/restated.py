@@ -56,6 +56,8 @@ def parameters_of(
         found.append(Parameter("hours", name))
     found += [Parameter("inflation", name) for name in np.unique(classes).tolist()]
     for name in dict.fromkeys(error.name for error in problem.errors if np.any(error.sigma > 0)):
+        if name == "retrieval":
+            continue  # a share of what the product states, not of what is sought
         found.append(Parameter("shared sigma", name))
         if name != "offset" or offset_hours:
             found.append(Parameter("shared hours", name))
