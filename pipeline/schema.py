@@ -18,6 +18,8 @@ from pipeline.units import species
 HOUR = np.timedelta64(1, "h")
 #: platform of a sounding
 SATELLITE = "satellite"
+#: platform of a segment of a mobile laboratory's drive
+MOBILE = "mobile"
 
 
 class Flag(IntFlag):
@@ -150,6 +152,9 @@ SCHEMAS: dict[str, dict[str, Variable]] = {
         ),
         "kernel_sum": Variable(
             ("obs",), "f", "1", "share of the background a column sees, sum w A; 1 for a point", required=False
+        ),
+        "enhancement": Variable(
+            ("obs",), "f", "gas", "what a segment is above the background of its road", required=False
         ),
         "bias": Variable(("obs",), "f", "gas", "bias of the sensor, taken off the value", required=False),
         "offset_sigma": Variable(
@@ -368,9 +373,9 @@ def label(dataset: xr.Dataset, name: str) -> xr.Dataset:
 
 
 def instruments(station: np.ndarray, platform: np.ndarray) -> np.ndarray:
-    """Return what each observation was made by: the satellite's instrument of a sounding, else the station.
+    """Return what made each observation: the instrument of a sounding, the laboratory of a segment, or the station.
 
-    The id of a sounding starts with its instrument's, which has no hyphen.
+    The id of a sounding starts with its instrument's, that of a segment with its laboratory's, which have no hyphen.
 
     Parameters
     ----------
@@ -384,7 +389,18 @@ def instruments(station: np.ndarray, platform: np.ndarray) -> np.ndarray:
     """
     station = np.asarray(station).astype(str)
     whose = np.array([name.split("-", maxsplit=1)[0] for name in station.tolist()], dtype=station.dtype)
-    return np.where(np.asarray(platform).astype(str) == SATELLITE, whose, station)
+    return np.where(is_single(platform), whose, station)
+
+
+def is_single(platform: np.ndarray) -> np.ndarray:
+    """Return the mask of observations with an id of their own, soundings and segments: they are no series in one place.
+
+    Examples
+    --------
+    >>> is_single(np.array(["satellite", "mobile", "city"])).tolist()
+    [True, True, False]
+    """
+    return np.isin(np.asarray(platform).astype(str), (SATELLITE, MOBILE))
 
 
 def hours_between(start: np.datetime64, end: np.datetime64) -> np.ndarray:

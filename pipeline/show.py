@@ -76,7 +76,7 @@ def draw(dataset: xr.Dataset, path: Path) -> None:
     top.suptitle(
         f"{dataset.attrs['title']}\n"
         f"means over the observed hours, all sectors together; {hours} values used; "
-        "triangles: stations, dots: soundings"
+        "triangles: stations, dots: soundings and segments of drives"
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
@@ -152,7 +152,7 @@ def _draw_series(dataset: xr.Dataset, figure: Any, stations: list[str]) -> None:
             # their ids are in the order of time, then of latitude
             mine = dataset.isel(obs=rows[np.argsort(dataset["obs_station"].values[rows].astype(str), kind="stable")])
             _draw_values(axis, mine, np.arange(1, rows.size + 1))
-            axis.set_xlabel("sounding, in order of time")
+            axis.set_xlabel("sounding or segment, in order of time")
         else:
             mine = dataset.isel(obs=rows)
             _draw_values(axis, mine, mine["obs_time"].values)

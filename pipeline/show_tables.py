@@ -9,7 +9,7 @@ import xarray as xr
 from rich.table import Table
 
 from pipeline.inversion import DIAGNOSTICS
-from pipeline.schema import SATELLITE, instruments
+from pipeline.schema import SATELLITE, instruments, is_single
 
 #: a total with more decimals is written with an exponent
 _DECIMALS = 6
@@ -23,8 +23,8 @@ def made_by(dataset: xr.Dataset) -> np.ndarray:
 
 
 def is_sounding(dataset: xr.Dataset) -> np.ndarray:
-    """Return whether each observation is one."""
-    return dataset["obs_platform"].values.astype(str) == SATELLITE
+    """Return whether each observation is one, or a segment of a drive."""
+    return is_single(dataset["obs_platform"].values)
 
 
 def use_table(dataset: xr.Dataset) -> Table:
@@ -33,13 +33,15 @@ def use_table(dataset: xr.Dataset) -> Table:
     for column in ("station", "height, m", "values", "used", "not used, and why"):
         table.add_column(column)
     makers, sounding = made_by(dataset), is_sounding(dataset)
+    platform = dataset["obs_platform"].values.astype(str)
     heights = dataset["obs_height"].values
     reasons = dataset["obs_reason"].values.astype(str)
     for name, height in sorted({(s, float(h)) for s, h in zip(makers, heights, strict=True)}):
         mine = (makers == name) & (heights == height)
         why = ", ".join(f"{text}: {int(np.sum(reasons[mine] == text))}" for text in np.unique(reasons[mine]) if text)
         size = int(mine.sum())
-        label = f"{name} columns, {size} sounding{'s' if size > 1 else ''}" if sounding[mine].all() else name
+        kind = "columns, {} sounding{}" if (platform[mine] == SATELLITE).all() else "drives, {} segment{}"
+        label = f"{name} {kind.format(size, 's' if size > 1 else '')}" if sounding[mine].all() else name
         table.add_row(label, f"{height:g}", str(size), str(int(np.sum(reasons[mine] == ""))), why)
     return table
 

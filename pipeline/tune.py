@@ -27,7 +27,7 @@ from pipeline.inversion import (
     thinned,
     tune,
 )
-from pipeline.schema import HOUR, SATELLITE, instruments
+from pipeline.schema import HOUR, MOBILE, SATELLITE, instruments
 from pipeline.settings import Settings, input_root, read_settings
 from pipeline.units import species
 
@@ -297,6 +297,7 @@ def _representation_toml(settings: Settings, given: AssembledCase, factors: dict
             for f in settings.stations
         },
         **{("columns", c.id, 0.0): (c.representation_error, 0.0) for c in settings.columns},
+        **{("mobile", lab.id, 0.0): (lab.representation_error, 0.0) for lab in settings.mobile},
         **{("sinks", s.id, 0.0): (s.representation_error, 0.0) for s in settings.sinks},
     }
     groups: dict[tuple[str, str, float, float], tuple[set[str], list[float]]] = {}
@@ -308,7 +309,8 @@ def _representation_toml(settings: Settings, given: AssembledCase, factors: dict
         measured = chosen["uncertainty"].values.astype(float) ** 2
         heights = np.round(chosen["height"].values.astype(float), 1)
         for maker, name, height, own in zip(makers, chosen["platform"].values, heights, measured, strict=True):
-            section = "sinks" if observed is given.towers else "columns" if name == SATELLITE else "stations"
+            singles = {SATELLITE: "columns", MOBILE: "mobile"}
+            section = "sinks" if observed is given.towers else singles.get(str(name), "stations")
             said = stated[section, str(maker), float(height) if section == "stations" else 0.0]
             ids, variances = groups.setdefault((section, str(name), *said), (set(), []))
             ids.add(str(maker))

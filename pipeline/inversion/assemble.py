@@ -17,7 +17,7 @@ from pipeline.inversion.cross import Span
 from pipeline.inversion.operator import footprint_matrix, match_rows
 from pipeline.inversion.problem import Problem
 from pipeline.inversion.towers import tower_matrix
-from pipeline.schema import HOUR, SATELLITE, check, instruments, is_used, why_unused
+from pipeline.schema import HOUR, MOBILE, SATELLITE, check, instruments, is_used, why_unused
 from pipeline.settings import OffsetSettings, Settings
 
 
@@ -280,7 +280,8 @@ def _ordered(matrix: scipy.sparse.csr_array, dtype: np.dtype) -> scipy.sparse.cs
 def _of_settings(settings: Settings, used: xr.Dataset) -> tuple[np.ndarray, np.ndarray, list[OffsetSettings | None]]:
     """Return representation error, error as a share of the enhancement, and offset, from each one's feed or columns."""
     feeds = {(feed.id, round(float(feed.height), 1)): feed for feed in settings.stations}
-    columns = {column.id: column for column in settings.columns}
+    singles = {(SATELLITE, column.id): column.representation_error for column in settings.columns}
+    singles |= {(MOBILE, lab.id): lab.representation_error for lab in settings.mobile}
     errors: list[tuple[float, float]] = []
     offsets: list[OffsetSettings | None] = []
     for station, instrument, height, platform in zip(
@@ -291,16 +292,15 @@ def _of_settings(settings: Settings, used: xr.Dataset) -> tuple[np.ndarray, np.n
         strict=True,
     ):
         feed = None if platform == SATELLITE else feeds.get((station, height))
-        column = columns.get(instrument) if platform == SATELLITE else None
         if feed is not None:
             errors.append((feed.representation_error, feed.enhancement_error))
-        elif column is not None:
-            errors.append((column.representation_error, 0.0))
+        elif (platform, instrument) in singles:
+            errors.append((singles[platform, instrument], 0.0))
         else:
             raise SolverError(
-                "an observation must be of a station and height, or of a satellite, of the settings",
+                "an observation must be of a station and height, of a satellite, or of a laboratory, of the settings",
                 got=f"{station} at {height:g} m ({platform})",
-                remedy=f"stations: {sorted(feeds)}; columns: {sorted(columns)}",
+                remedy=f"stations: {sorted(feeds)}; others: {sorted(singles)}",
                 where="observations",
             )
         offsets.append(None if feed is None else feed.offset)

@@ -15,7 +15,7 @@ import numpy as np
 import scipy.linalg
 
 from pipeline.inversion.solve import Solution
-from pipeline.schema import SATELLITE, instruments
+from pipeline.schema import instruments, is_single
 from pipeline.units import Species
 
 #: diagnostics of every run, in the order they are shown
@@ -158,10 +158,10 @@ def rms(values: np.ndarray) -> float:
 
 
 def leave_out_groups(station: np.ndarray, platform: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """Return the group of each observation: its station, or the overpass of a satellite's instrument.
+    """Return the group of each observation: its station, the overpass of a satellite's instrument, or the hour of a drive.
 
-    An overpass is an hour of soundings: without one of them, its neighbours would tell the same. When there is one
-    group only, its UTC days are the groups.
+    An overpass is an hour of soundings: without one of them, its neighbours would tell the same, and so it is with the
+    segments of a drive. When there is one group only, its UTC days are the groups.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def leave_out_groups(station: np.ndarray, platform: np.ndarray, time: np.ndarray
         Of each observation.
     """
     hour = np.datetime_as_string(time, unit="h")
-    overpass = np.where(np.asarray(platform).astype(str) == SATELLITE, np.char.add(" ", hour), "")
+    overpass = np.where(is_single(platform), np.char.add(" ", hour), "")
     group = np.char.add(instruments(station, platform), overpass)
     if np.unique(group).size > 1:
         return group

@@ -1,7 +1,7 @@
 """The innovation gate: an observation far beyond what prior and stated errors allow is not used (observations.md).
 
 |y - H f^a - b| > n sqrt((H Q H^T + B + S + R)_ii), n of the settings. Where more than a quarter of an hour's
-observations of a kind (of stations, of towers, of a satellite) would go, none of them does and the hour is degraded: a
+observations of a kind (stations, towers, satellites, segments of drives) would go, none of them does and the hour is degraded: a
 wrong prior or wrong weather must not silence the network. One of three is more than a quarter, so a few stations
 have no gate. It is a function of the window alone: a repeated hour decides the same, another window may not.
 """
@@ -16,7 +16,7 @@ import xarray as xr
 from pipeline.inversion.assemble import Assembled, Used
 from pipeline.inversion.problem import Problem
 from pipeline.inversion.solve import Signal
-from pipeline.schema import SATELLITE, Flag, why_unused
+from pipeline.schema import MOBILE, SATELLITE, Flag, why_unused
 
 #: class of stations whose observations are fluxes
 TOWER = "sink"
@@ -62,7 +62,7 @@ def gate_of(problem: Problem, signal: Signal, time: np.ndarray, platform: np.nda
     beyond = np.abs(problem.value - problem.prior_value()) > most_sigma * np.sqrt(variance)
     # an observation that lasts less than an hour belongs to the hour it falls in
     hour = time.astype("datetime64[h]")
-    kind = np.select([platform == SATELLITE, platform == TOWER], [2, 1], 0)
+    kind = np.select([platform == MOBILE, platform == SATELLITE, platform == TOWER], [3, 2, 1], 0)
     _, group = np.unique(np.stack([hour.astype(np.int64), kind]), axis=1, return_inverse=True)
     group = group.reshape(-1)
     too_many = (np.bincount(group, beyond) > MOST * np.bincount(group))[group]

@@ -16,7 +16,7 @@ Variables = dict[str, Any]
 
 _COPIED = (
     "time", "value", "uncertainty", "spread", "count", "flag", "lon", "lat", "height",
-    "bias", "offset_sigma", "anchor_age",
+    "enhancement", "bias", "offset_sigma", "anchor_age",
 )  # fmt: skip
 _TEXT = ("station", "platform", "scale")
 

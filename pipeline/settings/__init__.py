@@ -7,6 +7,7 @@ An unknown key, a wrong type or an impossible value is refused with the path of 
 from pipeline.settings.cycle import CycleSettings
 from pipeline.settings.inversion import FluxSource, OffsetSettings, SectorSettings
 from pipeline.settings.micro import Hj212Settings, NodeSettings
+from pipeline.settings.mobile import MobileSettings, TrackColumns
 from pipeline.settings.reader import explain, input_root, read_settings, validated
 from pipeline.settings.sections import (
     MOST_CELLS,
@@ -39,6 +40,7 @@ __all__ = [
     "GridSettings",
     "Hj212Settings",
     "MeteorologySettings",
+    "MobileSettings",
     "NodeSettings",
     "OffsetSettings",
     "RegionSettings",
@@ -47,6 +49,7 @@ __all__ = [
     "SinkSettings",
     "StationSettings",
     "TableColumns",
+    "TrackColumns",
     "TransportSettings",
     "Window",
     "explain",
