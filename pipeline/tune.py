@@ -309,8 +309,9 @@ def _representation_toml(settings: Settings, given: AssembledCase, factors: dict
         measured = chosen["uncertainty"].values.astype(float) ** 2
         heights = np.round(chosen["height"].values.astype(float), 1)
         for maker, name, height, own in zip(makers, chosen["platform"].values, heights, measured, strict=True):
-            singles = {SATELLITE: "columns", MOBILE: "mobile"}
-            section = "sinks" if observed is given.towers else singles.get(str(name), "stations")
+            section = "sinks" if observed is given.towers else "columns" if name == SATELLITE else "stations"
+            # a laboratory that stands may be read as a station, too
+            section = "mobile" if name == MOBILE and ("mobile", str(maker), 0.0) in stated else section
             said = stated[section, str(maker), float(height) if section == "stations" else 0.0]
             ids, variances = groups.setdefault((section, str(name), *said), (set(), []))
             ids.add(str(maker))

@@ -158,7 +158,7 @@ def rms(values: np.ndarray) -> float:
 
 
 def leave_out_groups(station: np.ndarray, platform: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """Return the group of each observation: its station, the overpass of a satellite's instrument, or the hour of a drive.
+    """Return the group of each observation: its station, a satellite's overpass, or the hour of a drive.
 
     An overpass is an hour of soundings: without one of them, its neighbours would tell the same, and so it is with the
     segments of a drive. When there is one group only, its UTC days are the groups.

@@ -1,7 +1,7 @@
 """The innovation gate: an observation far beyond what prior and stated errors allow is not used (observations.md).
 
 |y - H f^a - b| > n sqrt((H Q H^T + B + S + R)_ii), n of the settings. Where more than a quarter of an hour's
-observations of a kind (stations, towers, satellites, segments of drives) would go, none of them does and the hour is degraded: a
+observations of a kind (stations, towers, satellites, drives) would go, none of them does and the hour is degraded: a
 wrong prior or wrong weather must not silence the network. One of three is more than a quarter, so a few stations
 have no gate. It is a function of the window alone: a repeated hour decides the same, another window may not.
 """
