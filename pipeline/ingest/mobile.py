@@ -14,11 +14,11 @@ import xarray as xr
 
 import station_meta
 from pipeline.ingest.account import Account
-from pipeline.ingest.columns import sounding_ids
 from pipeline.ingest.drive import read_drive
 from pipeline.ingest.files import expand
 from pipeline.ingest.registry import read_rules
 from pipeline.ingest.site import registry_error, scale_of
+from pipeline.ingest.soundings import sounding_ids
 from pipeline.schema import MOBILE, label
 from pipeline.settings import MobileSettings, Settings
 from pipeline.units import SPECIES, Species

@@ -9,10 +9,12 @@ import xarray as xr
 
 from pipeline.errors import ConfigError
 from pipeline.scales import Conversion, conversion, scale_name
-from pipeline.schema import SATELLITE, Flag, instruments, is_used, label
-from pipeline.settings import ColumnSettings, Settings, StationSettings
+from pipeline.schema import MOBILE, SATELLITE, Flag, instruments, is_used, label
+from pipeline.settings import ColumnSettings, MobileSettings, Settings, StationSettings
 from pipeline.units import SPECIES, Species
 from station_meta.fields import UNKNOWN
+
+_Feed = StationSettings | ColumnSettings | MobileSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +22,7 @@ class _Group:
     """Rows of one feed on one scale; `scale` is empty where nobody says."""
 
     who: str
-    feed: StationSettings | ColumnSettings
+    feed: _Feed
     scale: str
     rows: np.ndarray
     used: bool
@@ -97,7 +99,7 @@ def _groups(observations: xr.Dataset, settings: Settings, gas: Species) -> list[
     station, platform = (observations[name].values.astype(str) for name in ("station", "platform"))
     made_by, height = instruments(station, platform), observations["height"].values
     stated, used = observations["scale"].values.astype(str), is_used(observations["flag"].values)
-    feeds: list[tuple[str, StationSettings | ColumnSettings, np.ndarray]] = [
+    feeds: list[tuple[str, _Feed, np.ndarray]] = [
         (
             f"{feed.id} at {feed.height:g} m",
             feed,
@@ -106,6 +108,9 @@ def _groups(observations: xr.Dataset, settings: Settings, gas: Species) -> list[
         for feed in settings.stations
     ]
     feeds += [(feed.id, feed, (platform == SATELLITE) & (made_by == feed.id)) for feed in settings.columns]
+    # a laboratory's segments, whose ids are longer than its own
+    drives = (platform == MOBILE) & (station != made_by)
+    feeds += [(lab.id, lab, drives & (made_by == lab.id)) for lab in settings.mobile]
     groups = []
     for who, feed, mine in feeds:
         for text in np.unique(stated[mine]):

@@ -1,4 +1,4 @@
-"""Where footprints are needed: one "receptors" dataset of stations' hours, satellites' soundings, and mobile segments."""
+"""Where footprints are needed: one "receptors" dataset of stations' hours, soundings, and segments of drives."""
 
 from __future__ import annotations
 
@@ -68,14 +68,12 @@ def all_receptors(
         soundings, columns, told, remarks = read_columns(settings, root)
         notes += remarks
         observed.append(soundings)
-        # a column that is only compared with is traced too
-        compared = soundings.assign(flag=soundings["flag"] & ~np.uint32(Flag.HELD_OUT))
-        released.append(_of_used(columns, compared))
+        released.append(_of_used(columns, _compared(soundings)))
         accounts += told
     if settings.mobile:
         segments, drives, told = read_mobile(settings, root, registry)
         observed.append(segments)
-        released.append(_of_used(drives, segments))
+        released.append(_of_used(drives, _compared(segments)))
         accounts += told
     observations = label(_sorted(xr.concat(_alike(observed), dim="obs", combine_attrs="override")), "observations")
     observations, scales = on_one_scale(observations, settings)
@@ -143,6 +141,11 @@ def _alike(parts: Sequence[xr.Dataset]) -> list[xr.Dataset]:
         )
         for part in parts
     ]
+
+
+def _compared(observations: xr.Dataset) -> xr.Dataset:
+    """Return observations of which those that are only compared with count as used: they are traced too."""
+    return observations.assign(flag=observations["flag"] & ~np.uint32(Flag.HELD_OUT))
 
 
 def _of_used(receptors: xr.Dataset, observations: xr.Dataset) -> xr.Dataset:

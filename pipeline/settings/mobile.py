@@ -64,6 +64,10 @@ class MobileSettings(Section):
     representation_error: NonNegative = Field(
         description="one-sigma error of comparing a segment with the model, species unit"
     )
+    scale_error: NonNegative | None = Field(
+        default=None,
+        description="one-sigma difference of a scale that cannot be converted from the others', species unit",
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from column_files import column_case
-from station_files import registry
+from station_files import gcwerks, minutes, registry
 from track_files import METRES, drive, laboratory, write
 
 import station_meta
@@ -319,23 +319,32 @@ def test_segments_are_observations_with_the_laboratorys_name_in_their_id(mobile_
     assert [told.rows for told in accounts] == [{"used": 60}, {"outside the hours asked for": 60}]
 
 
-def test_a_held_out_segment_is_told_and_an_assimilated_one_has_a_receptor(mobile_case):
-    from station_files import gcwerks, minutes
-
+def test_segments_have_receptors_beside_stations_held_out_or_not(mobile_case):
     folder, case = mobile_case
     noise = np.random.default_rng(3).normal(0, 1, (2, 240))
     gcwerks(folder / "abc.dat", minutes("2022-12-07T02:00", 240), 420 + noise[0], ch4=1950 + noise[1])
-    held, released, accounts, _ = all_receptors(case(), folder, facts_table(folder))
-    mobile = held["platform"].values == "mobile"
-    assert mobile.sum() == 6
-    assert set(released["station"].values) == {"ABC"}
-    used, released, _, _ = all_receptors(case(assimilate=True), folder, facts_table(folder))
-    full = mobile & is_used(used["flag"].values)
-    assert full.sum() == 6
-    assert set(released["station"].values) == {"ABC", *used["station"].values[full]}
-    assert np.all(np.isnan(used["enhancement"].values[~mobile]))
-    assert np.all(used["kernel_sum"].values == 1)
-    assert [told.station for told in accounts] == ["ABC", "VAN", "VAN"]
+    for assimilate in (False, True):
+        observed, released, accounts, _ = all_receptors(case(assimilate=assimilate), folder, facts_table(folder))
+        mobile = observed["platform"].values == "mobile"
+        assert mobile.sum() == 6
+        assert np.all(is_used(observed["flag"].values[mobile]) == assimilate)
+        # one that is only compared with is traced too
+        assert set(released["station"].values) == {"ABC", *observed["station"].values[mobile]}
+        assert np.all(np.isnan(observed["enhancement"].values[~mobile]))
+        assert np.all(observed["kernel_sum"].values == 1)
+        assert [told.station for told in accounts] == ["ABC", "VAN", "VAN"]
+
+
+def test_segments_are_put_on_the_cases_scale(mobile_case):
+    folder, case = mobile_case
+    table = registry(folder, rows=[{}, VAN | {"scale": "co2:WMO CO2 X2007;ch4:NOAA04"}])
+    gcwerks(folder / "abc.dat", minutes("2022-12-07T02:00", 240), np.full(240, 420.0), ch4=np.arange(240) % 7 + 1950.0)
+    with pytest.raises(ConfigError, match=r"VAN.*must be published, or scale_error be declared|one calibration scale"):
+        all_receptors(case(assimilate=True), folder, table)
+    observed = all_receptors(case(assimilate=True, scale_error=3.0), folder, table)[0]
+    mobile = observed["platform"].values == "mobile"
+    assert np.all(observed["flag"].values[mobile] & np.uint32(Flag.SCALE_UNCONVERTED))
+    np.testing.assert_allclose(observed["uncertainty"].values[mobile], np.hypot(5.0, 3.0))
 
 
 def test_an_enhancement_sees_nothing_of_the_background(mobile_case):
