@@ -18,9 +18,9 @@ class BiasRules:
     observation
         One-sigma error of sensor minus spectrometers in an hour of well-mixed air.
     gate
-        An innovation of more sigma is not used.
+        An hour's innovation of more sigma is not used.
     jump, jump_days
-        An innovation of more sigma speaks for a jump; so many days that do are one.
+        A day's mean innovation of more sigma speaks for a jump; so many days in a row that do are one.
     reset
         One-sigma bias after a jump, and of a sensor that was never beside a reference.
     local_hours

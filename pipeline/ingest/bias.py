@@ -34,11 +34,15 @@ class State:
     bias, variance
         At that hour: ppm and ppm2.
     anchor
-        Last hour that agreed with the spectrometers, UTC; NaT when there was none.
+        Last hour that agreed with the spectrometers, or beside one, UTC; NaT when there was none.
+    told
+        Whether spectrometers around it ever told the bias.
     day
         Solar day of the last well-mixed hour, days since 1970; -1 before the first.
-    beyond, within
-        Hours of that day beyond the jump threshold, above less below; and hours within the gate.
+    total, count
+        Of that day's differences, ppm, and their number.
+    day_bias, day_variance
+        Before that day's first difference (or since the bias was last set anew in it): ppm and ppm2.
     days
         Days in a row before that one which spoke for a jump: positive upward, negative downward.
     """
@@ -47,16 +51,13 @@ class State:
     bias: float
     variance: float
     anchor: np.datetime64 = _NEVER
+    told: bool = False
     day: int = -1
-    beyond: int = 0
-    within: int = 0
+    total: float = 0.0
+    count: int = 0
+    day_bias: float = 0.0
+    day_variance: float = 0.0
     days: int = 0
-
-    @property
-    def suspects(self) -> bool:
-        """Whether the bias may have jumped."""
-        today = self.beyond != 0 or self.within > 0
-        return abs(self.beyond) > self.within if today else self.days != 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +70,8 @@ class Track:
         Estimate and its one-sigma error, ppm; while a jump is suspected sigma is at least that after a reset.
     anchor_age : (hour,) float64
         Hours since the last hour that agreed with the spectrometers; NaN when there was none.
+    told : (hour,) bool
+        Whether spectrometers around it had told the bias by then.
     used : (hour,) bool
         Hours whose difference the filter took: they are no evidence a second time.
     reset, suspected : (hour,) bool
@@ -78,6 +81,7 @@ class Track:
     bias: np.ndarray
     sigma: np.ndarray
     anchor_age: np.ndarray
+    told: np.ndarray
     used: np.ndarray
     reset: np.ndarray
     suspected: np.ndarray
@@ -126,51 +130,60 @@ def track(
     last[order] = np.searchsorted(observed, np.arange(hour.size), side="right")
     bias, variance = (np.array([getattr(s, name) for s in states])[last] for name in ("bias", "variance"))
     since, anchor = (np.array([getattr(s, name) for s in states])[last] for name in ("since", "anchor"))
-    suspected = np.array([s.suspects for s in states])[last]
+    suspected, told = np.array([(_suspects(s, rules), s.told) for s in states]).T[:, last]
     hours = time.astype("datetime64[h]")
     sigma = np.sqrt(variance + rules.walk**2 * ((hours - since) / _DAY))
     sigma = np.where(suspected, np.maximum(sigma, rules.reset), sigma)
-    return Track(bias, sigma, (hours - anchor) / HOUR, used, reset, suspected), state
+    return Track(bias, sigma, (hours - anchor) / HOUR, told, used, reset, suspected), state
 
 
 def _step(state: State, hour: np.datetime64, day: int, difference: float, rules: BiasRules) -> tuple[State, bool, bool]:
     """Return the state after one observation, whether it was taken, and whether it set the bias anew."""
-    if day != state.day:
-        state = replace(state, day=day, beyond=0, within=0, days=_in_a_row(state))
     variance = state.variance + rules.walk**2 * float((hour - state.since) / _DAY)
+    if day != state.day:
+        days = _in_a_row(state, rules)
+        state = replace(state, day=day, total=0.0, count=0, day_bias=state.bias, day_variance=variance, days=days)
+    state = replace(state, total=state.total + difference, count=state.count + 1)
     innovation = difference - state.bias
-    distance = innovation / np.sqrt(variance + rules.observation**2)
-    if abs(distance) <= rules.gate:
-        state = replace(state, within=state.within + 1)
+    if abs(_in_a_row(state, rules)) >= rules.jump_days:
+        state = _updated(state, hour, rules.reset**2, innovation, rules)
+        anew = replace(state, total=0.0, count=0, day_bias=state.bias, day_variance=state.variance, days=0)
+        return anew, True, True
+    near = abs(innovation) <= rules.gate * np.sqrt(variance + rules.observation**2)
+    if near and not _speaks(state, rules):
         return _updated(state, hour, variance, innovation, rules), True, False
-    if abs(distance) <= rules.jump:
-        return state, False, False
-    state = replace(state, beyond=state.beyond + (1 if distance > 0 else -1))
-    if abs(_in_a_row(state)) < rules.jump_days:
-        return state, False, False
-    state = replace(state, beyond=0, within=1, days=0)
-    return _updated(state, hour, rules.reset**2, innovation, rules), True, True
+    return state, False, False
 
 
-def _in_a_row(state: State) -> int:
+def _speaks(state: State, rules: BiasRules) -> int:
+    """Return 1 or -1 when the mean of a day's differences lies so far above or below the bias before it, else 0.
+
+    A day is judged by its mean, for its hours err less together than each alone: single hours of a jump of 8 ppm lie
+    between gate and jump threshold, where they would neither move the bias nor speak.
+    """
+    if state.count == 0:
+        return 0
+    distance = state.total / state.count - state.day_bias
+    far = abs(distance) > rules.jump * np.sqrt(state.day_variance + rules.observation**2 / state.count)
+    return (1 if distance > 0 else -1) if far else 0
+
+
+def _in_a_row(state: State, rules: BiasRules) -> int:
     """Return the days in a row that speak for a jump, the state's own day among them; 0 when that one does not."""
-    if abs(state.beyond) <= state.within:
-        # a day between gate and jump threshold says neither
-        return state.days if state.beyond == 0 and state.within == 0 else 0
-    sign = 1 if state.beyond > 0 else -1
-    return sign * (abs(state.days) + 1) if state.days * sign >= 0 else sign
+    sign = _speaks(state, rules)
+    return sign * (abs(state.days) + 1) if state.days * sign > 0 else sign
+
+
+def _suspects(state: State, rules: BiasRules) -> bool:
+    """Return whether the bias may have jumped: the day speaks for it, or the one before did."""
+    return state.days != 0 or _speaks(state, rules) != 0
 
 
 def _updated(state: State, hour: np.datetime64, variance: float, innovation: float, rules: BiasRules) -> State:
     """Return the state after an update of the scalar Kalman filter (Kalman 1960)."""
     gain = variance / (variance + rules.observation**2)
-    return replace(
-        state,
-        since=hour,
-        anchor=hour,
-        bias=float(state.bias + gain * innovation),
-        variance=float((1 - gain) * variance),
-    )
+    bias, left = float(state.bias + gain * innovation), float((1 - gain) * variance)
+    return replace(state, since=hour, bias=bias, variance=left, anchor=hour, told=True)
 
 
 def _check_hours(hour: np.ndarray, state: State) -> None:

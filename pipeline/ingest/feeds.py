@@ -73,8 +73,7 @@ def judge_case(
     """
     gas = SPECIES[settings.case.species]
     rules = read_rules(settings, root)
-    files = [path for pattern in settings.inputs.calibrations for path in expand(root, pattern)]
-    calibrations = read_calibrations(files)
+    calibrations = calibrations_of(settings, root)
     feeds = []
     for feed in settings.stations:
         paths = sorted({path for pattern in feed.files for path in expand(root, pattern)})
@@ -85,6 +84,17 @@ def judge_case(
         if settings.case.select:
             _select_by_class(one, around)
     return feeds, alarms
+
+
+def calibrations_of(settings: Settings, root: Path) -> list[Calibration]:
+    """Return the corrections of a case's sensors.
+
+    Raises
+    ------
+    FormatError
+        As `read_calibrations`.
+    """
+    return read_calibrations([path for pattern in settings.inputs.calibrations for path in expand(root, pattern)])
 
 
 def judge_feed(

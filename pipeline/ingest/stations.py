@@ -16,10 +16,12 @@ import xarray as xr
 import station_meta
 from pipeline.ingest import account
 from pipeline.ingest.account import Account
-from pipeline.ingest.feeds import Judged, judge_case, judge_feed, select_hours
+from pipeline.ingest.feeds import Judged, calibrations_of, judge_case, judge_feed, select_hours
 from pipeline.ingest.hourly import Hours, uncertainty_of_mean
+from pipeline.ingest.registry import read_rules
 from pipeline.ingest.rows import OUTSIDE, FeedRows
-from pipeline.ingest.site import registry_error
+from pipeline.ingest.sensors import bias_rules, without_bias
+from pipeline.ingest.site import registry_error, registry_rows
 from pipeline.ingest.surroundings import Surroundings
 from pipeline.schema import label
 from pipeline.settings import Settings, StationSettings
@@ -30,7 +32,7 @@ from station_meta import Rules
 def read_stations(
     settings: Settings, root: Path, registry: pd.DataFrame, around: Surroundings | None = None
 ) -> tuple[xr.Dataset, list[Account], list[str]]:
-    """Return the observations of a case, what became of every row of its station files, and alarms.
+    """Return the observations of a case, what became of every row of its station files, and notes.
 
     Parameters
     ----------
@@ -49,8 +51,9 @@ def read_stations(
         Sorted by time, station, height. Hours that failed a test are in it, flagged; hours without any row are not.
     accounts
         One per file, in the order of the feeds and then of the names.
-    alarms
-        What a person should look at: stations that go with their neighbours at another time, or in another unit.
+    notes
+        What a person should look at: stations that go with their neighbours at another time, or in another unit; and
+        what the bias filter did.
 
     Raises
     ------
@@ -65,8 +68,25 @@ def read_stations(
         part, told = _within(one, gas, window)
         parts.append(part)
         accounts += told
-    observations = label(_sorted(xr.concat(parts, dim="obs", combine_attrs="override")), "observations")
-    return observations, accounts, [str(alarm) for alarm in alarms]
+    observations = label(_joined(parts), "observations")
+    notes = [str(alarm) for alarm in alarms]
+    if settings.bias_filter is not None:
+        start = window[0] - np.timedelta64(settings.bias_filter.history, "D")
+        before = [
+            _dataset(one.hours.take((one.hours.time >= start) & (one.hours.time < window[0])), one, gas)
+            for one in feeds
+        ]
+        found = without_bias(
+            observations,
+            _joined(before),
+            settings,
+            bias_rules(read_rules(settings, root)),
+            {feed.id: str(registry_rows(registry, feed.id)["instrument"].iloc[-1]) for feed in settings.stations},
+            calibrations_of(settings, root),
+            around,
+        )
+        observations, notes = found.observations, [*notes, *found.notes]
+    return observations, accounts, notes
 
 
 def read_station(
@@ -179,6 +199,11 @@ def accounts_of(rows: FeedRows, hours: Hours, feed: StationSettings, gas: Specie
             )
         )
     return told
+
+
+def _joined(parts: list[xr.Dataset]) -> xr.Dataset:
+    """Return the observations of feeds as one Dataset, sorted."""
+    return _sorted(xr.concat(parts, dim="obs", combine_attrs="override"))
 
 
 def _sorted(dataset: xr.Dataset) -> xr.Dataset:

@@ -40,7 +40,7 @@ def test_a_record_cut_anywhere_with_its_state_is_the_whole_record_to_the_bit(cut
     assert whole.reset.sum() == 1
     first, state = track(first_state(time[0], RULES), time[:cut], day[:cut], difference[:cut], RULES)
     second, end = track(state, time[cut:], day[cut:], difference[cut:], RULES)
-    for name in ("bias", "sigma", "anchor_age", "used", "reset", "suspected"):
+    for name in ("bias", "sigma", "anchor_age", "told", "used", "reset", "suspected"):
         joined = np.concatenate([getattr(first, name), getattr(second, name)])
         np.testing.assert_array_equal(joined, getattr(whole, name))
     assert end == last
@@ -51,7 +51,7 @@ def test_the_order_of_arrival_changes_no_bit():
     whole, last = track(first_state(time[0], RULES), time, day, difference, RULES)
     order = np.random.default_rng(1).permutation(time.size)
     mixed, end = track(first_state(time[0], RULES), time[order], day[order], difference[order], RULES)
-    for name in ("bias", "sigma", "anchor_age", "used", "reset", "suspected"):
+    for name in ("bias", "sigma", "anchor_age", "told", "used", "reset", "suspected"):
         np.testing.assert_array_equal(getattr(mixed, name), getattr(whole, name)[order])
     assert end == last
 
