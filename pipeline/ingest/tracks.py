@@ -35,9 +35,9 @@ def tracks(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (strip, distance along it in km) of each sounding, so that a strip is a line of soundings.
 
-    A pass goes where its times grow: by least squares t = t_0 + g . x, x the place in a plane. Distances shorter than
-    `width` tell nothing of the direction, and are damped: across a track of 10 km, seconds are mostly rounding. A wide
-    swath is cut into strips of `width`; a narrow track is one.
+    A pass goes where its times grow: by least squares t = t_0 + g . x, x the place in a plane. Places spread over less
+    than `width` tell little of the direction, and are damped: across a track of 10 km, seconds are mostly rounding. A
+    wide swath is cut into strips of `width`; a narrow track is one.
 
     Parameters
     ----------
@@ -78,7 +78,8 @@ def _plane(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
 
 def _direction(place: np.ndarray, seconds: np.ndarray, width: float) -> np.ndarray:
     """Return the unit vector along which times grow; north where they do not."""
-    covariance = place.T @ place / seconds.size + width**2 * np.eye(2)
+    # a twelfth of the square: what places spread evenly over the width vary by
+    covariance = place.T @ place / seconds.size + width**2 / 12.0 * np.eye(2)
     slope = np.linalg.solve(covariance, place.T @ seconds / seconds.size)
     length = float(np.hypot(*slope))
     return slope / length if length > 0 else np.array([0.0, 1.0])

@@ -1,8 +1,8 @@
 """The part of a retrieval's error that soundings of one strip share: it fades with the distance along the track.
 
-Of the variance sigma^2 of a sounding's retrieval, `correlated_share` c is sigma_i sigma_j c exp(-|s_i - s_j| / L) between
-two of one strip, s along it, L `correlation_km`; the rest, sigma^2 (1 - c), is its own. The variance of one sounding
-is as before (Baker et al. 2022, Geosci. Model Dev. 15, 649: L near 20 km).
+Two retrievals of one strip have the covariance c sigma_i sigma_j exp(-|s_i - s_j| / L), c the `correlated_share`, s
+along the strip, L `correlation_km`; the rest of each variance, (1 - c) sigma^2, is a sounding's own, so that its
+variance is as before (Baker et al. 2022, Geosci. Model Dev. 15, 649: L near 20 km).
 """
 
 from __future__ import annotations

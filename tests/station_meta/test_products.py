@@ -74,7 +74,11 @@ def test_a_contract_that_is_like_another_has_its_keys_but_for_its_own(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('product = "One"', 'prodct = "One"', r"\[contracts.one\]: a key must be known; got 'prodct'.*did you mean product"),
+        (
+            'product = "One"',
+            'prodct = "One"',
+            r"\[contracts.one\]: a key must be known; got 'prodct'.*did you mean product",
+        ),
         ('source = "a test"\n', "", r"\[contracts.one\]: every key without a default must be there.*add source"),
         ('format = "oco2-lite"', 'format = "oco2"', r"\[contracts.one\]: format must be one of .*; got 'oco2'"),
         ('kernel = "k"\n', "", "variables must name all that the layout needs; got 'no kernel'"),
@@ -82,7 +86,11 @@ def test_a_contract_that_is_like_another_has_its_keys_but_for_its_own(tmp_path):
         ("(?P<version>1)", "1", r"match must have the group version once; got \[\]"),
         ("(?P<version>1)", "(?P<version>1", "match must be regular expressions; got .*Remedy: correct it: missing"),
         ("(?P<version>1)", "(?P<versoin>1)", "groups must be version, issue or created"),
-        ("superobs_correlation = 0.5", "superobs_correlation = 1.5", "superobs_correlation must lie in 0 to 1; got 1.5"),
+        (
+            "superobs_correlation = 0.5",
+            "superobs_correlation = 1.5",
+            "superobs_correlation must lie in 0 to 1; got 1.5",
+        ),
         ('species = "co2"', 'species = "co2"\nlayers = 1', "layers must be at least 2; got 1"),
         ('species = "co2"', 'species = "co2"\norder = "top"', "one of down, up, any; got 'top'"),
         ('species = "co2"', 'species = "co2"\nsnow = 184', "snow_bits, snow go together"),
@@ -96,7 +104,7 @@ def test_a_contract_that_is_like_another_has_its_keys_but_for_its_own(tmp_path):
         ("[passes]", "[extra]\na = 1\n[passes]", "remove extra"),
         ("[passes]", "passes", "must be TOML in UTF-8"),
     ],
-)  # fmt: skip
+)
 def test_a_fault_of_the_table_is_named(tmp_path, old, new, said):
     with pytest.raises(StationMetaError, match=said):
         read(tmp_path, old, new)

@@ -50,12 +50,19 @@ def test_a_sounding_of_version_11_is_on_x2019_with_levels_from_the_ground_up(tmp
     [
         ("a.nc4", {"BuildId": "B10.2.06"}, {}, "OCO-2 Lite 10.2, xco2,", 422.8, "WMO CO2 X2007"),
         ("a.nc4", {"Platform": "OCO-3"}, {}, "OCO-3 Lite 11.2, xco2_x2019,", 423.0, "WMO CO2 X2019"),
-        ("a.nc4", {}, {"xco2_ML": np.full(3, 422.1), "xco2_quality_flag_ML": np.zeros(3)}, "11.2, xco2_ML,", 422.1, "unknown"),
+        (
+            "a.nc4",
+            {},
+            {"xco2_ML": np.full(3, 422.1), "xco2_quality_flag_ML": np.zeros(3)},
+            "11.2, xco2_ML,",
+            422.1,
+            "unknown",
+        ),
         (ACOS9, NO_ATTRS, {}, "GOSAT ACOS Lite 9, xco2,", 422.8, "WMO CO2 X2007"),
         (ACOS7, NO_ATTRS, {"warn_level": np.zeros(3)}, "GOSAT ACOS Lite 7, xco2,", 422.8, "WMO CO2 X2007"),
     ],
     ids=["v10", "oco3", "ml", "acos9", "acos7"],
-)  # fmt: skip
+)
 def test_every_product_and_version_has_its_own_column(tmp_path, name, attrs, changes, told, value, scale):
     without = () if "x2019" in told else ("xco2_x2019",)
     write_oco(tmp_path / name, LON, LAT, attrs=attrs, without=without, **changes)
@@ -81,16 +88,22 @@ def test_warn_levels_of_version_7_are_a_rule_of_their_own(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"without": ("xco2_averaging_kernel",)}, "a file of OCO-2 Lite 11.2, xco2_x2019 must hold xco2_averaging_kernel"),
+        (
+            {"without": ("xco2_averaging_kernel",)},
+            "a file of OCO-2 Lite 11.2, xco2_x2019 must hold xco2_averaging_kernel",
+        ),
         ({"without": ("xco2_x2019",)}, "must hold xco2_x2019"),
         ({"without": ("sounding_id",)}, "must hold sounding_id"),
         ({"levels": 19}, "the kernel of OCO-2 Lite 11.2, xco2_x2019 must have 20 values; got 19"),
         ({"attrs": {"BuildId": "B12.0"}}, "product and version with a contract: oco2-openghg.*'BuildId': 'B12.0'"),
         ({"attrs": {"Platform": "MicroCarb"}}, "product and version with a contract.*MicroCarb"),
         ({"flag_type": "f4"}, "the flag of OCO-2 Lite .* must be stored as int8 or uint8; got 'float32'"),
-        ({"attrs": {"creation_date": "yesterday"}}, "the date of making must be readable as %b %d, %Y; got 'yesterday'"),
+        (
+            {"attrs": {"creation_date": "yesterday"}},
+            "the date of making must be readable as %b %d, %Y; got 'yesterday'",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_as_contracted_is_refused_with_its_reason(tmp_path, changes, said):
     write_oco(tmp_path / "a.nc4", LON, LAT, **changes)
     with pytest.raises(FormatError, match=rf"a\.nc4: .*{said}" if "flag" not in said else said):
@@ -102,14 +115,14 @@ def test_levels_that_run_the_other_way_are_refused(tmp_path):
             if values.ndim == 2 and "vertex" not in name}  # fmt: skip
     write_oco(tmp_path / "a.nc4", LON, LAT, **deep)
     with pytest.raises(
-        FormatError, match="the levels of OCO-2 Lite .* must run from space to the surface; got 'the other"
+        FormatError, match=r"the levels of OCO-2 Lite .* must run from space to the surface; got 'the other"
     ):
         read(tmp_path)
 
 
 def test_a_quality_value_is_no_rule_of_a_product_with_a_flag(tmp_path):
     write_oco(tmp_path / "a.nc4", LON, LAT)
-    with pytest.raises(ConfigError, match="columns SAT: .*has no quality value, but a flag.*remove quality"):
+    with pytest.raises(ConfigError, match=r"columns SAT: .*has no quality value, but a flag.*remove quality"):
         read(tmp_path, quality=0.5)
 
 

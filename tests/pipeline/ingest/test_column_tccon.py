@@ -79,10 +79,15 @@ def test_what_is_only_compared_with_has_receptors_too(tmp_path):
 @pytest.mark.parametrize(
     ("attrs", "scale", "error", "said"),
     [
-        ({"file_format_version": "2014.A"}, None, FormatError, "a product and version with a contract: tccon-co2.*2014.A"),
+        (
+            {"file_format_version": "2014.A"},
+            None,
+            FormatError,
+            "a product and version with a contract: tccon-co2.*2014.A",
+        ),
         ({}, "WMO CO2 X2007", UnitError, "must be on WMO CO2 X2019; got 'WMO CO2 X2007'"),
     ],
-)  # fmt: skip
+)
 def test_another_version_or_scale_is_refused(tmp_path, attrs, scale, error, said):
     with netCDF4.Dataset(real()) as old, netCDF4.Dataset(tmp_path / "hw.nc", "w") as new:
         new.setncatts({name: old.getncattr(name) for name in old.ncattrs()} | attrs)

@@ -142,7 +142,7 @@ def test_a_pixel_that_lacks_a_number_is_missing(tmp_path):
         ({"units": {"surface_pressure": "K"}}, UnitError, "must be a pressure"),
         ({"time_utc": np.array(["yesterday", ""], dtype=object)}, TimeError, "times must be ISO text"),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_as_contracted_is_refused(tmp_path, changes, error, said):
     write_s5p(tmp_path / "a.nc", LON, LAT, **changes)
     with pytest.raises(error, match=said):
