@@ -62,6 +62,14 @@ class QualityRules:
         Least wind at 10 m, m s-1, and depth of the boundary layer, m, of an hour that is selected. None: any.
     environment
         Bounds by name of what the instrument reports of itself and its surroundings: outside is INSTRUMENT.
+    target
+        (good, inflated, fail): a target gas off by more than good adds that to sigma, by more than inflated is
+        CALIBRATION, by more than fail is not used. None: no such test.
+    calibration_age
+        (suspect, fail): days since the last calibration beyond which an hour is CALIBRATION_AGE, and not used. None: no
+        such test.
+    slope
+        (low, high): a two-point check of another slope is not used. None: no such test.
     """
 
     fail: tuple[float, float]
@@ -85,6 +93,9 @@ class QualityRules:
     wind: float | None = None
     mixing: float | None = None
     environment: dict[str, tuple[float, float]] = field(default_factory=dict, hash=False)
+    target: tuple[float, float, float] | None = None
+    calibration_age: tuple[float, float] | None = None
+    slope: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         """Raise unless the numbers can be thresholds."""
@@ -111,6 +122,9 @@ class QualityRules:
             value = getattr(self, name)
             _require(value is None or value > 0, f"{name} must be positive", value)
         _require(self.buddy is None or min(self.buddy) > 0, "buddy must be positive", self.buddy)
+        for name in ("target", "calibration_age", "slope"):
+            steps = getattr(self, name) or (1.0,)
+            _require(min(steps) > 0 and list(steps) == sorted(steps), f"{name} must be positive and rise", steps)
         _require(
             self.hours is None or (self.hours[0] != self.hours[1] and min(self.hours) >= 0 and max(self.hours) <= 24),
             "hours must be two different hours of 0 to 24",

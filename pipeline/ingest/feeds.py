@@ -11,6 +11,7 @@ import pandas as pd
 
 import station_meta
 from pipeline.errors import ConfigError
+from pipeline.ingest.calibration_log import Checks, checked, read_log
 from pipeline.ingest.calibrations import Calibration, read_calibrations
 from pipeline.ingest.files import expand
 from pipeline.ingest.hourly import Hours, hourly_means
@@ -39,6 +40,8 @@ class Judged:
         Made of them; their flags are those of the tests so far.
     facts, rules
         Facts and thresholds of the station.
+    checks
+        What the calibration log says of each hour.
     """
 
     settings: StationSettings
@@ -46,6 +49,7 @@ class Judged:
     hours: Hours
     facts: Periods
     rules: QualityRules
+    checks: Checks
 
 
 def judge_case(
@@ -74,10 +78,11 @@ def judge_case(
     gas = SPECIES[settings.case.species]
     rules = read_rules(settings, root)
     calibrations = calibrations_of(settings, root)
+    log = read_log([path for pattern in settings.inputs.calibration_logs for path in expand(root, pattern)])
     feeds = []
     for feed in settings.stations:
         paths = sorted({path for pattern in feed.files for path in expand(root, pattern)})
-        feeds.append(judge_feed(paths, feed, gas, registry, rules, root, calibrations))
+        feeds.append(judge_feed(paths, feed, gas, registry, rules, root, calibrations, log))
     alarms = compare_feeds(feeds, gas, rules)
     for one in feeds:
         select_hours(one)
@@ -105,6 +110,7 @@ def judge_feed(
     rules: Rules,
     root: Path | None,
     calibrations: Sequence[Calibration] = (),
+    log: pd.DataFrame | None = None,
 ) -> Judged:
     """Return the rows of one feed and all its hours, judged by themselves.
 
@@ -122,6 +128,8 @@ def judge_feed(
         Folder the rows name their files relative to; by their bare names when not given.
     calibrations
         Corrections of sensors, this one's among them or not.
+    log
+        Checks of instruments, of `read_log`; none when not given.
 
     Raises
     ------
@@ -148,7 +156,9 @@ def judge_feed(
         where=f"station {feed.id}",
     )
     hours.flag[:] |= assess_hours(hours.time, hours.value, hours.spread, own)
-    return Judged(feed, rows, hours, periods(frame["time"].to_numpy(), feed, gas, registry), own)
+    checks = checked(read_log([]) if log is None else log, feed.id, gas.name, hours.time, own)
+    hours.flag[:] |= checks.bits
+    return Judged(feed, rows, hours, periods(frame["time"].to_numpy(), feed, gas, registry), own, checks)
 
 
 def compare_feeds(feeds: list[Judged], gas: Species, rules: Rules) -> list[Alarm]:

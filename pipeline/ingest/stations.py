@@ -147,7 +147,8 @@ def _dataset(hours: Hours, one: Judged, gas: Species) -> xr.Dataset:
     """Return the hours with the facts of the registry period each lies in."""
     frame, feed = one.rows.table, one.settings
     stations = [one.facts.stations[i] for i in one.facts.which[hours.first]]
-    measurement = _measurement(hours, frame, gas, stations)
+    off = one.checks.sigma[np.searchsorted(one.hours.time, hours.time)]
+    measurement = np.hypot(_measurement(hours, frame, gas, stations), off)
     size = hours.time.size
     columns = {
         "time": hours.time,
