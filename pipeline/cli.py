@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from pipeline._version import __version__
-from pipeline.cli_ingest import unpack
+from pipeline.cli_ingest import mobile, unpack
 from pipeline.cli_qc import qc
 from pipeline.cli_tune import tune
 from pipeline.errors import TianyanError
@@ -37,6 +37,7 @@ footprints = App(
 )
 app.command(config)
 app.command(ingest)
+ingest.command(mobile)
 ingest.command(unpack)
 osse = App(
     name="osse",

@@ -4,6 +4,36 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def mobile(
+    tracks: Annotated[list[Path], Parameter(negative=())],
+    *,
+    section: Annotated[Path, Parameter(help="TOML file of the keys of one section [[mobile]], without files")],
+    species: Annotated[str, Parameter(help="co2, ch4 or co")],
+    table: Annotated[Path | None, Parameter(help="station table of your own (docs/stations.md)")] = None,
+    picture: Annotated[Path | None, Parameter(help="PNG to write; none when not given")] = None,
+) -> None:
+    """Read a mobile laboratory's tracks, print what became of every row, and draw the road and its segments.
+
+    Parameters
+    ----------
+    tracks
+        Files of one laboratory.
+    """
+    from pipeline.drives import read_tracks
+    from pipeline.ingest import account
+
+    found = read_tracks(tracks, section, species, [table] if table else [])
+    print(account.render(found.drive.accounts))
+    if picture is not None:
+        from pipeline.show_track import draw_track
+
+        draw_track(found.drive, found.title, found.gas, picture)
+        print(f"picture: {os.path.relpath(picture)}")
 
 
 def unpack(archive: Path, folder: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+import station_meta
 from pipeline.errors import RegistryError, TimeError
 from pipeline.ingest import account
 from pipeline.ingest.account import Account
@@ -24,10 +25,11 @@ from pipeline.ingest.gps import at_inlet, position_reasons
 from pipeline.ingest.quality import assess, rejected, rules_of
 from pipeline.ingest.rows import CLOCK_CHANGE, CONFLICT, DUPLICATE, FILLS, MISSING_VALUE, OUTSIDE
 from pipeline.ingest.segments import segment_numbers, segments_of
+from pipeline.ingest.site import registry_error
 from pipeline.schema import MOBILE, Flag
 from pipeline.settings import MobileSettings
 from pipeline.units import SPECIES, Species, mole_fraction_factor
-from station_meta import Rules, Station
+from station_meta import Rules, Station, StationMetaError
 
 _SECOND = np.timedelta64(1, "s")
 _TESTS = ((Flag.RANGE_FAIL, "range fail"), (Flag.FLAT_LINE, "flat line"))
@@ -77,12 +79,15 @@ class Drive:
         enhancement (species unit), reason, bits, segment (-1 where none), source.
     segments
         Of `segments_of`.
+    facts
+        The registry's facts about the laboratory.
     accounts
         One per file.
     """
 
     samples: pd.DataFrame
     segments: pd.DataFrame
+    facts: Station
     accounts: list[Account]
 
 
@@ -90,7 +95,7 @@ def read_drive(
     paths: list[Path],
     feed: MobileSettings,
     gas: Species,
-    facts: Station,
+    registry: pd.DataFrame,
     rules: Rules,
     *,
     root: Path | None = None,
@@ -102,8 +107,8 @@ def read_drive(
     ----------
     paths
         Its files; `feed.files` is not looked at.
-    feed, gas, facts, rules
-        How to read them, the species, the registry's facts, and the thresholds.
+    feed, gas, registry, rules
+        How to read them, the species, the table of `station_meta.load`, and the thresholds.
     root
         Folder the accounts name files relative to; by bare names when not given.
     window
@@ -117,6 +122,9 @@ def read_drive(
     limits = rules.table("mobile", MobileRules)
     names = [path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.name for path in paths]
     said = [track.read(path, feed.columns) for path in paths]
+    for one, name in zip(said, names, strict=True):
+        _require_times(one, name)
+    facts = _facts_of(feed, gas, registry, np.concatenate([one.label for one in said]))
     frames = [_frame(one, feed, gas, facts, where=name) for one, name in zip(said, names, strict=True)]
     table = pd.concat([frame.assign(source=number) for number, frame in enumerate(frames)], ignore_index=True)
     table = table.sort_values(["time", "source"], kind="stable", na_position="last", ignore_index=True)
@@ -143,7 +151,40 @@ def read_drive(
         segments["bits"] |= np.uint32(Flag.HELD_OUT)
     notes = _notes(feed, gas)
     told = [_account(table, segments, i, names[i], (*one.notes, *notes), feed, gas) for i, one in enumerate(said)]
-    return Drive(table, segments, told)
+    return Drive(table, segments, facts, told)
+
+
+def _require_times(said: track.TrackRows, where: str) -> None:
+    if np.isnat(said.label).all():
+        raise TimeError(
+            "a row must have a readable time", got=str(said.reason[0]), remedy="correct time_format", where=where
+        )
+
+
+def _facts_of(feed: MobileSettings, gas: Species, registry: pd.DataFrame, label: np.ndarray) -> Station:
+    """Return the registry's facts about a laboratory, the same at both ends of its tracks.
+
+    Raises
+    ------
+    RegistryError
+        When it is not there, does not measure the species, or has no scale although its values are mole fractions.
+    """
+    ends = np.nanmin(label), np.nanmax(label)
+    try:
+        first, last = (station_meta.find(registry, feed.id, when) for when in ends)
+        first.uncertainty_of(gas.name)
+        if feed.value_means == "mole fraction":
+            first.scale_of(gas.name)
+    except StationMetaError as error:
+        raise registry_error(error) from error
+    if (first.zone, first.scale, first.uncertainty) != (last.zone, last.scale, last.uncertainty):
+        raise RegistryError(
+            "a laboratory's zone, scale and uncertainty must not change along its tracks",
+            got=f"two periods of the station table between {ends[0]:.10} and {ends[1]:.10}".replace("T", " "),
+            remedy="read the tracks of each period as a section of their own",
+            where=f"mobile {feed.id}",
+        )
+    return first
 
 
 def _frame(said: track.TrackRows, feed: MobileSettings, gas: Species, facts: Station, *, where: str) -> pd.DataFrame:
@@ -155,10 +196,6 @@ def _frame(said: track.TrackRows, feed: MobileSettings, gas: Species, facts: Sta
             got="neither settings nor station table say",
             remedy=f"set zone of {feed.id} in the settings",
             where=where,
-        )
-    if np.isnat(said.label).all():
-        raise TimeError(
-            "a row must have a readable time", got=str(said.reason[0]), remedy="correct time_format", where=where
         )
     time = utc_start(said.label, zone, "start", _SECOND, where=where)
     factor = mole_fraction_factor(feed.columns.unit, gas, where=where)

@@ -12,17 +12,16 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-import station_meta
 from pipeline.ingest.account import Account
 from pipeline.ingest.drive import read_drive
 from pipeline.ingest.files import expand
 from pipeline.ingest.registry import read_rules
-from pipeline.ingest.site import registry_error, scale_of
+from pipeline.ingest.site import scale_of
 from pipeline.ingest.soundings import sounding_ids
 from pipeline.schema import MOBILE, label
 from pipeline.settings import MobileSettings, Settings
 from pipeline.units import SPECIES, Species
-from station_meta import Station, StationMetaError
+from station_meta import Station
 
 
 def read_mobile(settings: Settings, root: Path, registry: pd.DataFrame) -> tuple[xr.Dataset, xr.Dataset, list[Account]]:
@@ -57,32 +56,13 @@ def read_mobile(settings: Settings, root: Path, registry: pd.DataFrame) -> tuple
     observed, released, accounts = [], [], []
     for feed in settings.mobile:
         paths = sorted({path for pattern in feed.files for path in expand(root, pattern)})
-        facts = facts_of(feed, gas, registry, settings.case.observation_hours.bounds[0])
-        drive = read_drive(paths, feed, gas, facts, rules, root=root, window=settings.case.observation_hours.bounds)
-        observed.append(_observations(drive.segments, feed, gas, facts))
+        drive = read_drive(paths, feed, gas, registry, rules, root=root, window=settings.case.observation_hours.bounds)
+        observed.append(_observations(drive.segments, feed, gas, drive.facts))
         released.append(_receptors(drive.segments, feed, gas))
         accounts += drive.accounts
     both = [xr.concat(parts, dim="obs", combine_attrs="override") for parts in (observed, released)]
     order = np.lexsort((both[0]["station"].values, both[0]["time"].values))
     return label(both[0].isel(obs=order), "observations"), label(both[1].isel(obs=order), "receptors"), accounts
-
-
-def facts_of(feed: MobileSettings, gas: Species, registry: pd.DataFrame, when: np.datetime64) -> Station:
-    """Return the registry's facts about a laboratory.
-
-    Raises
-    ------
-    RegistryError
-        When it is not there, does not measure the species, or has no scale although its values are mole fractions.
-    """
-    try:
-        facts = station_meta.find(registry, feed.id, when)
-        facts.uncertainty_of(gas.name)
-        if feed.value_means == "mole fraction":
-            facts.scale_of(gas.name)
-    except StationMetaError as error:
-        raise registry_error(error) from error
-    return facts
 
 
 def _observations(segments: pd.DataFrame, feed: MobileSettings, gas: Species, facts: Station) -> xr.Dataset:

@@ -49,7 +49,7 @@ def validated(section: type[S], values: dict[str, Any], *, where: str = "") -> S
     try:
         return section.model_validate(values)
     except ValidationError as error:
-        lines = [_explain(item) for item in error.errors()]
+        lines = [_explain(item, section) for item in error.errors()]
         raise ConfigError(
             f"{len(lines)} setting(s) cannot be used:\n  " + "\n  ".join(lines) + "\n",
             remedy="correct them; `tianyan config explain` lists every key",
@@ -112,12 +112,12 @@ def _type_name(annotation: Any) -> str:
     )
 
 
-def _explain(item: Any) -> str:
+def _explain(item: Any, section: type[BaseModel]) -> str:
     """Return one line for one validation error: path, what was got, what to do."""
     location = item["loc"]
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
     if item["type"] == "extra_forbidden":
-        known = _known_keys(location[:-1])
+        known = _known_keys(location[:-1], section)
         near = difflib.get_close_matches(str(location[-1]), known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
         return f"{key}: unknown key; {hint}"
@@ -128,8 +128,8 @@ def _explain(item: Any) -> str:
     return f"{f'{key}: ' if key else ''}{item['msg'].removeprefix('Value error, ')}{shown}"
 
 
-def _known_keys(location: tuple[Any, ...]) -> list[str]:
-    model: type[BaseModel] | None = Settings
+def _known_keys(location: tuple[Any, ...], section: type[BaseModel]) -> list[str]:
+    model: type[BaseModel] | None = section
     for part in location:
         if isinstance(part, str) and model is not None and part in model.model_fields:
             model = _section_of(model.model_fields[part].annotation)[0]

@@ -13,7 +13,7 @@ from pipeline.errors import ConfigError, FormatError, RegistryError, TimeError
 from pipeline.ingest.drive import read_drive
 from pipeline.ingest.exhaust import background_of
 from pipeline.ingest.gps import at_inlet, jumps
-from pipeline.ingest.mobile import facts_of, read_mobile
+from pipeline.ingest.mobile import read_mobile
 from pipeline.ingest.receptors import all_receptors
 from pipeline.ingest.segments import segment_numbers
 from pipeline.schema import Flag, check, flag_names, instruments, is_used
@@ -32,8 +32,7 @@ VAN = {
 def read(folder, rows, gas=CO2, *, facts=(), window=None, **changes):
     feed = laboratory(**changes)
     path = write(folder / "a.csv", rows)
-    table = registry(folder, **(VAN | dict(facts)))
-    return read_drive([path], feed, gas, facts_of(feed, gas, table, np.datetime64("2024-07-01")), RULES, window=window)
+    return read_drive([path], feed, gas, registry(folder, **(VAN | dict(facts))), RULES, window=window)
 
 
 def reasons(found):
@@ -229,7 +228,7 @@ def test_rows_that_cannot_be_read_are_counted(tmp_path):
     text[3], text[5], text[7] = text[3][:-4] + ",1,2", text[5].replace("2024", "24-"), text[7].replace("419.", "4l9.")
     path.write_text("\n".join([*text, text[2]]) + "\n")
     feed = laboratory()
-    facts = facts_of(feed, CO2, registry(tmp_path, **VAN), np.datetime64("2024-07-01"))
+    facts = registry(tmp_path, **VAN)
     told = read_drive([path], feed, CO2, facts, RULES).accounts[0]
     assert told.rows_read == 21
     assert told.rows["wrong number of columns"] == told.rows["unreadable time"] == 1
@@ -256,6 +255,18 @@ def test_a_laboratory_without_a_scale_measures_no_mole_fractions(tmp_path):
     found = read(tmp_path, columns, facts=unknown, value_means="enhancement")
     assert found.accounts[0].rows == {"used": 10}
     np.testing.assert_allclose(found.samples["enhancement"], columns["co2"])
+
+
+def test_facts_that_change_along_the_tracks_are_refused(tmp_path):
+    path = write(tmp_path / "a.csv", drive(60, start="2024-06-30T23:59:30"))
+    early, late = {"valid_to": "2024-07-01"}, {"valid_from": "2024-07-01", "uncertainty": "co2:2;ch4:5"}
+    table = registry(tmp_path, rows=[VAN | early, VAN | late])
+    with pytest.raises(
+        RegistryError, match=r"must not change along its tracks; got 'two periods.*2024-06-30 and 2024-07"
+    ):
+        read_drive([path], laboratory(), CO2, table, RULES)
+    table = registry(tmp_path, rows=[VAN | early, VAN | {"valid_from": "2024-07-01"}])
+    assert read_drive([path], laboratory(), CO2, table, RULES).accounts[0].rows == {"used": 60}
 
 
 def test_a_column_that_is_not_there_is_named(tmp_path):
@@ -368,8 +379,7 @@ def test_the_real_track(tmp_path):
         }
     )  # fmt: skip
     table = registry(tmp_path, **(VAN | {"station_class": "external", "scale": "co2:unknown;ch4:unknown"}))
-    facts = facts_of(feed, CH4, table, np.datetime64("2021-08-25"))
-    found = read_drive([FOLDER / "glasgow_licor_sample.txt"], feed, CH4, facts, RULES)
+    found = read_drive([FOLDER / "glasgow_licor_sample.txt"], feed, CH4, table, RULES)
     assert found.accounts[0].rows == {"used": 19}
     # British summer time: 14:35:57 is 13:35:57 UTC
     assert found.segments["time"].iloc[0] == np.datetime64("2021-08-25T13:35:57")

@@ -1,0 +1,61 @@
+"""Drives of a mobile laboratory without a case: what `tianyan ingest mobile` reads."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import ConfigError
+from pipeline.ingest import load_registry
+from pipeline.ingest.drive import Drive, read_drive
+from pipeline.settings import MobileSettings, validated
+from pipeline.units import Species
+from pipeline.units import species as species_of
+from station_meta import load_rules
+
+
+@dataclass(frozen=True, eq=False)
+class Tracks:
+    """What was read, the species, and what the drive is."""
+
+    drive: Drive
+    gas: Species
+    title: str
+
+
+def read_tracks(paths: Sequence[Path], section: Path, species: str, tables: Sequence[Path]) -> Tracks:
+    """Return the drive of some tracks, read as a section declares.
+
+    Parameters
+    ----------
+    paths
+        Files of one laboratory.
+    section
+        TOML file of the keys of one section [[mobile]], without files.
+    species
+        Name of the gas.
+    tables
+        Station tables of one's own.
+
+    Raises
+    ------
+    ConfigError
+        When the section cannot be read or used.
+    InputError
+        As `pipeline.ingest.drive.read_drive`.
+    """
+    try:
+        keys = tomllib.loads(section.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            "the section must be TOML in UTF-8",
+            got=str(error),
+            remedy="write the keys of [[mobile]]",
+            where=section.name,
+        ) from error
+    feed = validated(MobileSettings, {**keys, "files": [path.name for path in paths]}, where=section.name)
+    gas = species_of(species)
+    drive = read_drive(list(paths), feed, gas, load_registry(tables), load_rules())
+    return Tracks(drive, gas, f"{feed.id} {drive.facts.name_en}, {gas.name}")
