@@ -22,6 +22,10 @@ _COLOURS = "viridis"
 #: share of the samples within the colours: a single second must not take them all
 _SHOWN = 0.99
 _METRES_PER_DEGREE = 111_195.0
+#: side of the smallest map, m
+_LEAST = 100.0
+#: so many segments have rings of their own; of more they would hide the road
+_FEW = 50
 
 
 def draw_track(drive: Drive, title: str, gas: Species, path: Path) -> None:
@@ -38,7 +42,7 @@ def draw_track(drive: Drive, title: str, gas: Species, path: Path) -> None:
     path
         The PNG.
     """
-    figure = plt.figure(figsize=(14, 7), layout="constrained")
+    figure = plt.figure(figsize=(15, 7.5), layout="constrained")
     axes: Any = figure.subplots(1, 2, width_ratios=[1, 1.3])
     used = drive.samples[drive.samples["segment"] >= 0]
     rise = used["enhancement"].to_numpy()
@@ -46,14 +50,11 @@ def draw_track(drive: Drive, title: str, gas: Species, path: Path) -> None:
     norm = Normalize(low, max(high, low + 1e-6))
     _draw_road(axes[0], drive, used, norm)
     _draw_time(axes[1], drive, used, gas)
-    mappable = plt.cm.ScalarMappable(norm, _COLOURS)
-    figure.colorbar(
-        mappable,
-        ax=axes[0],
-        extend="both",
-        shrink=0.8,
-        label=f"{gas.name.upper()} above background, {gas.mole_fraction_unit}",
-    )
+    unit = f"{gas.name.upper()} above background, {gas.mole_fraction_unit}"
+    bar = plt.cm.ScalarMappable(norm, _COLOURS)
+    figure.colorbar(bar, ax=axes[0], extend="both", orientation="horizontal", shrink=0.8, label=unit)
+    handles, labels = axes[1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
     figure.suptitle(f"{title}: {len(drive.samples)} rows, {len(used)} used, {len(drive.segments)} segments")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
@@ -61,33 +62,34 @@ def draw_track(drive: Drive, title: str, gas: Species, path: Path) -> None:
 
 
 def _draw_road(axis: Axes, drive: Drive, used: pd.DataFrame, norm: Normalize) -> None:
-    """Draw samples as dots, segments as rings of their median's colour, and refused rows that have a place."""
-    lost = drive.samples[drive.samples["segment"] < 0].dropna(subset=["lon", "lat"])
-    if len(used):
-        # a position far outside would shrink the road to a point: it is told in the account, not drawn
-        near = [lost[name].between(used[name].min() - 0.01, used[name].max() + 0.01) for name in ("lon", "lat")]
-        lost = lost[near[0] & near[1]]
-    axis.plot(lost["lon"], lost["lat"], "x", color="0.6", ms=4, label=f"not used ({len(lost)})")
-    axis.scatter(used["lon"], used["lat"], c=used["enhancement"], s=6, cmap=_COLOURS, norm=norm, label="sample")
-    segments = drive.segments
-    axis.scatter(
-        segments["lon"], segments["lat"], c=segments["enhancement"], s=60, cmap=_COLOURS, norm=norm,
-        edgecolors="black", linewidths=0.8, label="median of a segment", zorder=3,
-    )  # fmt: skip
-    middle = float(used["lat"].mean()) if len(used) else 0.0
-    axis.set_aspect(1 / np.cos(np.radians(middle)))
-    axis.margins(0.1)
+    """Draw samples as dots, segments as rings, in the colour of what they are above the background; and what is lost."""
     axis.ticklabel_format(useOffset=False)
     axis.tick_params(axis="x", rotation=30)
-    axis.set(xlabel="longitude", ylabel="latitude")
-    if len(used):
-        _draw_scale(axis, middle)
-    axis.legend(loc="upper left", bbox_to_anchor=(0, 1.12), fontsize=8, ncols=3, frameon=False)
+    axis.set(
+        xlabel="longitude", ylabel="latitude", title="dots: samples, rings: medians of segments, crosses: not used"
+    )
+    if used.empty:
+        return
+    lost = drive.samples[drive.samples["segment"] < 0]
+    axis.plot(lost["lon"], lost["lat"], "x", color="0.6", ms=4)
+    axis.scatter(used["lon"], used["lat"], c=used["enhancement"], s=8, cmap=_COLOURS, norm=norm)
+    segments = drive.segments
+    size = 60.0 if len(segments) < _FEW else 20.0
+    axis.scatter(
+        segments["lon"], segments["lat"], c=segments["enhancement"], s=size, cmap=_COLOURS, norm=norm,
+        edgecolors="black", linewidths=size / 120, zorder=3,
+    )  # fmt: skip
+    # a square about the road; a position far outside would shrink it to a point
+    (west, east), (south, north) = ((used[name].min(), used[name].max()) for name in ("lon", "lat"))
+    shrink = float(np.cos(np.radians(0.5 * (south + north))))
+    half = 0.55 * max((east - west) * shrink, north - south, _LEAST / _METRES_PER_DEGREE)
+    x, y = 0.5 * (west + east), 0.5 * (south + north)
+    axis.set(xlim=(x - half / shrink, x + half / shrink), ylim=(y - half, y + half), aspect=1 / shrink)
+    _draw_scale(axis, y)
 
 
 def _draw_scale(axis: Axes, lat: float) -> None:
     """Draw a bar of a round length."""
-    axis.autoscale_view()
     (left, right), (bottom, top) = axis.get_xlim(), axis.get_ylim()
     metres = _METRES_PER_DEGREE * np.cos(np.radians(lat))
     wide = max((right - left) * metres, 1.0)
@@ -114,4 +116,3 @@ def _draw_time(axis: Axes, drive: Drive, used: pd.DataFrame, gas: Species) -> No
         axis.set_ylim(low - 0.1 * (high - low) - 0.5, high + 0.1 * (high - low) + 0.5)
     axis.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axis.xaxis.get_major_locator()))
     axis.set(xlabel="time at the inlet, UTC", ylabel=f"{gas.name.upper()}, {gas.mole_fraction_unit}")
-    axis.legend(loc="upper left", bbox_to_anchor=(0, 1.12), fontsize=8, ncols=4, frameon=False)
