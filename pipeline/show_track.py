@@ -62,12 +62,12 @@ def draw_track(drive: Drive, title: str, gas: Species, path: Path) -> None:
 
 
 def _draw_road(axis: Axes, drive: Drive, used: pd.DataFrame, norm: Normalize) -> None:
-    """Draw samples as dots, segments as rings, in the colour of what they are above the background; and what is lost."""
+    """Draw samples as dots, segments as rings, in the colour of what is above the background; and what is lost."""
     axis.ticklabel_format(useOffset=False)
     axis.tick_params(axis="x", rotation=30)
-    axis.set(
-        xlabel="longitude", ylabel="latitude", title="dots: samples, rings: medians of segments, crosses: not used"
-    )
+    axis.locator_params(axis="x", nbins=5)
+    axis.set(xlabel="longitude", ylabel="latitude")
+    axis.set_title("dots: samples, rings: medians of segments, crosses: not used", fontsize=10)
     if used.empty:
         return
     lost = drive.samples[drive.samples["segment"] < 0]
