@@ -33,11 +33,11 @@ ALLOWED = {
 FLOW = {
     "pipeline.ask", "pipeline.case", "pipeline.cli_ask", "pipeline.cli_footprints", "pipeline.coast",
     "pipeline.cycle", "pipeline.footprints", "pipeline.footprints_dask", "pipeline.footprints_weather",
-    "pipeline.inversion_dask",
-    "pipeline.drives", "pipeline.provenance", "pipeline.qc", "pipeline.show", "pipeline.show_footprint", "pipeline.show_quality",
+    "pipeline.drives", "pipeline.inversion_dask",
+    "pipeline.provenance", "pipeline.qc", "pipeline.show", "pipeline.show_footprint", "pipeline.show_quality",
     "pipeline.show_tables", "pipeline.show_track", "pipeline.station_weather", "pipeline.tune",
 }  # fmt: skip
-COMMAND = {"pipeline.cli", "pipeline.cli_ingest", "pipeline.cli_osse", "pipeline.cli_qc", "pipeline.cli_tune"}
+COMMAND = {"pipeline.cli", "pipeline.cli_calibrate", "pipeline.cli_ingest", "pipeline.cli_osse", "pipeline.cli_qc", "pipeline.cli_tune"}
 OUTSIDE = {"kernels": {"numpy", "numba"}, "station_meta": {"numpy", "pandas"}}
 STDLIB = __import__("sys").stdlib_module_names
 

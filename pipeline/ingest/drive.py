@@ -144,11 +144,9 @@ def read_drive(
     table["segment"] = -1
     table.loc[used, "segment"] = number
     segments = segments_of(table.iloc[used], step)
-    segments["bits"] |= np.where(
-        segments["count"] * step < limits.segment_least, np.uint32(Flag.INCOMPLETE), np.uint32(0)
-    )
-    if not feed.assimilate:
-        segments["bits"] |= np.uint32(Flag.HELD_OUT)
+    few = segments["count"].to_numpy() * step < limits.segment_least
+    bits = segments["bits"].to_numpy(dtype=np.uint32) | np.where(few, np.uint32(Flag.INCOMPLETE), np.uint32(0))
+    segments["bits"] = bits | np.uint32(0 if feed.assimilate else Flag.HELD_OUT)
     notes = _notes(feed, gas)
     told = [_account(table, segments, i, names[i], (*one.notes, *notes), feed, gas) for i, one in enumerate(said)]
     return Drive(table, segments, facts, told)

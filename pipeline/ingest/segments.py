@@ -76,7 +76,7 @@ def segments_of(samples: pd.DataFrame, step: float) -> pd.DataFrame:
     """
     groups = samples.groupby("segment", sort=True)
     first, last = groups["time"].min(), groups["time"].max()
-    since = (samples["time"] - groups["time"].transform("min")) / pd.Timedelta(seconds=1)
+    since = (samples["time"] - groups["time"].transform("min")).dt.total_seconds()
     # to the millisecond, for the id is made of it: the mean of times themselves is wrong by some hundred ns
     middle = first + pd.to_timedelta(since.groupby(samples["segment"]).mean().round(3), unit="s")
     bits = samples["bits"].to_numpy(dtype=np.uint32)
@@ -85,7 +85,7 @@ def segments_of(samples: pd.DataFrame, step: float) -> pd.DataFrame:
         {
             "time": first,
             "middle": middle.astype(first.dtype),
-            "seconds": (last - first) / pd.Timedelta(seconds=1) + step,
+            "seconds": (last - first).dt.total_seconds() + step,
             "lon": groups["lon"].mean(),
             "lat": groups["lat"].mean(),
             "value": groups["value"].median(),
