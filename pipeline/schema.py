@@ -153,9 +153,7 @@ SCHEMAS: dict[str, dict[str, Variable]] = {
         "kernel_sum": Variable(
             ("obs",), "f", "1", "share of the background a column sees, sum w A; 1 for a point", required=False
         ),
-        "enhancement": Variable(
-            ("obs",), "f", "gas", "what a segment is above the background of its road", required=False
-        ),
+        "enhancement": Variable(("obs",), "f", "gas", "what a segment is above its road's background", required=False),
         "bias": Variable(("obs",), "f", "gas", "bias of the sensor, taken off the value", required=False),
         "offset_sigma": Variable(
             ("obs",), "f", "gas", "one-sigma error of that bias; NaN: the settings' offset", required=False
@@ -228,18 +226,10 @@ SCHEMAS: dict[str, dict[str, Variable]] = {
         "lat": Variable(("obs",), "f", "degrees_north", "latitude of the inlet or of the sounding's centre"),
         "height": Variable(("obs",), "f", "m", "height of the inlet above ground; top of the release for a column"),
         "averaging_kernel": Variable(
-            ("obs", "layer"),
-            "f",
-            "1",
-            "column averaging kernel by layer; NaN rows are points, not columns",
-            required=False,
+            ("obs", "layer"), "f", "1", "averaging kernel by layer; NaN rows are points, not columns", required=False
         ),
         "pressure_edge": Variable(
-            ("obs", "layer_edge"),
-            "f",
-            "1",
-            "layer edges as shares of the surface pressure, from 1 down",
-            required=False,
+            ("obs", "layer_edge"), "f", "1", "layer edges as shares of surface pressure, from 1 down", required=False
         ),
     },
     "background": {
@@ -393,13 +383,7 @@ def instruments(station: np.ndarray, platform: np.ndarray) -> np.ndarray:
 
 
 def is_single(platform: np.ndarray) -> np.ndarray:
-    """Return the mask of observations with an id of their own, soundings and segments: they are no series in one place.
-
-    Examples
-    --------
-    >>> is_single(np.array(["satellite", "mobile", "city"])).tolist()
-    [True, True, False]
-    """
+    """Return the mask of observations with an id of their own, soundings and segments: no series of one place."""
     return np.isin(np.asarray(platform).astype(str), (SATELLITE, MOBILE))
 
 
