@@ -10,6 +10,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from pipeline._version import __version__
+from pipeline.cli_calibrate import calibrate
 from pipeline.cli_ingest import mobile, unpack
 from pipeline.cli_qc import qc
 from pipeline.cli_tune import tune
@@ -53,6 +54,7 @@ app.command(footprints)
 app.command(osse)
 app.command(qc)
 app.command(tune)
+app.command(calibrate)
 
 
 @app.command

@@ -37,7 +37,10 @@ FLOW = {
     "pipeline.provenance", "pipeline.qc", "pipeline.show", "pipeline.show_footprint", "pipeline.show_quality",
     "pipeline.show_tables", "pipeline.show_track", "pipeline.station_weather", "pipeline.tune",
 }  # fmt: skip
-COMMAND = {"pipeline.cli", "pipeline.cli_calibrate", "pipeline.cli_ingest", "pipeline.cli_osse", "pipeline.cli_qc", "pipeline.cli_tune"}
+COMMAND = {
+    "pipeline.cli", "pipeline.cli_calibrate", "pipeline.cli_ingest", "pipeline.cli_osse", "pipeline.cli_qc",
+    "pipeline.cli_tune",
+}  # fmt: skip
 OUTSIDE = {"kernels": {"numpy", "numba"}, "station_meta": {"numpy", "pandas"}}
 STDLIB = __import__("sys").stdlib_module_names
 

@@ -65,13 +65,13 @@ def read_log(paths: Sequence[Path]) -> pd.DataFrame:
     rows = [row for path in paths for row in _rows(path)]
     frame = pd.DataFrame(rows, columns=[*COLUMNS[:-2], "scale"])
     frame = frame.sort_values(["station", "species", "time"], kind="stable", ignore_index=True)
-    for (station, gas, time), pair in frame[frame["kind"] == "two-point"].groupby(["station", "species", "time"]):
+    for key, pair in frame[frame["kind"] == "two-point"].groupby(["station", "species", "time"]):
         if len(pair) != 2 or pair["assigned"].nunique() != 2:
             raise FormatError(
                 "a two-point check must be two rows of one time, of two gases",
                 got=f"{len(pair)} row(s), assigned {sorted(set(pair['assigned']))}",
                 remedy="write both, each with the gas's own mole fraction",
-                where=f"calibration log, {station} {gas} {time.isoformat()}Z",
+                where=f"calibration log, {' '.join(map(str, key))}",
             )
     return frame
 
@@ -184,6 +184,6 @@ def _utc(text: str, where: str) -> pd.Timestamp:
         when = pd.Timestamp(text)
     except ValueError as error:
         raise TimeError("the time must be readable", got=text, remedy="write 2024-07-01T02:00Z", where=where) from error
-    if when is pd.NaT or when.tzinfo is None:
+    if pd.isna(when) or when.tzinfo is None:
         raise TimeError("the time must carry its zone", got=text, remedy="write 2024-07-01T02:00Z", where=where)
     return when.tz_convert("UTC").tz_localize(None)

@@ -53,8 +53,14 @@ class Calibration(Section):
     @property
     def correction(self) -> Correction:
         """Its numbers as arrays."""
-        parts = (np.array(part) for part in (self.centre, self.coefficients, self.covariance, self.low, self.high))
-        return Correction(*parts, rmse=self.rmse)
+        return Correction(
+            np.array(self.centre),
+            np.array(self.coefficients),
+            np.array(self.covariance),
+            np.array(self.low),
+            np.array(self.high),
+            self.rmse,
+        )
 
     @property
     def bounds(self) -> tuple[np.datetime64, np.datetime64]:
@@ -67,7 +73,7 @@ class Calibration(Section):
         return _utc(self.trained_to)
 
     def covers(self, time: np.ndarray) -> np.ndarray:
-        """Return the mask of times, (row,) datetime64 in UTC, at which it holds."""
+        """Return the mask of times, datetime64 in UTC, at which it holds."""
         start, end = self.bounds
         return (time >= start) & (np.isnat(end) | (time < end))
 
@@ -115,6 +121,20 @@ def render(calibration: Calibration) -> str:
         bare = name in ("valid_from", "valid_to", "trained_from", "trained_to")
         lines.append(f"{name} = {value if bare else json.dumps(value, ensure_ascii=False)}")
     return "\n".join(lines) + "\n"
+
+
+def append(path: Path, calibration: Calibration) -> None:
+    """Add a calibration to a file, which is made when it is not there.
+
+    Raises
+    ------
+    FormatError
+        When the file cannot be read, or holds one of the same sensor and time.
+    """
+    there = read_calibrations([path]) if path.exists() else []
+    _check_overlap([*there, calibration])
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(("\n" if there else "") + render(calibration))
 
 
 def _check_overlap(calibrations: Sequence[Calibration]) -> None:

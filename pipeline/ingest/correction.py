@@ -137,7 +137,7 @@ def correct(
     predictors = np.stack([value, temperature, pressure, vapour], axis=1)
     design = np.column_stack([np.ones(value.size), predictors - correction.centre])
     variance = np.einsum("ri,ij,rj->r", design, correction.covariance, design)
-    outside = ((predictors < correction.low) | (predictors > correction.high)).any(axis=1)
+    outside = np.any((predictors < correction.low) | (predictors > correction.high), axis=1)
     return value + design @ correction.coefficients, np.sqrt(correction.rmse**2 + variance), outside
 
 

@@ -181,8 +181,8 @@ def _followed(
     good = is_used(at["flag"].values & ~_SELECTION) & np.isfinite(difference) & is_mixed(local, rules)
     if around is not None and good.any():
         rows = np.flatnonzero(good)
-        places = (np.full(rows.size, place) for place in (lon, lat))
-        good[rows] = is_mixed(local[rows], rules, *around(*places, time[rows]))
+        wind, layer = around(np.full(rows.size, lon), np.full(rows.size, lat), time[rows])
+        good[rows] = is_mixed(local[rows], rules, wind, layer)
     day = local.astype("datetime64[D]").astype(np.int64)
     return track(start, time, day, np.where(good, difference, np.nan), rules)
 
@@ -194,7 +194,9 @@ def _start(
     trained = [
         one
         for one in calibrations
-        if (one.station, one.species) == (feed.id, gas.name) and one.trained_until < when and one.covers(when).all()
+        if (one.station, one.species) == (feed.id, gas.name)
+        and one.trained_until < when
+        and one.covers(np.array([when]))[0]
     ]
     if not trained:
         return first_state(when, rules)
