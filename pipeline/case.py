@@ -355,6 +355,8 @@ def input_files(settings: Settings, root: Path) -> list[Path]:
     patterns = [
         *settings.inputs.station_tables,
         *settings.inputs.quality_rules,
+        *settings.inputs.calibrations,
+        *settings.inputs.calibration_logs,
         *(pattern for feed in settings.stations for pattern in feed.files),
         *(pattern for column in settings.columns for pattern in column.files),
         *(pattern for lab in settings.mobile for pattern in lab.files),

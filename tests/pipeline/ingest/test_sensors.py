@@ -7,14 +7,17 @@ import pandas as pd
 import pytest
 import xarray as xr
 from ingest_cases import settings
+from station_files import registry
 
 from pipeline.ingest.air import vapour_pressure
 from pipeline.ingest.bias import first_state, is_mixed, track
 from pipeline.ingest.calibrations import Calibration
 from pipeline.ingest.correction import CoLocation, correct, fit
 from pipeline.ingest.sensors import without_bias
+from pipeline.ingest.stations import read_stations
 from pipeline.osse.instruments import INSTRUMENTS, micro_record
 from pipeline.schema import HOUR, Flag, is_used, label
+from pipeline.settings import Settings
 from station_meta import BiasRules, load_rules
 
 RULES = load_rules().table("bias_filter", BiasRules)
@@ -241,3 +244,49 @@ def test_rmse_of_a_sensor_that_drifts_jumps_and_feels_the_weather():
     assert filtered < 3.2
     assert settled.mean() > 0.75
     assert followed.reset.sum() == 2
+
+
+def write_hours(path, time, value):
+    rows = zip(np.datetime_as_string(time, unit="s"), value, strict=True)
+    path.write_text("time,co2\n" + "".join(f"{label}Z,{float(number)!r}\n" for label, number in rows))
+
+
+def test_a_case_reads_the_days_before_its_hours_to_know_the_bias(tmp_path):
+    whole = hours(12)
+    rows = []
+    for name, (lon, lat) in PLACES.items():
+        mine = np.flatnonzero(whole["station"].values == name)
+        write_hours(tmp_path / f"{name}.csv", whole["time"].values[mine], whole["value"].values[mine])
+        kind = {"station_class": "micro", "instrument": "GMP343"} if name == "MIC" else {"station_class": "city"}
+        rows.append({"id": name, "lon": str(lon), "lat": str(lat), **kind})
+    columns = {"time": "time", "value": "co2", "unit": "ppm"}
+    feeds = [
+        {"id": name, "format": "table", "files": [f"{name}.csv"], "height": 50, "representation_error": 1.0,
+         "air": "dry", "table": columns} | ({"offset": {"sigma": 3.0, "hours": 100}} if name == "MIC" else {})
+        for name in PLACES
+    ]  # fmt: skip
+    window = {"start": "2024-06-11T00:00:00Z", "end": "2024-06-13T00:00:00Z"}
+    case_of = {
+        "case": settings().case.model_dump() | {"flux_hours": window, "observation_hours": window},
+        "stations": feeds,
+    }
+    facts = registry(tmp_path, rows=rows)
+    plain, accounts, _ = read_stations(settings(**case_of), tmp_path, facts)
+    found, again, notes = read_stations(settings(**case_of, bias_filter={"history": 10}), tmp_path, facts)
+    assert accounts == again
+    np.testing.assert_array_equal(found["time"], plain["time"])
+    start = np.datetime64("2024-06-11", "ns")
+    before, inside = (whole.isel(obs=np.flatnonzero(when)) for when in (whole["time"] < start, whole["time"] >= start))
+    expected = micro(run(before, inside).observations)
+    for name in ("value", "bias", "offset_sigma", "anchor_age"):
+        np.testing.assert_allclose(micro(found)[name], expected[name], rtol=1e-12)
+    np.testing.assert_array_equal(micro(found)["flag"], expected["flag"])
+    assert "hours told their bias, and are held out" in notes[-1]
+    one, _, _ = read_stations(settings(**case_of, bias_filter={"history": 1}), tmp_path, facts)
+    assert (micro(one)["offset_sigma"].values > micro(found)["offset_sigma"].values)[0]
+
+
+def test_a_filter_without_a_sensor_to_follow_is_refused():
+    base = settings().model_dump(mode="json")
+    with pytest.raises(ValueError, match="bias_filter is for feeds of co2 with an offset"):
+        Settings.model_validate(base | {"bias_filter": {"history": 10}})
