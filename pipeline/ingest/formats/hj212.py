@@ -26,7 +26,7 @@ import numpy as np
 
 from pipeline.errors import ConfigError, FormatError, InputError
 from pipeline.ingest.formats.samples import BAD_NUMBER, BAD_TIME, HOUR, Samples, first_reason, samples
-from pipeline.ingest.formats.text import numbers, times
+from pipeline.ingest.formats.text import MOST_BYTES, numbers, times
 from pipeline.settings import Hj212Settings, StationSettings
 from pipeline.units import Species
 
@@ -97,14 +97,19 @@ def read(path: Path, feed: StationSettings, gas: Species) -> Samples:  # noqa: A
     InputError
         When there is no such file.
     FormatError
-        When it holds no packet at all.
+        When it holds no packet at all, or is too large.
     """
     wanted = feed.hj212
     if wanted is None:
         raise ConfigError("format hj212 needs its section", remedy="add hj212 to the feed", where=f"station {feed.id}")
     if not path.is_file():
         raise InputError("the file must exist", got=str(path), remedy="check the path under inputs.root")
-    raw = path.read_bytes()
+    with path.open("rb") as stream:
+        raw = stream.read(MOST_BYTES + 1)
+    if len(raw) > MOST_BYTES:
+        raise FormatError(
+            f"the file must have at most {MOST_BYTES} bytes", got="more", remedy="split it by month", where=path.name
+        )
     found = list(packets(raw))
     if not found:
         raise FormatError(
@@ -173,13 +178,13 @@ def packets(raw: bytes) -> Iterator[Packet]:
             continue
         end = at + _BEFORE + int(length)
         data, written = raw[at + _BEFORE : end], raw[end : end + _AFTER]
-        if _is(written, data):
+        # another packet begins within what this one claims: its end is missing, whatever the length says
+        cut = len(written) < _AFTER or raw.find(b"##", at + 2, end + _AFTER) >= 0
+        if not cut and _is(written, data):
             yield Packet(at, end + _AFTER, data.decode("ascii", "replace"), "")
             at = raw.find(b"##", end + _AFTER)
             continue
         following = raw.find(b"##", at + 2)
-        # the next packet begins within what this one claims: its end is missing
-        cut = len(written) < _AFTER or 0 <= following < end + _AFTER
         yield Packet(at, len(raw) if following < 0 else following, "", CUT if cut else CHECKSUM)
         at = following
 
@@ -207,8 +212,9 @@ def messages(found: list[Packet]) -> Iterator[Message]:
         parts.setdefault(key, []).append(one)
     for key, some in parts.items():
         number = counts.get(key, 1)
-        there = {one.head.get("PNO", "1") for one in some}
-        whole = number == 1 or there == {str(place) for place in range(1, number + 1)}
+        there = {_number(one.head.get("PNO", "")) for one in some}
+        # each number once, none beyond the last: then they are all there
+        whole = number == 1 or (len(there) == number and all(1 <= no <= number for no in there))
         reason = some[0].reason if whole else f"{len(there)} of {number} packets of the message"
         groups = tuple(group for one in some for group in one.groups)
         yield Message(some[0].place, some[0].head, groups, reason)
@@ -232,9 +238,13 @@ def _fields(text: str, separator: str) -> dict[str, str]:
 
 def _parts(head: dict[str, str]) -> int:
     """Return the number of packets the message comes in."""
-    flag, number = head.get("Flag", ""), head.get("PNUM", "")
-    split = flag.isdigit() and int(flag) & _SPLIT and number.isdigit()
-    return max(int(number), 1) if split else 1
+    split = _number(head.get("Flag", "")) & _SPLIT
+    return max(_number(head.get("PNUM", "")), 1) if split else 1
+
+
+def _number(text: str) -> int:
+    """Return a whole number of at most nine digits, or 0."""
+    return int(text) if text.isdigit() and len(text) < 10 else 0
 
 
 def gravest(letters: str) -> str:
@@ -257,7 +267,8 @@ def _rows(told: list[Message], wanted: Hj212Settings) -> tuple[np.ndarray, np.nd
         values = {group[field] for group in message.groups if field in group}
         letters = "".join(group.get(letter, "") for group in message.groups if field in group)
         text[row] = next(iter(values), "")
-        reason[row] = message.reason or _why_not(message.head, wanted, values, gravest(letters))
+        theirs = _not_ours(message.head, wanted) if message.head else ""
+        reason[row] = theirs or message.reason or _why_not(values, gravest(letters))
     label = times(stamp, "%Y%m%d%H%M%S")
     value, bad = numbers(text)
     # a row of another station or command is told as such, whatever is in it
@@ -265,12 +276,17 @@ def _rows(told: list[Message], wanted: Hj212Settings) -> tuple[np.ndarray, np.nd
     return label, value, first_reason(len(told), first, (np.isnat(label), BAD_TIME), (bad, BAD_NUMBER))
 
 
-def _why_not(head: dict[str, str], wanted: Hj212Settings, values: set[str], letter: str) -> str:
-    """Return why a whole message is not used, in words; empty when it is."""
+def _not_ours(head: dict[str, str], wanted: Hj212Settings) -> str:
+    """Return whose a message is, or which, in words; empty when it is one of those wanted."""
     if head.get("MN") != wanted.mn:
         return f"other station {head.get('MN', 'without MN')}"
     if head.get("CN") != wanted.data:
         return f"command {head.get('CN', 'missing')}, not {wanted.data}"
+    return ""
+
+
+def _why_not(values: set[str], letter: str) -> str:
+    """Return why a whole message is not used, in words; empty when it is."""
     if len(values) != 1:
         return _TWO_VALUES if values else _NO_FACTOR
     if letter == "N":

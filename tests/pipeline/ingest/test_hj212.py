@@ -1,5 +1,7 @@
 """HJ 212 messages: every packet has one outcome, and a broken one costs no other."""
 
+import time
+
 import numpy as np
 import pytest
 from micro_files import NAME, hour, packet
@@ -132,6 +134,26 @@ def test_a_message_in_several_packets_is_one_row(tmp_path):
         assert found.value[mine].tolist() == [431.2]
         assert (found.reason == "").all()
     assert read(tmp_path, hour(9, "432"), one).reason.tolist() == ["", "1 of 2 packets of the message"]
+    assert read(tmp_path, one, mn="B2").reason.tolist() == [f"other station {NAME}"]
+
+
+def test_a_message_that_claims_a_billion_packets_costs_nothing(tmp_path):
+    huge = packet("DataTime=20240701080000;a05001-Avg=431,a05001-Flag=N", flag=6, parts="PNUM=999999999;PNO=1;")
+    assert read(tmp_path, huge).reason.tolist() == ["1 of 999999999 packets of the message"]
+    odd = packet("DataTime=20240701080000;a05001-Avg=431,a05001-Flag=N", flag=6, parts="PNUM=2;PNO=3;")
+    assert read(tmp_path, odd).reason.tolist() == ["1 of 2 packets of the message"]
+    assert read(tmp_path, odd, odd.replace(b"PNO=3", b"PNO=1")).reason.tolist()[-1] == "packet's checksum wrong"
+    long = packet("DataTime=20240701080000;a05001-Avg=431,a05001-Flag=N", flag=6, parts=f"PNUM={'9' * 5000};PNO=1;")
+    assert read(tmp_path, long).value.tolist() == [431]
+
+
+def test_claims_of_length_are_not_believed_at_great_cost(tmp_path):
+    began = time.perf_counter()
+    found = read(tmp_path, b"##9999" * 100_000, hour(1, "431"))
+    assert found.value[-1] == 431
+    assert (found.reason == "packet cut short").sum() == 100_000
+    # a checksum over each claim would be a billion steps
+    assert time.perf_counter() - began < 60
 
 
 def test_letters_of_a_factor_in_two_packets_are_put_together(tmp_path):
