@@ -5,13 +5,14 @@ from pipeline.ingest.background import read_background
 from pipeline.ingest.columns import inspect_columns
 from pipeline.ingest.files import expand
 from pipeline.ingest.footprints import read_footprints
+from pipeline.ingest.inspection import inspect
 from pipeline.ingest.inventories import read_fluxes
 from pipeline.ingest.meteorology import read_meteorology, source_keys
 from pipeline.ingest.receptors import all_receptors
 from pipeline.ingest.registry import load_registry, read_registry
 from pipeline.ingest.sinks import random_error, read_sinks
 from pipeline.ingest.soundings import layer_edges, prior_and_share, sounding_ids
-from pipeline.ingest.stations import inspect, read_station, read_stations
+from pipeline.ingest.stations import read_station, read_stations
 
 __all__ = [
     "account",
