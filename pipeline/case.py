@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from kernels.jit import set_threads
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, shown
 from pipeline.footprints import made_footprints, make_footprints
 from pipeline.footprints_weather import CaseWeather
 from pipeline.grid import Grid, Regions, grid_from_settings, make_regions, require_writable, write_store
@@ -21,12 +21,15 @@ from pipeline.ingest import (
     account,
     all_receptors,
     expand,
+    quarantine,
     read_background,
     read_fluxes,
     read_footprints,
     read_registry,
     read_sinks,
 )
+from pipeline.ingest.files import under_way
+from pipeline.ingest.sandbox import network_note
 from pipeline.inversion import (
     Assembled,
     LogRun,
@@ -211,9 +214,10 @@ def inverted(
     told = {"long_name": "the innovation gate was off: too many of a kind of observation lay beyond it"}
     result = result.assign(degraded=("time", degraded, told))
     result.attrs["account"] = account.render(given.accounts)
+    result.attrs["quarantine"] = quarantine.record(given.accounts)
     notes = [*region_notes(regions), *given.notes, *constraint_notes(solution, gas)]
     notes += str(result.attrs.get("lognormal", "")).splitlines()
-    result.attrs["notes"] = "\n".join(notes)
+    result.attrs["notes"] = "\n".join(shown(note, len(note)) for note in notes)
     return result, solution
 
 
@@ -301,8 +305,10 @@ def assembled_case(
     if settings.sinks:
         towers, tower_accounts = read_sinks(settings, root, registry)
         accounts = [*accounts, *tower_accounts]
-    assembled = assemble(settings, grid, observations, footprints, background, fluxes, towers)
+    set_aside = [f"{told.source}: {told.refused.rule}" for told in accounts if told.refused is not None]
+    assembled = assemble(settings, grid, observations, footprints, background, fluxes, towers, set_aside)
     notes = [*observation_notes, *footprint_notes, *background_notes, *flux_notes]
+    notes += [*quarantine.notes(accounts), *under_way_notes(settings, root), *network_note()]
     return AssembledCase(observations, fluxes["time"].values, assembled, accounts, notes, towers)
 
 
@@ -350,6 +356,12 @@ def region_notes(regions: Regions) -> list[str]:
     ]
 
 
+def under_way_notes(settings: Settings, root: Path) -> list[str]:
+    """Return a note for each observation file that is not yet whole by its name."""
+    found = under_way(root, _observation_files(settings))
+    return [f"{path.relative_to(root).as_posix()} was not read: by its name it is still under way" for path in found]
+
+
 def input_files(settings: Settings, root: Path) -> list[Path]:
     """Return every input file a case reads, in the order of the settings."""
     patterns = [
@@ -357,10 +369,7 @@ def input_files(settings: Settings, root: Path) -> list[Path]:
         *settings.inputs.quality_rules,
         *settings.inputs.calibrations,
         *settings.inputs.calibration_logs,
-        *(pattern for feed in settings.stations for pattern in feed.files),
-        *(pattern for column in settings.columns for pattern in column.files),
-        *(pattern for lab in settings.mobile for pattern in lab.files),
-        *(pattern for sink in settings.sinks for pattern in sink.files),
+        *_observation_files(settings),
         *(settings.transport.meteorology.files if settings.transport else []),
         *(pattern for source in settings.footprints for pattern in source.files),
         *(source.file for sector in settings.sectors for source in sector.sources),
@@ -368,3 +377,12 @@ def input_files(settings: Settings, root: Path) -> list[Path]:
         *([settings.regions.file] if settings.regions.file else []),
     ]
     return [path for pattern in patterns for path in expand(root, pattern)]
+
+
+def _observation_files(settings: Settings) -> list[str]:
+    return [
+        *(pattern for feed in settings.stations for pattern in feed.files),
+        *(pattern for column in settings.columns for pattern in column.files),
+        *(pattern for lab in settings.mobile for pattern in lab.files),
+        *(pattern for sink in settings.sinks for pattern in sink.files),
+    ]

@@ -91,11 +91,15 @@ def report_of_case(station: str, path: Path, *, height: float | None = None, roo
             where=path.name,
         )
     around = station_weather(settings, domain_grid(settings), root, path)
-    feeds, alarms = judge_case(settings, root, read_registry(settings, root), around)
-    judged = feeds[settings.stations.index(wanted[0])]
+    feeds, alarms, refused = judge_case(settings, root, read_registry(settings, root), around)
+    mine = [told for told in refused if (told.station, told.height) == (station, wanted[0].height)]
+    errors = [told.refused for told in mine if told.refused is not None]
+    judged = next((one for one in feeds if one.settings == wanted[0]), None)
+    if judged is None:
+        raise errors[0]
     gas = SPECIES[settings.case.species]
     told = [str(alarm) for alarm in alarms if alarm.station == station]
-    return Report(judged, gas, accounts_of(judged.rows, judged.hours, judged.settings, gas), told)
+    return Report(judged, gas, [*accounts_of(judged.rows, judged.hours, judged.settings, gas), *mine], told)
 
 
 def report_of_files(

@@ -3,6 +3,7 @@
 import netCDF4
 import numpy as np
 
+from pipeline.ingest import columns
 from pipeline.settings import Settings
 
 START = np.datetime64("2022-12-07T03:44:25", "ns")
@@ -68,3 +69,12 @@ def column_case(files=("*.nc",), *, species="ch4", stations=(), hours=("2022-12-
             "outputs": {"store": "out.zarr"},
         }
     )  # fmt: skip
+
+
+def read_columns(case, folder):
+    """Return what the product's function of this name returns; raise the error of the first file it set aside."""
+    found = columns.read_columns(case, folder)
+    for told in found[2]:
+        if told.refused is not None:
+            raise told.refused
+    return found

@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.errors import SchemaError, shown
+from pipeline.errors import InputError, SchemaError, shown
 from pipeline.schema import Flag, flag_names, is_used
 
 USED = "used"
@@ -25,7 +25,8 @@ class Account:
     """Rows of one file by outcome, and the hours whose first sample it gave.
 
     `rows` maps an outcome in words to its number of rows; together they are the rows read. `flags` maps the name of
-    a quality bit to the hours that carry it; an hour may carry several.
+    a quality bit to the hours that carry it; an hour may carry several. A file set aside (`pipeline.ingest.quarantine`)
+    has no rows; `refused` says why and `sha256` what it held.
     """
 
     source: str
@@ -38,6 +39,8 @@ class Account:
     hours_usable: int
     flags: dict[str, int]
     notes: tuple[str, ...] = ()
+    refused: InputError | None = None
+    sha256: str = ""
 
     def __post_init__(self) -> None:
         """Raise unless every row has one outcome."""
@@ -104,6 +107,8 @@ def render(accounts: Sequence[Account]) -> str:
     for account in accounts:
         place = f"{account.station} {account.height:g} m {account.species}"
         table.add_row(shown(account.source), f"{place}, read", str(account.rows_read), str(account.hours))
+        if account.refused is not None:
+            table.add_row("", f"  set aside: {account.refused}", "", "")
         for outcome, number in account.rows.items():
             table.add_row("", f"  {outcome}", str(number), "")
         table.add_row("", "  usable hours", "", str(account.hours_usable))

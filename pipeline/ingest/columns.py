@@ -1,51 +1,39 @@
 """Columns in: "observations" of soundings, and the receptors whose particles stand for their columns.
 
-One module a layout reads the files (`column_levels`, `column_tropomi`, `column_tccon`, `column_openmethane`), by the
-contracts of `station_meta/columns.toml`; what all share stands here. The modelled column is prior_part + kernel_sum *
-background + sum_l w_l A_l H_l f, w pressure weight, A kernel, H footprint of the layer, f flux; what lies above the
+The files are read by `column_file`; what all layouts share stands here. The modelled column is prior_part + kernel_sum
+* background + sum_l w_l A_l H_l f, w pressure weight, A kernel, H footprint of the layer, f flux; what lies above the
 release is taken to hold no flux of the window.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-import station_meta
-from pipeline.errors import ConfigError, UnitError
+from pipeline.errors import ConfigError, InputError
 from pipeline.grid import Grid, grid_from_settings
-from pipeline.ingest import account, column_levels, column_openmethane, column_tccon, column_tropomi
+from pipeline.ingest import account
 from pipeline.ingest.account import Account
-from pipeline.ingest.column_granule import Granule, open_granule
+from pipeline.ingest.column_file import read_column_file, read_products
 from pipeline.ingest.column_versions import require_one_version, superseded
 from pipeline.ingest.files import expand
 from pipeline.ingest.quality import range_bits
+from pipeline.ingest.quarantine import Refused
 from pipeline.ingest.rows import OUTSIDE
-from pipeline.ingest.site import registry_error
-from pipeline.ingest.soundings import Area, Soundings, sounding_ids
+from pipeline.ingest.soundings import Soundings, sounding_ids
 from pipeline.ingest.superobs import averaged, blocks
 from pipeline.ingest.tracks import passes, tracks
 from pipeline.schema import SATELLITE, Flag, is_used, label
 from pipeline.settings import ColumnSettings, Settings
 from pipeline.units import SPECIES, Species
-from station_meta import ColumnLimits, Contract, Products, StationMetaError
+from station_meta import ColumnLimits, Contract, Products
 
-READERS: dict[str, Callable[[Granule, Species, Area], Soundings]] = {
-    "openmethane": column_openmethane.read,
-    "oco2-lite": column_levels.read,
-    "ghg-cci": column_levels.read,
-    "tropomi-l2": column_tropomi.read,
-    "tropomi-blended": column_tropomi.read,
-    "tccon": column_tccon.read,
-}
 NO_POSITION = "no position on the globe"
 AGAIN = "duplicate sounding, same value"
-#: a typical column further than this factor from the plausible ones is a wrong unit, not odd air
-_UNIT_RATIO = 10.0
 #: what of an observation becomes a column of numbers, as it stands in the table
 _NUMBERS = ("value", "uncertainty", "spread", "lon", "lat", "height", "prior_part", "kernel_sum")
 
@@ -71,7 +59,8 @@ def read_columns(settings: Settings, root: Path) -> tuple[xr.Dataset, xr.Dataset
         Dataset "receptors", row for row the soundings: instants to the second, with kernel and layer edges from the
         ground up. Of instruments with fewer layers than others, the spare layers are of no thickness, at the top.
     accounts
-        One per file, in the order of the settings and then of the names. A sounding stands as an hour of its own.
+        One per file, in the order of the settings and then of the names; of a file that cannot be used, why. A sounding
+        stands as an hour of its own.
     notes
         What was taken for granted about the files, and what was averaged.
 
@@ -80,17 +69,26 @@ def read_columns(settings: Settings, root: Path) -> tuple[xr.Dataset, xr.Dataset
     ConfigError
         For a gas whose plausible columns are not declared, or files of two versions of one product.
     InputError
-        One of its kinds, naming file, rule, value and remedy.
+        When a pattern matches no file. A file that cannot be used is set aside.
     """
-    gas, products = SPECIES[settings.case.species], _products()
+    gas, products = SPECIES[settings.case.species], read_products()
     limits, grid = _limits(products, gas, [feed.id for feed in settings.columns]), grid_from_settings(settings.grid)
     sources: list[tuple[str, ColumnSettings, Contract]] = []
     said: list[Soundings] = []
+    refused: list[Account] = []
     for feed in settings.columns:
         for path in sorted({path for pattern in feed.files for path in expand(root, pattern)}):
-            found, contract = _read(path, feed, gas, products, _within(grid))
-            sources.append((path.relative_to(root).as_posix(), feed, contract))
-            said.append(found)
+            name = path.relative_to(root).as_posix()
+            try:
+                found = read_column_file(path, feed, gas, settings.grid)
+            except InputError as error:
+                refused.append(Refused(path, name, error).account(feed.id, gas.name, feed.top))
+                continue
+            sources.append((name, feed, found.contract))
+            said.append(found.soundings)
+    along = any(feed.correlated_share > 0 for feed in settings.columns)
+    if not said:
+        return *_nothing(gas, along=along), refused, []
     require_one_version([(name, one.identity) for (name, _, _), one in zip(sources, said, strict=True)])
     table = pd.concat(
         [_frame(one, feed, contract).assign(source=number)
@@ -106,6 +104,8 @@ def read_columns(settings: Settings, root: Path) -> tuple[xr.Dataset, xr.Dataset
         _account(table[table["source"] == number], one.left_out, name, feed, gas)
         for number, (one, (name, feed, _)) in enumerate(zip(said, sources, strict=True))
     ]
+    place = {feed.id: number for number, feed in enumerate(settings.columns)}
+    accounts = sorted(accounts + refused, key=lambda told: (place[told.station], told.source))
     notes = list(dict.fromkeys(remark for one in said for remark in (_remark(one), *one.remarks)))
     layers = _stacked([one.kernel for one in said]), _stacked([one.edge for one in said])
     kept = np.flatnonzero(table["reason"] == "")
@@ -114,7 +114,7 @@ def read_columns(settings: Settings, root: Path) -> tuple[xr.Dataset, xr.Dataset
     )
     rows = rows.assign(**_tracked(rows, sources, products))
     order = np.lexsort([rows[key].to_numpy() for key in ("value", "station", "time")])
-    rows, along = rows.iloc[order], any(feed.correlated_share > 0 for feed in settings.columns)
+    rows = rows.iloc[order]
     return (
         _observations(rows, gas, along=along),
         _receptors(rows, kernel[order], edge[order], gas),
@@ -123,8 +123,10 @@ def read_columns(settings: Settings, root: Path) -> tuple[xr.Dataset, xr.Dataset
     )
 
 
-def inspect_columns(path: Path, feed: ColumnSettings, gas: Species, area: Area) -> tuple[Account, str]:
-    """Return what becomes of every sounding of one file, and what the file is.
+def inspect_columns(
+    path: Path, feed: ColumnSettings, gas: Species, box: tuple[float, float, float, float] | None = None
+) -> tuple[Account, list[str]]:
+    """Return what becomes of every sounding of one file, and what was taken for granted about it.
 
     Parameters
     ----------
@@ -132,27 +134,20 @@ def inspect_columns(path: Path, feed: ColumnSettings, gas: Species, area: Area) 
         The file.
     feed
         How it is read.
-    area
-        Which places are wanted.
+    box
+        West, east, south, north of the soundings to read, degrees; all when not given.
 
     Raises
     ------
     ConfigError, InputError
-        As `read_columns`.
+        When the file cannot be used.
     """
-    products = _products()
-    limits = _limits(products, gas, [feed.id])
-    said, contract = _read(path, feed, gas, products, area)
-    table = _frame(said, feed, contract)
+    limits = _limits(read_products(), gas, [feed.id])
+    found = read_column_file(path, feed, gas, box)
+    said = found.soundings
+    table = _frame(said, feed, found.contract)
     _judge(table, limits, None)
-    return _account(table, said.left_out, path.name, feed, gas), _remark(said)
-
-
-def _products() -> Products:
-    try:
-        return station_meta.load_products()
-    except StationMetaError as error:
-        raise registry_error(error) from error
+    return _account(table, said.left_out, path.name, feed, gas), [_remark(said), *said.remarks]
 
 
 def _limits(products: Products, gas: Species, feeds: list[str]) -> ColumnLimits:
@@ -164,18 +159,6 @@ def _limits(products: Products, gas: Species, feeds: list[str]) -> ColumnLimits:
             where="columns",
         )
     return products.limits[gas.name]
-
-
-def _within(grid: Grid) -> Area:
-    return lambda lon, lat: (grid.locate(lon.ravel(), lat.ravel()) >= 0).reshape(lon.shape)
-
-
-def _read(path: Path, feed: ColumnSettings, gas: Species, products: Products, area: Area) -> tuple[Soundings, Contract]:
-    with open_granule(path, feed, gas, products) as granule:
-        said = READERS[feed.format](granule, gas, area)
-        contract = granule.contract
-    _check_unit(said.value, products.limits[gas.name], where=f"{path.name}: {contract.variant}")
-    return said, contract
 
 
 def _remark(said: Soundings) -> str:
@@ -204,19 +187,6 @@ def _frame(said: Soundings, feed: ColumnSettings, contract: Contract) -> pd.Data
             "held_out": contract.held_out,
         }
     )
-
-
-def _check_unit(value: np.ndarray, limits: ColumnLimits, *, where: str) -> None:
-    """Raise when the typical value is no column of this gas at all."""
-    finite = value[np.isfinite(value)]
-    low, high = limits.fail
-    if finite.size and not low / _UNIT_RATIO <= np.median(finite) <= high * _UNIT_RATIO:
-        raise UnitError(
-            f"the typical value must be near air, {low:g} to {high:g}",
-            got=float(f"{np.median(finite):.6g}"),
-            remedy="the unit stated is not the unit written; correct the file",
-            where=where,
-        )
 
 
 def _judge(table: pd.DataFrame, limits: ColumnLimits, hours: tuple[np.datetime64, np.datetime64] | None) -> None:
@@ -355,6 +325,14 @@ def _observations(rows: pd.DataFrame, gas: Species, *, along: bool) -> xr.Datase
         columns |= {name: rows[name].to_numpy() for name in ("track", "along")}
     bare = xr.Dataset({name: ("obs", values) for name, values in columns.items()}, attrs={"species": gas.name})
     return label(bare, "observations")
+
+
+def _nothing(gas: Species, *, along: bool) -> tuple[xr.Dataset, xr.Dataset]:
+    """Return observations and receptors of no sounding: what is left when no file can be used."""
+    kinds = dict.fromkeys(_NUMBERS, "float64") | dict.fromkeys(("station", "scale"), "U1")
+    kinds |= {"time": "datetime64[ns]", "count": "int64", "bits": "uint32", "track": "int64", "along": "float64"}
+    rows = pd.DataFrame({name: np.empty(0, kind) for name, kind in kinds.items()})
+    return _observations(rows, gas, along=along), _receptors(rows, np.empty((0, 1)), np.empty((0, 2)), gas)
 
 
 def _receptors(rows: pd.DataFrame, kernel: np.ndarray, edge: np.ndarray, gas: Species) -> xr.Dataset:

@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 
 import station_meta
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, InputError
+from pipeline.ingest.account import Account
 from pipeline.ingest.calibration_log import Checks, checked, read_log
 from pipeline.ingest.calibrations import Calibration, read_calibrations
 from pipeline.ingest.files import expand
 from pipeline.ingest.hourly import Hours, hourly_means
 from pipeline.ingest.neighbours import Alarm, NeighbourRules, Series, compare
 from pipeline.ingest.quality import assess_hours, rules_of
+from pipeline.ingest.quarantine import refused_of
 from pipeline.ingest.registry import read_rules
 from pipeline.ingest.rows import FeedRows, judge, read_rows
 from pipeline.ingest.site import Periods, periods, registry_error, registry_rows
@@ -54,8 +56,10 @@ class Judged:
 
 def judge_case(
     settings: Settings, root: Path, registry: pd.DataFrame, around: Surroundings | None = None
-) -> tuple[list[Judged], list[Alarm]]:
-    """Return all feeds of a case, judged, compared and selected, and what a person should look at.
+) -> tuple[list[Judged], list[Alarm], list[Account]]:
+    """Return all feeds of a case, judged, compared and selected; what a person should look at; and the refused files.
+
+    A feed of which no file can be used is not among the feeds.
 
     Parameters
     ----------
@@ -73,22 +77,28 @@ def judge_case(
     ConfigError
         When hours are to be selected by weather, and there is none.
     InputError
-        When a pattern matches no file, or a file cannot be used; see the readers.
+        When a pattern matches no file, or the registry has no such station.
     """
     gas = SPECIES[settings.case.species]
     rules = read_rules(settings, root)
     calibrations = calibrations_of(settings, root)
     log = read_log([path for pattern in settings.inputs.calibration_logs for path in expand(root, pattern)])
-    feeds = []
+    feeds, accounts = [], []
     for feed in settings.stations:
         paths = sorted({path for pattern in feed.files for path in expand(root, pattern)})
-        feeds.append(judge_feed(paths, feed, gas, registry, rules, root, calibrations, log))
+        registry_rows(registry, feed.id)
+        try:
+            feeds.append(judge_feed(paths, feed, gas, registry, rules, root, calibrations, log))
+            refused = feeds[-1].rows.refused
+        except InputError as error:
+            refused = refused_of(error, paths, _names(paths, root))
+        accounts += [one.account(feed.id, gas.name, feed.height) for one in refused]
     alarms = compare_feeds(feeds, gas, rules)
     for one in feeds:
         select_hours(one)
         if settings.case.select:
             _select_by_class(one, around)
-    return feeds, alarms
+    return feeds, alarms, accounts
 
 
 def calibrations_of(settings: Settings, root: Path) -> list[Calibration]:
@@ -136,7 +146,7 @@ def judge_feed(
     InputError
         When a file cannot be used; see the readers.
     """
-    names = [path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.name for path in paths]
+    names = _names(paths, root)
     station_class = feed.quality_class or str(registry_rows(registry, feed.id)["station_class"].iloc[0])
     own = rules_of(rules, gas.name, station_class, feed.id, where=f"station {feed.id}")
     mine = [one for one in calibrations if (one.station, one.species) == (feed.id, gas.name)]
@@ -159,6 +169,10 @@ def judge_feed(
     checks = checked(read_log([]) if log is None else log, feed.id, gas.name, hours.time, own)
     hours.flag[:] |= checks.bits
     return Judged(feed, rows, hours, periods(frame["time"].to_numpy(), feed, gas, registry), own, checks)
+
+
+def _names(paths: list[Path], root: Path | None) -> list[str]:
+    return [path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.name for path in paths]
 
 
 def compare_feeds(feeds: list[Judged], gas: Species, rules: Rules) -> list[Alarm]:

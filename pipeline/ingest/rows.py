@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import ConfigError, RegistryError, TimeError, UnitError
+from pipeline.errors import ConfigError, InputError, RegistryError, TimeError, UnitError
 from pipeline.ingest.calibrations import Calibration
 from pipeline.ingest.clock import utc_start
 from pipeline.ingest.conditioning import NO_SURROUNDINGS, conditioned
 from pipeline.ingest.formats import aqmesh, beaco2n, gcwerks, hj212, icos, obspack, receptors, table, wdcgg
 from pipeline.ingest.formats.samples import HOUR, MONTH, Samples, is_fill
 from pipeline.ingest.quality import assess, rejected
+from pipeline.ingest.quarantine import FeedRefusedError, Refused
+from pipeline.ingest.sandbox import is_binary, read_apart
 from pipeline.ingest.site import at_station, check_position, periods, scale_of, zone_and_mark
 from pipeline.scales import same_scale
 from pipeline.schema import Flag
@@ -69,13 +72,15 @@ class FeedRows:
     """All rows of a feed, sorted by time, then file, then place in the file.
 
     `table` has columns time (datetime64[ns], UTC, start), value, spread, uncertainty (species' own unit), count,
-    reason, bits (uint32), scale, source (index of `names`); `notes` are those of each file.
+    reason, bits (uint32), scale, source (index of `names`); `notes` are those of each file. `refused` are files that
+    could not be used.
     """
 
     table: pd.DataFrame
     interval: np.timedelta64
     names: tuple[str, ...]
     notes: tuple[tuple[str, ...], ...]
+    refused: tuple[Refused, ...] = ()
 
 
 def read_rows(
@@ -94,26 +99,49 @@ def read_rows(
     Raises
     ------
     InputError
-        Of the readers, or when the files differ in their interval, or one is of another station or inlet.
+        When no file can be used: of the readers, of the only file, or of all. A file that is of another station, inlet
+        or unit, or of another averaging interval than most, is set aside.
     """
-    tables, notes, intervals = [], [], set()
-    for number, (path, name) in enumerate(zip(paths, names, strict=True)):
-        said = READERS[feed.format](path, feed, gas)
-        frame, remarks = _frame(said, feed, gas, registry, rules, calibrations, where=name)
+    read: list[tuple[Path, str, pd.DataFrame, tuple[str, ...], np.timedelta64]] = []
+    refused: list[Refused] = []
+    for path, name in zip(paths, names, strict=True):
+        try:
+            said = _said(path, feed, gas)
+            frame, remarks = _frame(said, feed, gas, registry, rules, calibrations, where=name)
+            _check_alone(frame, said.interval, rules, where=name)
+        except InputError as error:
+            if len(paths) == 1:
+                raise
+            refused.append(Refused(path, name, error))
+            continue
         step_back = int(np.sum(np.diff(frame["time"].dropna().to_numpy()) < np.timedelta64(0)))
-        tables.append(frame.assign(source=number))
-        notes.append((*said.notes, *remarks, *((f"{step_back} labels out of order, sorted",) if step_back else ())))
-        intervals.add(said.interval)
-    if len(intervals) > 1:
-        raise TimeError(
-            "the files of a feed must have one averaging interval",
-            got=sorted(map(str, intervals)),
-            remedy="declare them as feeds of their own",
-            where=f"station {feed.id}",
-        )
-    joined = pd.concat(tables, ignore_index=True)
+        out_of_order = (f"{step_back} labels out of order, sorted",) if step_back else ()
+        read.append((path, name, frame, (*said.notes, *remarks, *out_of_order), said.interval))
+    if not read:
+        raise FeedRefusedError(refused, f"station {feed.id}")
+    usual = Counter(interval for *_, interval in read).most_common(1)[0][0]
+    refused += [Refused(path, name, _odd(name, odd, usual)) for path, name, *_, odd in read if odd != usual]
+    kept = [one for one in read if one[-1] == usual]
+    joined = pd.concat([one[2].assign(source=number) for number, one in enumerate(kept)], ignore_index=True)
     order = joined.sort_values(["time", "source"], kind="stable", na_position="last", ignore_index=True)
-    return FeedRows(order, intervals.pop(), tuple(names), tuple(notes))
+    return FeedRows(order, usual, tuple(one[1] for one in kept), tuple(one[3] for one in kept), tuple(refused))
+
+
+def _odd(name: str, interval: np.timedelta64, usual: np.timedelta64) -> TimeError:
+    return TimeError(
+        f"the files of a feed must have one averaging interval, that of most: {usual}",
+        got=str(interval),
+        remedy="declare it as a feed of its own",
+        where=name,
+    )
+
+
+def _said(path: Path, feed: StationSettings, gas: Species) -> Samples:
+    """Return what a file says; a binary one is read in a process of its own."""
+    if is_binary(path):
+        told = {"settings": feed.model_dump_json(), "species": gas.name}
+        return read_apart(f"station {feed.format}", path, Samples, **told)
+    return READERS[feed.format](path, feed, gas)
 
 
 def judge(rows: FeedRows, rules: QualityRules) -> np.ndarray:
@@ -125,23 +153,12 @@ def judge(rows: FeedRows, rules: QualityRules) -> np.ndarray:
     -------
     (row,) bool
         Rows refused by a test, which therefore stand for an hour even when none else does.
-
-    Raises
-    ------
-    UnitError
-        When the typical value of a file cannot be air in the unit stated.
-    TimeError
-        When the labels of a file lie nearer to each other than the interval.
     """
     frame = rows.table
     reason, bits = frame["reason"].to_numpy(dtype=object).copy(), frame["bits"].to_numpy(dtype=np.uint32).copy()
     refused = _settle_duplicates(frame, reason, bits)
     usable = np.flatnonzero(reason == "")
     time, value = (frame[name].to_numpy()[usable] for name in ("time", "value"))
-    source = frame["source"].to_numpy()[usable]
-    for number, name in enumerate(rows.names):
-        _check_unit(value[source == number], rules, where=name)
-        _check_spacing(time[source == number], rows.interval, where=name)
     found = bits[usable]
     works = (found & np.uint32(Flag.INSTRUMENT)) == 0
     # what an instrument outside its bounds reports says nothing about its neighbours
@@ -279,6 +296,21 @@ def _settle_duplicates(frame: pd.DataFrame, reason: np.ndarray, bits: np.ndarray
     refused = np.zeros(len(frame), dtype=bool)
     refused[usable[conflict]] = True
     return refused
+
+
+def _check_alone(frame: pd.DataFrame, interval: np.timedelta64, rules: QualityRules, *, where: str) -> None:
+    """Raise when the usable rows of a file cannot be what it says they are.
+
+    Raises
+    ------
+    UnitError
+        When its typical value cannot be air in the unit stated.
+    TimeError
+        When its labels lie nearer to each other than the interval.
+    """
+    usable = frame[frame["reason"] == ""]
+    _check_unit(usable["value"].to_numpy(), rules, where=where)
+    _check_spacing(np.unique(usable["time"].to_numpy()), interval, where=where)
 
 
 def _check_unit(value: np.ndarray, rules: QualityRules, *, where: str) -> None:

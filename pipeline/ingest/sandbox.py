@@ -22,7 +22,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,7 +32,6 @@ from pipeline import errors
 from pipeline.errors import FormatError, TianyanError
 from pipeline.ingest.packing import empty, unpack
 from pipeline.ingest.signatures import BINARY
-from pipeline.units import Species
 
 #: errors a reader may raise, by name
 _TOLD: dict[str, type[TianyanError]] = {
@@ -230,37 +228,30 @@ class _Answer:
         return True
 
 
-def read_foreign(
-    kind: str,
-    readers: Mapping[str, Callable[[Path, Any, Species], T]],
-    result: type[T],
-    path: Path,
-    feed: Any,
-    gas: Species,
-) -> T:
-    """Return what the reader of a feed makes of a file: of text here, of a binary file in a process of its own.
+def read_apart(reader: str, path: Path, result: type[T], **told: str) -> T:
+    """Return what a reader of `pipeline.ingest.sandbox_readers` makes of a file, in the process all of us share.
 
-    Parameters
-    ----------
-    kind
-        "station" or "column": what `pipeline.ingest.sandbox_readers` calls these readers.
-    readers
-        By `feed.format`.
-    result
-        Dataclass they return.
-    feed
-        Section of the case file.
+    Parameters and errors are those of `Sandbox.read`; a file that cannot be opened is a FormatError too.
+    """
+    try:
+        return _SHARED.read(reader, path, result, limits=LIMITS, **told)
+    except OSError as error:
+        raise _refused(path, "the file must be readable", str(error)) from error
+
+
+def is_binary(path: Path) -> bool:
+    """Return whether a file is one whose parser is in C, by its first bytes.
 
     Raises
     ------
-    InputError
-        When the file cannot be used.
+    FormatError
+        When it cannot be opened.
     """
+    if not path.is_file():
+        return False
     try:
-        if not _is_binary(path):
-            return readers[feed.format](path, feed, gas)
-        told = {"settings": feed.model_dump_json(), "species": gas.name}
-        return _SHARED.read(f"{kind} {feed.format}", path, result, **told)
+        with path.open("rb") as stream:
+            return stream.read(4).startswith(BINARY)
     except OSError as error:
         raise _refused(path, "the file must be readable", str(error)) from error
 
@@ -270,13 +261,6 @@ def network_note() -> list[str]:
     if _SHARED.network_cut is not False:
         return []
     return ["foreign binary files were read by processes with network: the system does not permit to cut it off"]
-
-
-def _is_binary(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    with path.open("rb") as stream:
-        return stream.read(4).startswith(BINARY)
 
 
 def _result(header: dict[str, Any], arrays: list[np.ndarray], result: type[T], path: Path) -> T:

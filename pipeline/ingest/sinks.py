@@ -13,7 +13,7 @@ import pandas as pd
 import xarray as xr
 
 import station_meta
-from pipeline.errors import ConfigError, RegistryError, TimeError
+from pipeline.errors import ConfigError, InputError, RegistryError, TimeError
 from pipeline.ingest import account
 from pipeline.ingest.account import Account
 from pipeline.ingest.clock import standard_offset
@@ -22,6 +22,7 @@ from pipeline.ingest.formats import fluxnet
 from pipeline.ingest.formats.fluxnet import FluxRows
 from pipeline.ingest.formats.samples import HOUR
 from pipeline.ingest.quality import flat_line, range_bits, rules_of
+from pipeline.ingest.quarantine import Refused
 from pipeline.ingest.registry import read_rules
 from pipeline.ingest.rows import CONFLICT, DUPLICATE, MISSING_VALUE, OUTSIDE
 from pipeline.ingest.site import registry_error
@@ -61,14 +62,15 @@ def read_sinks(settings: Settings, root: Path, registry: pd.DataFrame) -> tuple[
         Dataset "flux_observations" of `pipeline.schema`, sorted by time, then station. Hours within the observation
         hours that have any row are in it, flagged where a row is not to be used or missing.
     accounts
-        One per file, in the order of the settings and then of the names.
+        One per file, in the order of the settings and then of the names; of a file that cannot be used, why.
 
     Raises
     ------
     ConfigError
         When the case's species is not CO2, which is what towers of this format measure.
     InputError
-        One of its kinds, naming file, rule, value and remedy.
+        When a pattern matches no file, or the registry does not know the tower so. A file that cannot be used is set
+        aside.
     """
     gas = SPECIES[settings.case.species]
     if settings.sinks and gas.name != "co2":
@@ -84,7 +86,7 @@ def read_sinks(settings: Settings, root: Path, registry: pd.DataFrame) -> tuple[
     for feed in settings.sinks:
         paths = sorted({path for pattern in feed.files for path in expand(root, pattern)})
         hours, told = _read_feed(paths, feed, gas, registry, rules, settings.case.observation_hours.bounds, root)
-        parts.append(hours)
+        parts += [hours] if len(hours) else []
         accounts += told
     joined = pd.concat(parts, ignore_index=True) if parts else _NOTHING
     ordered = joined.sort_values(["time", "station"], kind="stable")
@@ -133,20 +135,33 @@ def _read_feed(
     root: Path,
 ) -> tuple[pd.DataFrame, list[Account]]:
     """Return the hours of one tower, and one account per file."""
-    names = [path.relative_to(root).as_posix() for path in paths]
-    said = [fluxnet.read(path, feed) for path in paths]
-    intervals = {one.interval for one in said}
-    if len(intervals) > 1:
-        raise TimeError(
-            "the files of a tower must have one averaging interval",
-            got=sorted(map(str, intervals)),
-            remedy="leave one kind out",
-            where=f"sink {feed.id}",
-        )
     facts = _facts(feed, gas, registry, window)
     own = rules_of(rules, _NET, _SINK, feed.id, where=f"sink {feed.id}")
-    frames = [_frame(one, feed, gas, facts, own, where=name) for one, name in zip(said, names, strict=True)]
-    table = pd.concat([frame.assign(source=number) for number, frame in enumerate(frames)], ignore_index=True)
+    names: list[str] = []
+    said: list[FluxRows] = []
+    frames: list[pd.DataFrame] = []
+    refused: list[Account] = []
+    for path in paths:
+        name = path.relative_to(root).as_posix()
+        try:
+            one = fluxnet.read(path, feed)
+            frame = _frame(one, feed, gas, facts, own, where=name)
+            if said and one.interval != said[0].interval:
+                raise TimeError(
+                    f"the files of a tower must have one averaging interval, that of the first: {said[0].interval}",
+                    got=str(one.interval),
+                    remedy="leave one kind out",
+                    where=name,
+                )
+        except InputError as error:
+            refused.append(Refused(path, name, error).account(feed.id, gas.name, feed.height))
+            continue
+        names.append(name)
+        said.append(one)
+        frames.append(frame.assign(source=len(frames)))
+    if not frames:
+        return _NOTHING, refused
+    table = pd.concat(frames, ignore_index=True)
     table = table.sort_values(["time", "source"], kind="stable", na_position="last", ignore_index=True)
     _settle(table, window, own)
     hours = _hours(table)
@@ -159,7 +174,8 @@ def _read_feed(
         radius=1000.0 * feed.radius,
         sector=feed.sector,
     )
-    return hours, [_account(table, hours, number, names[number], one, feed, gas) for number, one in enumerate(said)]
+    told = [_account(table, hours, number, names[number], one, feed, gas) for number, one in enumerate(said)]
+    return hours, sorted(told + refused, key=lambda account: account.source)
 
 
 def _facts(

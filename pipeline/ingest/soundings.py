@@ -114,6 +114,18 @@ def sounding_ids(instrument: str, time: np.ndarray, lon: np.ndarray, lat: np.nda
     return np.array([f"{instrument}-{s}{y:+07.3f}{x:+08.3f}" for s, y, x in parts], dtype=np.str_)
 
 
+def box_area(box: tuple[float, float, float, float] | None) -> Area:
+    """Return the area of a rectangle of west, east, south and north, degrees; the globe when None.
+
+    Examples
+    --------
+    >>> box_area((170.0, 190.0, -10.0, 10.0))(np.array([175.0, -175.0, 0.0]), np.zeros(3)).tolist()
+    [True, True, False]
+    """
+    west, east, south, north = box or (-180.0, 180.0, -90.0, 90.0)
+    return lambda lon, lat: ((lon - west) % 360.0 <= east - west) & (lat >= south) & (lat <= north)
+
+
 def wanted(lon: np.ndarray, lat: np.ndarray, area: Area) -> np.ndarray:
     """Return the soundings to read, (n,) bool: those of the area, and those without a place, which are told of."""
     placed = (np.abs(lat) <= 90.0) & (lon >= -180.0) & (lon <= 360.0)

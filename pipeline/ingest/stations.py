@@ -50,7 +50,7 @@ def read_stations(
     observations
         Sorted by time, station, height. Hours that failed a test are in it, flagged; hours without any row are not.
     accounts
-        One per file, in the order of the feeds and then of the names.
+        One per file, in the order of the feeds and then of the names; of a file that cannot be used, why.
     notes
         What a person should look at: stations that go with their neighbours at another time, or in another unit; and
         what the bias filter did.
@@ -58,17 +58,17 @@ def read_stations(
     Raises
     ------
     InputError
-        When a pattern matches no file, or a file cannot be used; see the readers.
+        When a pattern matches no file, or the registry has no such station. A file that cannot be used is set aside.
     """
     gas = SPECIES[settings.case.species]
-    feeds, alarms = judge_case(settings, root, registry, around)
+    feeds, alarms, accounts = judge_case(settings, root, registry, around)
     window = settings.case.observation_hours.bounds
-    parts, accounts = [], []
+    parts = []
     for one in feeds:
         part, told = _within(one, gas, window)
         parts.append(part)
         accounts += told
-    observations = label(_joined(parts), "observations")
+    observations = label(_joined(parts, gas), "observations")
     notes = [str(alarm) for alarm in alarms]
     if settings.bias_filter is not None:
         start = window[0] - np.timedelta64(settings.bias_filter.history, "D")
@@ -78,7 +78,7 @@ def read_stations(
         ]
         found = without_bias(
             observations,
-            _joined(before),
+            _joined(before, gas),
             settings,
             bias_rules(read_rules(settings, root)),
             {feed.id: str(registry_rows(registry, feed.id)["instrument"].iloc[-1]) for feed in settings.stations},
@@ -86,6 +86,8 @@ def read_stations(
             around,
         )
         observations, notes = found.observations, [*notes, *found.notes]
+    place = {(feed.id, feed.height): number for number, feed in enumerate(settings.stations)}
+    accounts.sort(key=lambda told: (place[told.station, told.height], told.source))
     return observations, accounts, notes
 
 
@@ -167,6 +169,14 @@ def _dataset(hours: Hours, one: Judged, gas: Species) -> xr.Dataset:
     return xr.Dataset({name: ("obs", values) for name, values in columns.items()}, attrs={"species": gas.name})
 
 
+def _nothing(gas: Species) -> xr.Dataset:
+    """Return bare observations of no hour: what is left when no file of any feed can be used."""
+    kinds = dict.fromkeys(("value", "uncertainty", "spread", "lon", "lat", "height"), "float64")
+    kinds |= {"time": "datetime64[ns]", "count": "int64", "flag": "uint32"}
+    kinds |= dict.fromkeys(("station", "platform", "scale"), "U1")
+    return xr.Dataset({name: ("obs", np.empty(0, kind)) for name, kind in kinds.items()}, attrs={"species": gas.name})
+
+
 def _measurement(hours: Hours, frame: pd.DataFrame, gas: Species, stations: list[station_meta.Station]) -> np.ndarray:
     """Return the measurement uncertainty of each hour: the file's, else the station's."""
     stated = frame["uncertainty"].to_numpy(dtype=np.float64)[hours.first]
@@ -202,9 +212,9 @@ def accounts_of(rows: FeedRows, hours: Hours, feed: StationSettings, gas: Specie
     return told
 
 
-def _joined(parts: list[xr.Dataset]) -> xr.Dataset:
-    """Return the observations of feeds as one Dataset, sorted."""
-    return _sorted(xr.concat(parts, dim="obs", combine_attrs="override"))
+def _joined(parts: list[xr.Dataset], gas: Species) -> xr.Dataset:
+    """Return the observations of feeds, which may be none, as one Dataset, sorted."""
+    return _sorted(xr.concat([_nothing(gas), *parts], dim="obs", combine_attrs="override"))
 
 
 def _sorted(dataset: xr.Dataset) -> xr.Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,6 +88,7 @@ def assemble(
     background: xr.Dataset,
     fluxes: xr.Dataset,
     towers: xr.Dataset | None = None,
+    set_aside: Sequence[str] = (),
 ) -> Assembled:
     """Return the problem of one window.
 
@@ -103,6 +105,8 @@ def assemble(
         Datasets of `pipeline.schema`; background has the footprints' rows.
     towers
         Dataset "flux_observations", if there is any.
+    set_aside
+        Files that could not be used, and why; told when nothing else is left.
 
     Raises
     ------
@@ -125,9 +129,12 @@ def assemble(
     if towers is not None:
         parts.append(_towers(settings, grid, check(towers, "flux_observations"), time))
     if all(part.rows.size == 0 for part in parts):
-        counts = {str(r): int(np.sum(parts[0].reason == r)) for r in np.unique(parts[0].reason)}
+        got: dict[str, object] = {str(r): int(np.sum(parts[0].reason == r)) for r in np.unique(parts[0].reason)}
         raise SolverError(
-            "there must be observations to use", got=counts, remedy="see the account", where="observations"
+            "there must be observations to use",
+            got=got | ({"files set aside": list(set_aside)} if set_aside else {}),
+            remedy="correct a file, or the hours, the limits and the feeds of the case",
+            where="observations",
         )
     keys = {name: np.concatenate([part.keys[name].values.astype(kind) for part in parts]) for name, kind in _KEYS}
     order = np.lexsort((keys["height"], keys["station"], keys["time"]))

@@ -3,10 +3,9 @@
 import netCDF4
 import numpy as np
 import pytest
-from column_files import column_case, write_columns
+from column_files import column_case, read_columns, write_columns
 
 from pipeline.errors import ConfigError, FormatError, UnitError
-from pipeline.ingest.columns import read_columns
 from pipeline.ingest.soundings import layer_edges
 from pipeline.schema import Flag
 from pipeline.settings.sections import Axis

@@ -3,12 +3,11 @@
 import netCDF4
 import numpy as np
 import pytest
-from column_files import column_case
+from column_files import column_case, read_columns
 from granule_files import OCO_KERNEL, OCO_SHARE, oco_numbers, write_oco
 from ingest_cases import shared_data
 
 from pipeline.errors import ConfigError, FormatError
-from pipeline.ingest.columns import read_columns
 from pipeline.ingest.netcdf import open_netcdf
 from pipeline.ingest.soundings import layer_edges, prior_and_share
 from pipeline.schema import Flag

@@ -3,11 +3,10 @@
 import netCDF4
 import numpy as np
 import pytest
-from column_files import column_case
+from column_files import column_case, read_columns
 from ingest_cases import shared_data
 
 from pipeline.errors import FormatError, UnitError
-from pipeline.ingest.columns import read_columns
 from pipeline.ingest.receptors import all_receptors
 from pipeline.schema import Flag, is_used
 from pipeline.settings.sections import Axis

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from column_files import column_case, write_columns
+from column_files import column_case, read_columns, write_columns
 from granule_files import S5P_KERNEL, S5P_LAYERS, S5P_PRIOR, write_blended, write_s5p
 
 from pipeline.errors import ConfigError, FormatError, TimeError, UnitError
 from pipeline.ingest.column_tropomi import NOT_RETRIEVED
-from pipeline.ingest.columns import read_columns
 from pipeline.ingest.soundings import OUTSIDE_AREA
 from pipeline.schema import Flag, check
 

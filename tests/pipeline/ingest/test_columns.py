@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import xarray as xr
-from column_files import LAYERS, START, column_case, kernel, write_columns
+from column_files import LAYERS, START, column_case, kernel, read_columns, write_columns
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingest_cases import shared_data
 
 from pipeline.errors import ConfigError, FormatError, InputError, TimeError, UnitError
 from pipeline.ingest import account
-from pipeline.ingest.columns import AGAIN, NO_POSITION, read_columns
+from pipeline.ingest.columns import AGAIN, NO_POSITION
 from pipeline.ingest.rows import OUTSIDE
 from pipeline.ingest.soundings import OUTSIDE_AREA, sounding_ids
 from pipeline.schema import Flag, check, is_used

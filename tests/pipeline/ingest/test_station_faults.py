@@ -15,6 +15,7 @@ from pipeline.units import species
 
 CO2 = species("co2")
 HOURS = np.datetime64("2024-07-01T00", "s") + np.arange(12) * np.timedelta64(3600, "s")
+JULY = {"start": "2024-07-01T00:00:00Z", "end": "2024-07-02T00:00:00Z"}
 VALUES = np.round(420 + 3 * np.sin(np.arange(12)), 2)
 
 
@@ -33,12 +34,18 @@ def test_a_scale_the_file_calls_unknown_is_not_a_scale(tmp_path):
         read_station(path, feed("obspack"), CO2, registry(tmp_path))
 
 
-def test_one_file_in_another_unit_is_named(tmp_path):
+def test_one_file_in_another_unit_is_named_and_the_others_are_used(tmp_path):
     obspack(tmp_path / "a.nc", HOURS[:6], VALUES[:6], unit="ppm")
     obspack(tmp_path / "b.nc", HOURS[6:8], VALUES[6:8] * 1000, unit="ppm")
-    ours = {"id": "ABC", "format": "obspack", "files": ["*.nc"], "height": 50, "representation_error": 1.0}
-    with pytest.raises(UnitError, match=r"b\.nc: the typical value must be near air, 370 to 1000; got 42\d+"):
-        read_stations(settings(stations=[ours]), tmp_path, registry(tmp_path))
+    case = settings(
+        stations=[{"id": "ABC", "format": "obspack", "files": ["*.nc"], "height": 50, "representation_error": 1.0}],
+        case={"name": "a", "title": "a", "species": "co2", "flux_hours": JULY, "observation_hours": JULY},
+    )
+    found, (good, bad), _ = read_stations(case, tmp_path, registry(tmp_path))
+    np.testing.assert_array_equal(found["time"], HOURS[:6].astype("datetime64[ns]"))
+    assert (good.source, good.rows) == ("a.nc", {"used": 6})
+    assert (bad.source, bad.rows_read, type(bad.refused)) == ("b.nc", 0, UnitError)
+    assert re.search(r"b\.nc: the typical value must be near air, 370 to 1000; got 42\d+", str(bad.refused))
 
 
 def test_an_unknown_station_is_said_to_be_unknown(tmp_path):
