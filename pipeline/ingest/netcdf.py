@@ -18,8 +18,8 @@ import xarray as xr
 
 from pipeline.errors import FormatError, InputError, TimeError
 from pipeline.ingest.classic import ClassicHeader
+from pipeline.ingest.signatures import HDF5, foreign_kind
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 # calendars in which every date of the Gregorian era is a real date
 _REAL_CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
 _UNIT_SECONDS = {"day": 86400, "d": 86400, "hour": 3600, "hr": 3600, "h": 3600, "minute": 60, "min": 60}
@@ -78,16 +78,17 @@ def check_file(path: Path) -> None:
     size = path.stat().st_size
     with path.open("rb") as stream:
         head = stream.read(64)
-        if head.startswith(_HDF5):
+        if head.startswith(HDF5):
             promised = _hdf5_length(head, path)
         elif head[:3] == b"CDF" and head[3:4] in (b"\x01", b"\x02", b"\x05"):
             stream.seek(0)
             promised = ClassicHeader(stream, size, path).data_end()
         else:
+            kind, remedy = foreign_kind(head) or ("", "convert it to netCDF")
             raise FormatError(
                 "the file must start as netCDF: CDF or HDF5",
-                got=_shown(head),
-                remedy="fetch it again" if head.lstrip()[:1] in (b"<", b"") else "convert it to netCDF",
+                got=f"{kind}: {_shown(head)}" if kind else _shown(head),
+                remedy="fetch it again" if head.lstrip()[:1] in (b"<", b"") else remedy,
                 where=path.name,
             )
     if size < promised:
