@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 
 from pipeline._version import __version__
 from pipeline.cli_calibrate import calibrate
-from pipeline.cli_ingest import mobile, unpack
+from pipeline.cli_ingest import columns, mobile, unpack
 from pipeline.cli_qc import qc
 from pipeline.cli_tune import tune
 from pipeline.errors import TianyanError
@@ -38,6 +38,7 @@ footprints = App(
 )
 app.command(config)
 app.command(ingest)
+ingest.command(columns)
 ingest.command(mobile)
 ingest.command(unpack)
 osse = App(

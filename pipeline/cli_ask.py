@@ -71,16 +71,22 @@ def _area(region: str | None, polygon: Path | None, box: str | None) -> shapely.
     if polygon is not None:
         return file_area(polygon)
     assert box is not None
-    return _box(box)
+    west, east, south, north = parse_box(box)
+    return shapely.box(west, south, east, north)
 
 
-def _box(text: str) -> shapely.Polygon:
-    """Return a rectangle of meridians and parallels.
+def parse_box(text: str) -> tuple[float, float, float, float]:
+    """Return west, east, south and north of a rectangle of meridians and parallels, degrees.
+
+    Raises
+    ------
+    ConfigError
+        When it is no such four numbers.
 
     Examples
     --------
-    >>> _box("118,120,28,30").bounds
-    (118.0, 28.0, 120.0, 30.0)
+    >>> parse_box("118,120,28,30")
+    (118.0, 120.0, 28.0, 30.0)
     """
     try:
         west, east, south, north = (float(part) for part in text.split(","))
@@ -94,7 +100,7 @@ def _box(text: str) -> shapely.Polygon:
             remedy="write it as 118,120,28,30",
             where="--box",
         )
-    return shapely.box(west, south, east, north)
+    return west, east, south, north
 
 
 def _hour(text: str | None, where: str, default: np.datetime64) -> np.datetime64:

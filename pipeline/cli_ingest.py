@@ -9,6 +9,35 @@ from typing import Annotated
 from cyclopts import Parameter
 
 
+def columns(
+    files: Annotated[list[Path], Parameter(negative=())],
+    *,
+    format: Annotated[str, Parameter(help="layout of the files, as columns.format of a case")],
+    species: Annotated[str, Parameter(help="co2 or ch4")],
+    box: Annotated[str | None, Parameter(help="west,east,south,north in degrees: 118,123.3,27,31.3")] = None,
+) -> None:
+    """Read files of satellite columns, or of spectrometers on the ground, and print what became of every sounding.
+
+    Parameters
+    ----------
+    files
+        Files of one layout.
+    """
+    from pipeline.cli_ask import parse_box
+    from pipeline.ingest import account, inspect_columns
+    from pipeline.settings import ColumnSettings, validated
+    from pipeline.units import species as species_of
+
+    gas = species_of(species)
+    name = format.upper().replace("-", "_")
+    feed = validated(ColumnSettings, {"id": name, "format": format, "files": ["*"], "representation_error": 0.0})
+    area = None if box is None else parse_box(box)
+    found = [inspect_columns(path, feed, gas, area) for path in files]
+    print(account.render([told for told, _ in found]))
+    for remark in dict.fromkeys(remark for _, remarks in found for remark in remarks):
+        print(f"- {remark}")
+
+
 def mobile(
     tracks: Annotated[list[Path], Parameter(negative=())],
     *,

@@ -19,6 +19,7 @@ from pipeline.inversion import (
     Likelihood,
     Parameter,
     Tuned,
+    correlated_share,
     drifts_of,
     gate_of,
     parameters_of,
@@ -306,7 +307,7 @@ def _representation_toml(settings: Settings, given: AssembledCase, factors: dict
             continue
         chosen = observed.isel(obs=used.rows)
         makers = instruments(chosen["station"].values, chosen["platform"].values)
-        measured = chosen["uncertainty"].values.astype(float) ** 2
+        measured = (1.0 - correlated_share(settings, chosen)) * chosen["uncertainty"].values.astype(float) ** 2
         heights = np.round(chosen["height"].values.astype(float), 1)
         for maker, name, height, own in zip(makers, chosen["platform"].values, heights, measured, strict=True):
             section = "sinks" if observed is given.towers else "columns" if name == SATELLITE else "stations"

@@ -241,7 +241,9 @@ def _superobserved(
         used = rows.iloc[mine]
         block = blocks(used["lon"].to_numpy(), used["lat"].to_numpy(), grid, feed.superobs_cells)
         number = passes(used["time"].to_numpy(), products.passes.gap_minutes)
-        _, group = np.unique(np.stack([number, block]), axis=1, return_inverse=True)
+        # of one hour: a window of other hours makes the same of it
+        hour = used["time"].to_numpy().astype("datetime64[h]").astype(np.int64)
+        _, group = np.unique(np.stack([number, hour, block]), axis=1, return_inverse=True)
         table, its_kernels, its_edges = averaged(
             used, kernel[mine], edge[mine], group.reshape(-1), contract.superobs_correlation
         )

@@ -1,5 +1,6 @@
 """The exact observation-space inversion: operator, covariance, problem, solution, posterior, diagnostics."""
 
+from pipeline.inversion.along_track import correlated_share
 from pipeline.inversion.assemble import Assembled, assemble
 from pipeline.inversion.correlated import CorrelatedError
 from pipeline.inversion.covariance import Covariance, sector_covariance, stated_covariance
@@ -87,6 +88,7 @@ __all__ = [
     "blocks_of",
     "combined",
     "constraint_notes",
+    "correlated_share",
     "draw",
     "drifts_of",
     "factorise",

@@ -135,6 +135,15 @@ def test_soundings_of_a_cell_and_pass_are_one_and_the_flagged_stay_out(tmp_path)
     assert "TROPOMI: 5 soundings of 2 pass(es) make 3 super-observations" in notes
 
 
+def test_a_pass_over_the_full_hour_is_averaged_in_each_hour_so_that_a_window_of_one_makes_the_same(tmp_path):
+    hour = np.timedelta64(60 * 15 + 35, "s") / np.timedelta64(1, "s")  # of START: 03:44:25
+    write_columns(tmp_path / "a.nc", hour + np.array([-2, -1, 0, 1]), 148.0 + 0.05 * np.arange(4), [-23.5] * 4)
+    whole = read_columns(column_case(superobs_cells=1), tmp_path)[0]
+    assert whole["count"].values.tolist() == [2, 2]
+    later = read_columns(column_case(superobs_cells=1, hours=("2022-12-07T04", "2022-12-07T05")), tmp_path)[0]
+    assert later.identical(whole.isel(obs=[1]))
+
+
 def test_without_the_setting_every_sounding_stays(tmp_path):
     write_columns(tmp_path / "a.nc", SECONDS, LON, LAT)
     observations = read_columns(column_case(), tmp_path)[0]
