@@ -286,6 +286,7 @@ def assembled_case(
     progress("observations", 0, 0)
     around = station_weather(settings, grid, root, path)
     observations, receptors, accounts, observation_notes = all_receptors(settings, root, registry, around)
+    quarantine.require_usable(receptors, accounts)
     progress("footprints", 0, 0)
     if settings.transport is None:
         footprints, footprint_notes = read_footprints(settings, grid, root, registry)
@@ -305,7 +306,7 @@ def assembled_case(
     if settings.sinks:
         towers, tower_accounts = read_sinks(settings, root, registry)
         accounts = [*accounts, *tower_accounts]
-    set_aside = [f"{told.source}: {told.refused.rule}" for told in accounts if told.refused is not None]
+    set_aside = quarantine.reasons(accounts)
     assembled = assemble(settings, grid, observations, footprints, background, fluxes, towers, set_aside)
     notes = [*observation_notes, *footprint_notes, *background_notes, *flux_notes]
     notes += [*quarantine.notes(accounts), *under_way_notes(settings, root), *network_note()]

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import xarray as xr
+
 from pipeline.errors import InputError, shown
 from pipeline.ingest.account import Account
 
@@ -91,3 +93,26 @@ def notes(accounts: Sequence[Account]) -> list[str]:
         if all(told.refused is not None for told in mine)
     ]
     return files + lost
+
+
+def reasons(accounts: Sequence[Account]) -> list[str]:
+    """Return the files set aside, each with the rule it does not keep."""
+    return [f"{told.source}: {told.refused.rule}" for told in accounts if told.refused is not None]
+
+
+def require_usable(receptors: xr.Dataset, accounts: Sequence[Account]) -> None:
+    """Raise when files were set aside and no observation is left that could be used.
+
+    Raises
+    ------
+    InputError
+        Naming the files.
+    """
+    files = reasons(accounts)
+    if files and receptors.sizes["obs"] == 0:
+        raise InputError(
+            "there must be observations to use",
+            got=f"{len(files)} file(s) set aside: {'; '.join(files)}",
+            remedy="correct one of the files, or name others in the case",
+            where="observations",
+        )
