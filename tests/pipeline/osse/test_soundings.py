@@ -11,6 +11,7 @@ from pipeline.ingest import all_receptors
 from pipeline.osse.column_files import write_oco2_lite, write_swath
 from pipeline.osse.soundings import column_of, oco2_soundings, sounding_receptors, swath_soundings
 from pipeline.schema import Flag, is_used
+from pipeline.settings import GridSettings
 
 GRID = lambert_grid(west=118, east=123, south=27, north=31.5, spacing=9000.0)
 DAYS = np.datetime64("2024-07-15") + np.arange(7)
@@ -30,8 +31,10 @@ def written(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("columns")
     write(folder / "a.nc", soundings, values)
     case = column_case(
-        species="co2", id=request.param, format=layout, hours=("2024-07-15T00", "2024-07-22T00"), top=5000.0
-    )
+        species="co2", id=request.param, format=layout, hours=("2024-07-15T00", "2024-07-22T00"), top=5000.0,
+        uncertainty_factor=1.0,
+    )  # fmt: skip
+    case = case.model_copy(update={"grid": GridSettings(box=(118, 123, 27, 31.5), spacing=9000.0)})
     return request.param, soundings, background, added, values, all_receptors(case, folder, None), folder
 
 
