@@ -9,6 +9,7 @@ import pandas as pd
 
 import station_meta
 from pipeline.errors import CoordinateError, RegistryError, TimeError
+from pipeline.grid.gcj02 import to_gcj02
 from pipeline.ingest.axes import distance
 from pipeline.ingest.formats.samples import Mark, Samples
 from pipeline.settings import StationSettings
@@ -17,6 +18,9 @@ from station_meta import Station, StationMetaError
 
 #: a header may lie this far from the registry, m (observations.md, "Coordinates")
 POSITION_TOLERANCE = 500.0
+#: a position nearer to the shifted one than this share of the shift is it: 40 to 60 m in Zhejiang, about what the
+#: rounding of a header leaves
+_SHIFT_SHARE = 0.1
 _UTC_NAMES = {"UTC", "Etc/UTC", "GMT", "Etc/GMT"}
 
 
@@ -122,20 +126,29 @@ def zone_and_mark(said: Samples, feed: StationSettings, registry: pd.DataFrame, 
 def check_position(said: Samples, station: Station, *, where: str) -> None:
     """Raise when the file's position is not the registry's; a mobile station has none.
 
+    Coordinates of Chinese map services lie 300 to 700 m off: within the tolerance or beyond it, they are recognised.
+
     Raises
     ------
     CoordinateError
-        Saying so when the two look swapped.
+        Saying so when the two look swapped, or shifted as maps are.
     """
     if said.position is None or station.station_class == "mobile":
         return
     lon, lat = said.position
     allowed = POSITION_TOLERANCE + said.position_error
-    if distance(lon, lat, station.lon, station.lat) <= allowed:
+    x, y = to_gcj02(station.lon, station.lat)
+    shifted = float(distance(x, y, station.lon, station.lat))
+    is_shifted = bool(distance(lon, lat, x, y) < _SHIFT_SHARE * shifted)
+    if distance(lon, lat, station.lon, station.lat) <= allowed and not is_shifted:
         return
-    swapped = bool(distance(lat, lon, station.lon, station.lat) <= allowed)
+    rule = f"the file must lie within {allowed:g} m of the registry"
+    if distance(lat, lon, station.lon, station.lat) <= allowed:
+        rule = "longitude and latitude look swapped"
+    elif is_shifted:
+        rule = f"the position looks like GCJ-02, that of map services, {shifted:.0f} m from the true one"
     raise CoordinateError(
-        "longitude and latitude look swapped" if swapped else f"the file must lie within {allowed:g} m of the registry",
+        rule,
         got=f"lon {lon:g}, lat {lat:g}; registry lon {station.lon:g}, lat {station.lat:g}",
         remedy="correct the file or the registry; check that it is the same station",
         where=where,
