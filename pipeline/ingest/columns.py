@@ -21,6 +21,7 @@ from pipeline.ingest.account import Account
 from pipeline.ingest.column_file import read_column_file, read_products
 from pipeline.ingest.column_versions import require_one_version, superseded
 from pipeline.ingest.files import expand
+from pipeline.ingest.nothing import nothing
 from pipeline.ingest.quality import range_bits
 from pipeline.ingest.quarantine import Refused
 from pipeline.ingest.rows import OUTSIDE
@@ -330,11 +331,9 @@ def _observations(rows: pd.DataFrame, gas: Species, *, along: bool) -> xr.Datase
 
 
 def _nothing(gas: Species, *, along: bool) -> tuple[xr.Dataset, xr.Dataset]:
-    """Return observations and receptors of no sounding: what is left when no file can be used."""
-    kinds = dict.fromkeys(_NUMBERS, "float64") | dict.fromkeys(("station", "scale"), "U1")
-    kinds |= {"time": "datetime64[ns]", "count": "int64", "bits": "uint32", "track": "int64", "along": "float64"}
-    rows = pd.DataFrame({name: np.empty(0, kind) for name, kind in kinds.items()})
-    return _observations(rows, gas, along=along), _receptors(rows, np.empty((0, 1)), np.empty((0, 2)), gas)
+    observed = nothing("observations", gas, "prior_part", "kernel_sum", *(("track", "along") if along else ()))
+    released = nothing("receptors", gas, "averaging_kernel", "pressure_edge")
+    return label(observed, "observations"), label(released, "receptors")
 
 
 def _receptors(rows: pd.DataFrame, kernel: np.ndarray, edge: np.ndarray, gas: Species) -> xr.Dataset:

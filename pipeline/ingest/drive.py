@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 import station_meta
-from pipeline.errors import RegistryError, TimeError
+from pipeline.errors import InputError, RegistryError, TimeError
 from pipeline.ingest import account
 from pipeline.ingest.account import Account
 from pipeline.ingest.clock import utc_start
@@ -23,6 +23,7 @@ from pipeline.ingest.formats import track
 from pipeline.ingest.formats.samples import is_fill
 from pipeline.ingest.gps import at_inlet, position_reasons
 from pipeline.ingest.quality import assess, rejected, rules_of
+from pipeline.ingest.quarantine import FeedRefusedError, Refused
 from pipeline.ingest.rows import CLOCK_CHANGE, CONFLICT, DUPLICATE, FILLS, MISSING_VALUE, OUTSIDE
 from pipeline.ingest.segments import segment_numbers, segments_of
 from pipeline.ingest.site import registry_error
@@ -117,13 +118,11 @@ def read_drive(
     Raises
     ------
     InputError
-        One of its kinds, naming file, rule, value and remedy.
+        When no file can be used; one beside others that can is set aside.
     """
     limits = rules.table("mobile", MobileRules)
     names = [path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.name for path in paths]
-    said = [track.read(path, feed.columns) for path in paths]
-    for one, name in zip(said, names, strict=True):
-        _require_times(one, name)
+    names, said, refused = _read(paths, names, feed)
     facts = _facts_of(feed, gas, registry, np.concatenate([one.label for one in said]))
     frames = [_frame(one, feed, gas, facts, where=name) for one, name in zip(said, names, strict=True)]
     table = pd.concat([frame.assign(source=number) for number, frame in enumerate(frames)], ignore_index=True)
@@ -149,7 +148,31 @@ def read_drive(
     segments["bits"] = bits | np.uint32(0 if feed.assimilate else Flag.HELD_OUT)
     notes = _notes(feed, gas)
     told = [_account(table, segments, i, names[i], (*one.notes, *notes), feed, gas) for i, one in enumerate(said)]
-    return Drive(table, segments, facts, told)
+    told += [one.account(feed.id, gas.name, feed.height) for one in refused]
+    return Drive(table, segments, facts, sorted(told, key=lambda account: account.source))
+
+
+def _read(
+    paths: list[Path], names: list[str], feed: MobileSettings
+) -> tuple[list[str], list[track.TrackRows], list[Refused]]:
+    """Return what the files say that can be used, by name, and the others."""
+    read: list[str] = []
+    said: list[track.TrackRows] = []
+    refused: list[Refused] = []
+    for path, name in zip(paths, names, strict=True):
+        try:
+            one = track.read(path, feed.columns)
+            _require_times(one, name)
+        except InputError as error:
+            if len(paths) == 1:
+                raise
+            refused.append(Refused(path, name, error))
+            continue
+        read.append(name)
+        said.append(one)
+    if not said:
+        raise FeedRefusedError(refused, f"mobile {feed.id}")
+    return read, said, refused
 
 
 def _require_times(said: track.TrackRows, where: str) -> None:

@@ -12,11 +12,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from pipeline.errors import InputError
 from pipeline.ingest.account import Account
 from pipeline.ingest.drive import read_drive
 from pipeline.ingest.files import expand
+from pipeline.ingest.nothing import nothing
+from pipeline.ingest.quarantine import refused_of
 from pipeline.ingest.registry import read_rules
-from pipeline.ingest.site import scale_of
+from pipeline.ingest.site import registry_rows, scale_of
 from pipeline.ingest.soundings import sounding_ids
 from pipeline.schema import MOBILE, label
 from pipeline.settings import MobileSettings, Settings
@@ -44,19 +47,30 @@ def read_mobile(settings: Settings, root: Path, registry: pd.DataFrame) -> tuple
     receptors
         Row for row the segments: a release from the inlet's mean place over the segment's seconds.
     accounts
-        One per file, in the order of the settings and then of the names; its hours are segments.
+        One per file, in the order of the settings and then of the names; its hours are segments. Of a file that cannot
+        be used, why.
 
     Raises
     ------
     InputError
-        One of its kinds, naming file, rule, value and remedy.
+        When a pattern matches no file, or the registry has no such laboratory. A file that cannot be used is set aside.
     """
     gas = SPECIES[settings.case.species]
     rules = read_rules(settings, root)
-    observed, released, accounts = [], [], []
+    observed = [nothing("observations", gas, "prior_part", "kernel_sum", "enhancement")]
+    released = [nothing("receptors", gas)]
+    accounts: list[Account] = []
     for feed in settings.mobile:
         paths = sorted({path for pattern in feed.files for path in expand(root, pattern)})
-        drive = read_drive(paths, feed, gas, registry, rules, root=root, window=settings.case.observation_hours.bounds)
+        registry_rows(registry, feed.id)
+        hours = settings.case.observation_hours.bounds
+        try:
+            drive = read_drive(paths, feed, gas, registry, rules, root=root, window=hours)
+        except InputError as error:
+            names = [path.relative_to(root).as_posix() for path in paths]
+            refused = refused_of(error, paths, names)
+            accounts += [one.account(feed.id, gas.name, feed.height) for one in refused]
+            continue
         observed.append(_observations(drive.segments, feed, gas, drive.facts))
         released.append(_receptors(drive.segments, feed, gas))
         accounts += drive.accounts

@@ -18,6 +18,7 @@ from pipeline.ingest import account
 from pipeline.ingest.account import Account
 from pipeline.ingest.feeds import Judged, calibrations_of, judge_case, judge_feed, select_hours
 from pipeline.ingest.hourly import Hours, uncertainty_of_mean
+from pipeline.ingest.nothing import nothing
 from pipeline.ingest.registry import read_rules
 from pipeline.ingest.rows import OUTSIDE, FeedRows
 from pipeline.ingest.sensors import bias_rules, without_bias
@@ -169,14 +170,6 @@ def _dataset(hours: Hours, one: Judged, gas: Species) -> xr.Dataset:
     return xr.Dataset({name: ("obs", values) for name, values in columns.items()}, attrs={"species": gas.name})
 
 
-def _nothing(gas: Species) -> xr.Dataset:
-    """Return bare observations of no hour: what is left when no file of any feed can be used."""
-    kinds = dict.fromkeys(("value", "uncertainty", "spread", "lon", "lat", "height"), "float64")
-    kinds |= {"time": "datetime64[ns]", "count": "int64", "flag": "uint32"}
-    kinds |= dict.fromkeys(("station", "platform", "scale"), "U1")
-    return xr.Dataset({name: ("obs", np.empty(0, kind)) for name, kind in kinds.items()}, attrs={"species": gas.name})
-
-
 def _measurement(hours: Hours, frame: pd.DataFrame, gas: Species, stations: list[station_meta.Station]) -> np.ndarray:
     """Return the measurement uncertainty of each hour: the file's, else the station's."""
     stated = frame["uncertainty"].to_numpy(dtype=np.float64)[hours.first]
@@ -214,7 +207,7 @@ def accounts_of(rows: FeedRows, hours: Hours, feed: StationSettings, gas: Specie
 
 def _joined(parts: list[xr.Dataset], gas: Species) -> xr.Dataset:
     """Return the observations of feeds, which may be none, as one Dataset, sorted."""
-    return _sorted(xr.concat([_nothing(gas), *parts], dim="obs", combine_attrs="override"))
+    return _sorted(xr.concat([nothing("observations", gas), *parts], dim="obs", combine_attrs="override"))
 
 
 def _sorted(dataset: xr.Dataset) -> xr.Dataset:

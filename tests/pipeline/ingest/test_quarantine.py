@@ -8,11 +8,14 @@ import pytest
 import xarray as xr
 from column_files import column_case, write_columns
 from station_files import gcwerks, minutes, obspack, registry
+from track_files import drive, laboratory
+from track_files import write as write_drive
 
 from pipeline.case import run_case
 from pipeline.errors import ConfigError, FormatError, InputError, RegistryError, TimeError
 from pipeline.ingest import account, all_receptors, quarantine
 from pipeline.ingest.columns import read_columns
+from pipeline.ingest.mobile import read_mobile
 from pipeline.ingest.stations import read_stations
 from pipeline.osse import make_demo
 from pipeline.schema import check
@@ -164,6 +167,27 @@ def test_of_columns_the_good_files_are_used_and_the_others_told(tmp_path):
     check(empty[1], "receptors")
     assert empty[0].sizes["obs"] == 0
     assert len(quarantine.notes(empty[2])) == 4
+
+
+def test_of_drives_the_good_files_are_used_and_the_others_told(tmp_path):
+    van = {"id": "VAN", "station_class": "mobile", "inlets": "3", "uncertainty": "co2:0.5"}
+    facts = registry(tmp_path, rows=[{}, van | {"lon": "120", "lat": "30"}])
+    settings = case(station()).model_copy(update={"mobile": [laboratory(files=["*.csv"], box=(119, 121, 29, 31))]})
+    (tmp_path / "table.csv").unlink()
+    write_drive(tmp_path / "b.csv", drive(60))
+    alone = read_mobile(settings, tmp_path, facts)
+    page(tmp_path / "a.csv")
+    observations, receptors, accounts = read_mobile(settings, tmp_path, facts)
+    xr.testing.assert_identical(observations, alone[0])
+    xr.testing.assert_identical(receptors, alone[1])
+    assert observations.sizes["obs"] > 3
+    assert [told.refused is None for told in accounts] == [False, True]
+    page(tmp_path / "b.csv")
+    observations, receptors, accounts = read_mobile(settings, tmp_path, facts)
+    check(observations, "observations")
+    check(receptors, "receptors")
+    assert observations.sizes["obs"] == receptors.sizes["obs"] == 0
+    assert len(quarantine.notes(accounts)) == 3
 
 
 @pytest.fixture(scope="module")
