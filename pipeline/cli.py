@@ -279,6 +279,9 @@ def make_simulated(
     micro: Annotated[int, Parameter(help="micro sensors, 0 to 80")] = 80,
     sinks: Annotated[bool, Parameter(help="five eddy-covariance towers")] = True,
     columns: Annotated[bool, Parameter(help="two satellites")] = True,
+    faults: Annotated[
+        str, Parameter(help="kinds of faults stations have on purpose: all, or some by name, stuck,zone,unit")
+    ] = "",
 ) -> None:
     """Write a simulated case: truth, prior, weather and instruments, as files in the real formats.
 
@@ -291,12 +294,12 @@ def make_simulated(
         Where to put it; new, or of an earlier simulated case, whose inputs are replaced.
     """
     from pipeline.cli_osse import make as make_in
-    from pipeline.osse import Plan, TransportError
+    from pipeline.osse import Plan, TransportError, fault_names
 
     plan = Plan(
         seed=seed, draw=draw, hours=24 * days, spacing_km=spacing_km, particles=particles,
         spectrometers=spectrometers, micro=micro, sinks=5 if sinks else 0, columns=columns,
-        transport_error=TransportError() if transport_error else None, matched=matched,
+        transport_error=TransportError() if transport_error else None, matched=matched, faults=fault_names(faults),
     )  # fmt: skip
     with _Progress() as progress:
         told = make_in(folder, plan, progress=progress)
@@ -316,6 +319,20 @@ def score_simulated(given: Path) -> None:
     from pipeline.osse import print_score
 
     print_score(*places(given))
+
+
+@osse.command(name="detect")
+def detect_faults(folder: Path) -> None:
+    """Print what quality control made of the faults of a simulated case.
+
+    Parameters
+    ----------
+    folder
+        The folder of a case made with --faults; if it was run, the innovation gate's findings are counted too.
+    """
+    from pipeline.osse import print_detection
+
+    print_detection(folder)
 
 
 class _Progress:

@@ -222,8 +222,8 @@ def _select_by_class(one: Judged, around: Surroundings | None) -> None:
                 remedy='add one, or set wind and mixing to "none" in thresholds of your own',
                 where=f"station {one.settings.id}",
             )
-        places = (np.full(hours.time.size, place) for place in (station.lon, station.lat))
-        wind, layer = around(*places, hours.time)
+        lon, lat = (np.full(hours.time.size, place) for place in (station.lon, station.lat))
+        wind, layer = around(lon, lat, hours.time)
     own = None if one.settings.local_hours is not None else rules.hours
     hours.flag[:] |= selection_bits(hours.time, station.lon, own, wind, layer, rules)
 

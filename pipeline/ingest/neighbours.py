@@ -20,7 +20,7 @@ from pipeline.schema import FAIL, HOUR, Flag
 from station_meta import QualityRules
 
 #: number of each test, raised when it would find something else in the same hours
-VERSIONS: dict[Flag, int] = {Flag.BUDDY: 1, Flag.LAG_SUSPECT: 1, Flag.UNIT_SUSPECT: 1}
+VERSIONS: dict[Flag, int] = {Flag.BUDDY: 1, Flag.LAG_SUSPECT: 2, Flag.UNIT_SUSPECT: 1}
 _NO_REFERENCE = ("micro", "mobile", "sink")
 #: MAD of a normal distribution to its standard deviation
 _MAD_TO_SIGMA = 1.4826
@@ -189,6 +189,7 @@ def _near(series: Sequence[Series], radius: float) -> np.ndarray:
 def _lags(own: np.ndarray, typical: np.ndarray, start: int, rules: NeighbourRules) -> dict[str, list[int]]:
     """Return days since 1970 by what was found: the lag in hours that goes better than none over days with them."""
     lags = np.arange(-rules.lag_most, rules.lag_most + 1)
+    own, typical = _of_the_day(own), _of_the_day(typical)
     score = np.array([_correlations(own, _shifted(typical, int(lag)), rules) for lag in lags])
     best = np.argmax(np.nan_to_num(score, nan=-2.0), axis=0)
     found: dict[str, list[int]] = {}
@@ -199,6 +200,15 @@ def _lags(own: np.ndarray, typical: np.ndarray, start: int, rules: NeighbourRule
             days = start // _DAY + np.arange(day - rules.lag_days + 1, day + 1)
             found[what] = sorted({*found.get(what, []), *days.tolist()})
     return found
+
+
+def _of_the_day(values: np.ndarray) -> np.ndarray:
+    """Return departures from the mean of the 25 hours around: what comes and goes within a day tells the clock."""
+    window = np.ones(_DAY + 1)
+    known = np.isfinite(values)
+    total = np.convolve(np.where(known, values, 0.0), window)[_DAY // 2 : _DAY // 2 + values.size]
+    count = np.convolve(known, window)[_DAY // 2 : _DAY // 2 + values.size]
+    return np.asarray(values - total / np.maximum(count, 1.0))
 
 
 def _shifted(typical: np.ndarray, lag: int) -> np.ndarray:

@@ -26,6 +26,10 @@ EXCHANGE = "fluxes/exchange.nc"
 LAND = "fluxes/land.nc"
 BACKGROUND = "background/background.csv"
 TRUTH = "truth.nc"
+#: which hours of which stations were harmed on purpose
+FAULTS = "faults.csv"
+#: and what those stations would have reported without
+SOUND = "sound.nc"
 STORE = "posterior.zarr"
 
 #: west, east, south, north: Zhejiang and what lies upwind of it
@@ -142,7 +146,7 @@ def write_case(
         ),
         _section("grid", box=BOX, spacing=1000.0 * plan.spacing_km),
         _section("regions", zhejiang=["province", "city", "county"]),
-        *(_station(site, matched=plan.matched) for site in air),
+        *(_station(site, plan) for site in air),
         *(_sink(site) for site in sinks),
         *(_columns(name) for name in satellites),
         _section(
@@ -159,7 +163,7 @@ def write_case(
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
-def _station(site: Site, *, matched: bool) -> str:
+def _station(site: Site, plan: Plan) -> str:
     """Return a feed; a matched one states just the errors that are drawn."""
     entry: dict[str, Any] = {
         "id": site.id,
@@ -169,7 +173,7 @@ def _station(site: Site, *, matched: bool) -> str:
         "representation_error": REPRESENTATION[site.station.station_class],
         "local_hours": list(LOCAL_HOURS),
     }
-    if not matched:
+    if not plan.matched:
         entry["enhancement_error"] = ENHANCEMENT_ERROR
     if site.is_micro:
         sigma, hours = OFFSET
@@ -183,6 +187,7 @@ def _station(site: Site, *, matched: bool) -> str:
             "time_format": "%Y-%m-%d %H:%M:%S",
             "fill_values": [FILL],
             "valid_flags": {"status": [NORMAL]},
+            **({"environment": {"humidity": "rh_percent"}} if "humid" in plan.faults else {}),
         }
     return _section("stations", array=True, **entry)
 

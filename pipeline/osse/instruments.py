@@ -85,8 +85,24 @@ def true_air(footprints: xr.Dataset, fluxes: xr.Dataset) -> np.ndarray:
     return np.bincount(np.repeat(np.arange(rows.size), rows), weights=product, minlength=rows.size)
 
 
-def minute_record(air: np.ndarray, instrument: Instrument, rng: np.random.Generator) -> np.ndarray:
-    """Return what an analyser reports minute by minute, ppm; NaN where it reports nothing: (hour * 60,)."""
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What an instrument reports.
+
+    Parameters
+    ----------
+    values : (sample,) float64
+        ppm; NaN where it reports nothing.
+    harmed : (hour,) bool
+        Hours with a spike, or in which it is stuck.
+    """
+
+    values: np.ndarray
+    harmed: np.ndarray
+
+
+def minute_record(air: np.ndarray, instrument: Instrument, rng: np.random.Generator) -> Record:
+    """Return what an analyser reports minute by minute."""
     hourly = air + rng.normal(0, instrument.hour_noise, air.size)
     # a straight line through each hour towards its neighbours leaves the hourly mean alone
     slope = np.gradient(hourly) if hourly.size > 1 else np.zeros(1)
@@ -97,8 +113,8 @@ def minute_record(air: np.ndarray, instrument: Instrument, rng: np.random.Genera
 
 def micro_record(
     air: np.ndarray, instrument: Instrument, temperature: np.ndarray, humidity: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """Return what a micro sensor reports hour by hour, ppm; NaN where it reports nothing: (hour,).
+) -> Record:
+    """Return what a micro sensor reports hour by hour.
 
     Parameters
     ----------
@@ -115,14 +131,15 @@ def micro_record(
     record += first_order(air.size, instrument.offset, _DAY * instrument.offset_days, rng)
     record += per_kelvin * (temperature - temperature.mean()) + per_percent * (humidity - humidity.mean())
     record += rng.normal(0, instrument.hour_noise, air.size)
-    days = air.size / _DAY
+    days, sound = air.size / _DAY, record.copy()
     for at in rng.integers(0, air.size, rng.poisson(_MICRO_SPIKES * days)):
         record[at] += rng.uniform(*_MICRO_SPIKE_SIZE)
     chance, length = _MICRO_STUCK
     for at in rng.integers(0, air.size, rng.poisson(chance * days)):
         record[at : at + length] = record[at]
+    harmed = record != sound
     record[rng.random(air.size) < _LOST] = np.nan
-    return record
+    return Record(record, harmed)
 
 
 def late_from(hours: int, rng: np.random.Generator) -> int:
@@ -151,7 +168,7 @@ def _turbulence(hours: int, instrument: Instrument, rng: np.random.Generator) ->
     return by_hour - by_hour.mean(axis=1, keepdims=True)
 
 
-def _with_faults(minutes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _with_faults(minutes: np.ndarray, rng: np.random.Generator) -> Record:
     """Return the record with spikes, now and then a stuck spell, and gaps; their number scales with its length."""
     out = minutes.copy()
     days = minutes.size / (24 * MINUTES)
@@ -160,6 +177,7 @@ def _with_faults(minutes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < _STUCK[0] * days:
         at = int(rng.integers(0, max(1, out.size - _STUCK[1])))
         out[at : at + _STUCK[1]] = out[at]
+    harmed = (out != minutes).reshape(-1, MINUTES).any(axis=1)
     for at in rng.integers(0, out.size, rng.poisson(_GAPS * days)):
         out[at : at + rng.integers(*_GAP_LENGTH)] = np.nan
-    return out
+    return Record(out, harmed)

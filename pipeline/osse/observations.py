@@ -15,12 +15,23 @@ from pipeline.footprints import make_footprints
 from pipeline.grid import Grid
 from pipeline.ingest.receptors import merge
 from pipeline.osse import case_file
-from pipeline.osse.instruments import INSTRUMENTS, MINUTES, late_from, micro_record, minute_record, true_air
+from pipeline.osse.faults import (
+    DRY_CELL,
+    OWN,
+    PAGE,
+    Feed,
+    hourly,
+    spans,
+    with_faults,
+    write_record,
+    write_sound,
+)
+from pipeline.osse.instruments import INSTRUMENTS, MINUTES, Record, late_from, micro_record, minute_record, true_air
 from pipeline.osse.matched import matched_record
 from pipeline.osse.network import Site
 from pipeline.osse.plan import Plan
 from pipeline.osse.station_files import minute_spread, write_gcwerks, write_micro
-from pipeline.schema import label
+from pipeline.schema import HOUR, label
 from pipeline.settings import Settings
 from pipeline.transport import read_hour
 from pipeline.units import SECONDS_PER_HOUR
@@ -117,19 +128,33 @@ def write_feeds(
     folder: Path, plan: Plan, settings: Settings, sites: Sequence[Site], air: Air, rng: np.random.Generator
 ) -> None:
     """Write the feed of every site of air; what comes late lies under the folder `late`, by the same path."""
+    harmed: list[dict[str, object]] = []
+    sound_hours: list[np.ndarray] = []
+    hours = air.times.size
     for index, (site, own) in enumerate(zip(sites, rng.spawn(len(sites)), strict=True)):
-        record = _matched(settings, site, air, index, own) if plan.matched else _real(site, air, index, own)
-        hours = air.times.size
+        made = _matched(settings, site, air, index, own) if plan.matched else _real(site, air, index, own)
+        record = made.values
+        humidity = np.full(hours, DRY_CELL) if "humid" in plan.faults and site.is_micro else None
+        sound = Feed(record, record.size // hours, np.zeros(hours, dtype=bool), humidity=humidity)
+        feed, had = with_faults(sound, site, plan.faults, sites, plan.seed if plan.draw is None else plan.draw)
+        sound_hours.append(hourly(record, sound.per_hour))
+        had.insert(0, (OWN, made.harmed))
+        harmed += [row for name, mask in had for row in spans(name, site.id, air.times[0], mask)]
         first = hours if plan.matched else late_from(hours, own)
         name = case_file.station_file(site)
-        _write(folder / name, site, air.times[0], record[: first * record.size // hours], own)
+        _write(folder / name, site, air.times[0], feed.between(0, first), own)
         if first < hours:
             late = folder / case_file.LATE / name
             late.parent.mkdir(parents=True, exist_ok=True)
-            _write(late, site, air.times[first], record[first * record.size // hours :], own)
+            _write(late, site, air.times[first], feed.between(first, hours), own)
+    record_path = folder / case_file.FAULTS
+    record_path.unlink(missing_ok=True)
+    if plan.faults:
+        write_record(record_path, harmed)
+        write_sound(folder / case_file.SOUND, [site.id for site in sites], air.times, np.array(sound_hours))
 
 
-def _real(site: Site, air: Air, index: int, rng: np.random.Generator) -> np.ndarray:
+def _real(site: Site, air: Air, index: int, rng: np.random.Generator) -> Record:
     """Return a record with all that goes wrong with an instrument, hourly or by minute."""
     instrument, truth = INSTRUMENTS[site.station.station_class], air.values[index]
     if site.is_micro:
@@ -137,15 +162,19 @@ def _real(site: Site, air: Air, index: int, rng: np.random.Generator) -> np.ndar
     return minute_record(truth, instrument, rng)
 
 
-def _matched(settings: Settings, site: Site, air: Air, index: int, rng: np.random.Generator) -> np.ndarray:
+def _matched(settings: Settings, site: Site, air: Air, index: int, rng: np.random.Generator) -> Record:
     """Return a record with the stated errors only: no gap, no fault, even hours."""
-    hourly = matched_record(settings, site, air.values[index], rng)
-    return hourly if site.is_micro else np.repeat(hourly, MINUTES)
+    values = matched_record(settings, site, air.values[index], rng)
+    none = np.zeros(values.size, dtype=bool)
+    return Record(values if site.is_micro else np.repeat(values, MINUTES), none)
 
 
-def _write(path: Path, site: Site, start: np.datetime64, record: np.ndarray, rng: np.random.Generator) -> None:
+def _write(path: Path, site: Site, start: np.datetime64, feed: Feed, rng: np.random.Generator) -> None:
+    labels, record = start + feed.shift * HOUR, feed.values
     if site.is_micro:
-        write_micro(path, start, record, ~np.isnan(record))
-        return
-    noise = INSTRUMENTS[site.station.station_class].minute_noise
-    write_gcwerks(path, start, record, minute_spread(record, noise, rng))
+        write_micro(path, labels, record, ~np.isnan(record), feed.humidity, feed.again)
+    else:
+        noise = INSTRUMENTS[site.station.station_class].minute_noise
+        write_gcwerks(path, labels, record, minute_spread(record, noise, rng))
+    if feed.page:
+        path.write_text(PAGE, encoding="utf-8")

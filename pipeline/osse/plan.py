@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.errors import InputError
+from pipeline.osse.faults import require_known
 from pipeline.osse.weather import EPOCH, TransportError
 from pipeline.schema import HOUR
 
@@ -39,6 +40,8 @@ class Plan:
         Of the weather that carries the observed air, or None: observations and inversion share footprints then.
     matched
         Truth, offsets and noise are drawn from what the case file states, so that the statistics must come out right.
+    faults
+        Kinds of `pipeline.osse.faults` that stations have on purpose.
     """
 
     seed: int
@@ -53,6 +56,7 @@ class Plan:
     columns: bool = True
     transport_error: TransportError | None = None
     matched: bool = False
+    faults: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.hours < 1:
@@ -61,6 +65,9 @@ class Plan:
             asked = getattr(self, name)
             if not 0 <= asked <= most:
                 raise InputError(f"{name} must lie in [0, {most}]", got=asked, remedy="ask for fewer", where=name)
+        require_known(self.faults)
+        if self.faults and self.matched:
+            raise InputError("a matched case has no faults", got=self.faults, remedy="drop either", where="faults")
         if self.spectrometers + self.micro == 0:
             raise InputError("a case needs stations", got=0, remedy="ask for some", where="spectrometers")
 

@@ -47,7 +47,14 @@ def write_gcwerks(path: Path, start: np.datetime64, minutes: np.ndarray, spread:
     path.write_text("\n".join(lines) + "\n", encoding="ascii")
 
 
-def write_micro(path: Path, start: np.datetime64, hourly: np.ndarray, valid: np.ndarray) -> None:
+def write_micro(
+    path: Path,
+    start: np.datetime64,
+    hourly: np.ndarray,
+    valid: np.ndarray,
+    humidity: np.ndarray | None = None,
+    again: np.ndarray | None = None,
+) -> None:
     """Write hourly CO2 as a micro sensor's gateway does: CSV, Beijing time, the label ends the hour.
 
     Parameters
@@ -60,6 +67,10 @@ def write_micro(path: Path, start: np.datetime64, hourly: np.ndarray, valid: np.
         Mole fraction, ppm.
     valid : (hour,) bool
         Hours with status N; the others carry status D and the fill value.
+    humidity : (hour,) float64 or None
+        Relative humidity in the sensor's cell, %; no such column when None.
+    again : (hour,) bool or None
+        Hours that are delivered a second time, with 50 ppm more.
     """
     ends = pd.DatetimeIndex(start + (1 + np.arange(hourly.size)) * HOUR)
     local = ends.tz_localize("UTC").tz_convert("Asia/Shanghai")
@@ -70,6 +81,11 @@ def write_micro(path: Path, start: np.datetime64, hourly: np.ndarray, valid: np.
             "status": np.where(valid, NORMAL, FAULT),
         }
     )
+    if humidity is not None:
+        frame["rh_percent"] = np.round(humidity, 0)
+    if again is not None:
+        other = frame[again].assign(co2_ppm=np.where(valid, np.round(hourly + 50.0, 1), FILL)[again])
+        frame = pd.concat([frame, other], ignore_index=True)
     frame.to_csv(path, index=False, lineterminator="\n")
 
 
