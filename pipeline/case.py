@@ -27,9 +27,9 @@ from pipeline.ingest import (
     read_footprints,
     read_registry,
     read_sinks,
+    sandbox,
 )
 from pipeline.ingest.files import under_way
-from pipeline.ingest.sandbox import network_note
 from pipeline.inversion import (
     Assembled,
     LogRun,
@@ -286,6 +286,7 @@ def assembled_case(
     progress("observations", 0, 0)
     around = station_weather(settings, grid, root, path)
     observations, receptors, accounts, observation_notes = all_receptors(settings, root, registry, around)
+    sandbox.finish()
     quarantine.require_usable(receptors, accounts)
     progress("footprints", 0, 0)
     if settings.transport is None:
@@ -309,7 +310,7 @@ def assembled_case(
     set_aside = quarantine.reasons(accounts)
     assembled = assemble(settings, grid, observations, footprints, background, fluxes, towers, set_aside)
     notes = [*observation_notes, *footprint_notes, *background_notes, *flux_notes]
-    notes += [*quarantine.notes(accounts), *under_way_notes(settings, root), *network_note()]
+    notes += [*quarantine.notes(accounts), *under_way_notes(settings, root), *sandbox.network_note()]
     return AssembledCase(observations, fluxes["time"].values, assembled, accounts, notes, towers)
 
 

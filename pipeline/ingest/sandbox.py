@@ -239,6 +239,11 @@ def read_apart(reader: str, path: Path, result: type[T], **told: str) -> T:
         raise _refused(path, "the file must be readable", str(error)) from error
 
 
+def finish() -> None:
+    """End the process all of us share, whose libraries hold 150 MB; another file would start it again."""
+    _SHARED.close()
+
+
 def is_binary(path: Path) -> bool:
     """Return whether a file is one whose parser is in C, by its first bytes.
 
@@ -312,4 +317,4 @@ def _environment(readers: str) -> dict[str, str]:
 
 
 _SHARED = Sandbox()
-atexit.register(_SHARED.close)
+atexit.register(finish)

@@ -144,6 +144,14 @@ def test_what_leads_out_of_a_file_is_refused_before_a_value_is_read(tmp_path, wr
         read_apart("station obspack", path, Samples, settings=feed("obspack").model_dump_json(), species="co2")
 
 
+def test_the_process_may_end_between_files(tmp_path):
+    path, told = obspack(tmp_path / "a.nc", HOURS, VALUES), {"settings": feed("obspack").model_dump_json()}
+    one = read_apart("station obspack", path, Samples, species="co2", **told)
+    sandbox.finish()
+    sandbox.finish()
+    assert_identical(read_apart("station obspack", path, Samples, species="co2", **told), one)
+
+
 def test_text_is_no_binary_file(tmp_path):
     (tmp_path / "a.csv").write_text("CDC,co2\n")
     assert not is_binary(tmp_path / "a.csv")
