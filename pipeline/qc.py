@@ -20,7 +20,7 @@ from pipeline.ingest.inspection import feed_of
 from pipeline.ingest.neighbours import VERSIONS as OF_NEIGHBOURS
 from pipeline.ingest.quality import VERSIONS as OF_SAMPLES
 from pipeline.ingest.stations import accounts_of
-from pipeline.schema import FAIL, UNUSED, Flag, flag_names, is_used
+from pipeline.schema import FAIL, HOUR, UNUSED, Flag, flag_names, is_used
 from pipeline.settings import Completeness, input_root, read_settings
 from pipeline.units import SPECIES, Species, species
 from station_meta import QualityRules, load_rules
@@ -150,7 +150,7 @@ def rule_table(report: Report) -> Table:
     """Return the samples and hours each test flagged, its version and threshold, and what the flag means."""
     hours, rows = report.judged.hours, report.judged.rows.table
     bits = rows["bits"].to_numpy(dtype=np.uint32)
-    told = thresholds(report.judged.rules, report.gas)
+    told = thresholds(report.judged.rules, report.judged.rows.interval, report.gas)
     usable = int(is_used(hours.flag).sum())
     table = Table(
         box=box.SIMPLE, show_edge=False, title=f"{hours.time.size} hours, {usable} used", title_justify="left"
@@ -164,13 +164,13 @@ def rule_table(report: Report) -> Table:
             version = str(VERSIONS[flag]) if flag in VERSIONS else ""
             table.add_row(
                 flag_names(flag)[0], version, told.get(flag, ""), str(samples or ""), str(found or ""),
-                _so(flag, report.judged.rules),
+                _so(flag, report.judged),
             )  # fmt: skip
     return table
 
 
-def thresholds(rules: QualityRules, gas: Species) -> dict[Flag, str]:
-    """Return the threshold of each test of a station's own samples and hours, in words."""
+def thresholds(rules: QualityRules, interval: np.timedelta64, gas: Species) -> dict[Flag, str]:
+    """Return the threshold of each test of a station's own samples, of such an interval, and hours, in words."""
     unit = gas.mole_fraction_unit
     told = {
         Flag.RANGE_FAIL: f"outside {rules.fail[0]:g} to {rules.fail[1]:g} {unit}",
@@ -183,6 +183,8 @@ def thresholds(rules: QualityRules, gas: Species) -> dict[Flag, str]:
         told[Flag.SPIKE] = f"SD, alpha {rules.spike_alpha:g}"
     elif rules.spike == "hampel":
         told[Flag.SPIKE] = f"Hampel, {rules.spike_alpha:g} sigma in {rules.spike_minutes:g} min"
+    if rules.spike_hour is not None and interval >= HOUR:
+        told[Flag.SPIKE] = f"{rules.spike_hour:g} {unit} above the hours before and after"
     if rules.rate is not None:
         told[Flag.RATE] = f"{rules.rate:g} {unit} from hour to hour"
     if rules.spread is not None:
@@ -192,9 +194,9 @@ def thresholds(rules: QualityRules, gas: Species) -> dict[Flag, str]:
     return told
 
 
-def _so(flag: Flag, rules: QualityRules) -> str:
+def _so(flag: Flag, judged: Judged) -> str:
     """Return what a flag means for the use of what carries it."""
-    if flag is Flag.SPIKE and not rules.spike_kept:
+    if flag is Flag.SPIKE and not (judged.rules.spike_kept and judged.rows.interval < HOUR):
         return "not in the hour's mean"
     if flag is Flag.HOURLY_SPREAD:
         return "good, not selected"

@@ -49,6 +49,8 @@ class QualityRules:
         Samples of a week that give trustworthy quartiles.
     spike_kept
         Whether a spike is a local signal that stays in the hourly mean, only flagged.
+    spike_hour
+        SPIKE where an hourly sample exceeds the hours before and after by more; it is taken out. None: no such test.
     spread
         HOURLY_SPREAD where the samples of an hour deviate by more: that hour is not selected. None: no such test.
     rate
@@ -86,6 +88,7 @@ class QualityRules:
     spike_sigma: float = 0.0
     spike_history: int = 60
     spike_kept: bool = False
+    spike_hour: float | None = None
     spread: float | None = None
     rate: float | None = None
     buddy: tuple[float, float] | None = None
@@ -118,7 +121,7 @@ class QualityRules:
             _require(
                 self.spike_sigma >= self.spike_floor, "spike_sigma must not be below spike_floor", self.spike_sigma
             )
-        for name in ("spread", "rate", "wind", "mixing"):
+        for name in ("spike_hour", "spread", "rate", "wind", "mixing"):
             value = getattr(self, name)
             _require(value is None or value > 0, f"{name} must be positive", value)
         _require(self.buddy is None or min(self.buddy) > 0, "buddy must be positive", self.buddy)

@@ -290,7 +290,7 @@ def _judge(
         found = assess(time[rows], table["value"].to_numpy()[rows], interval, thresholds)
         bits[rows] = found
         for bit, text in reversed(_TESTS):
-            reason[rows[rejected(found, thresholds) & ((found & np.uint32(bit)) != 0)]] = text
+            reason[rows[rejected(found, interval, thresholds) & ((found & np.uint32(bit)) != 0)]] = text
     table["bits"] = bits
     _refuse_exhaust(table, reason, feed, gas, limits)
     rows = np.flatnonzero(reason == "")

@@ -23,7 +23,7 @@ VERSIONS: dict[Flag, int] = {
     Flag.RANGE_FAIL: 1,
     Flag.RANGE_SUSPECT: 1,
     Flag.FLAT_LINE: 2,
-    Flag.SPIKE: 2,
+    Flag.SPIKE: 3,
     Flag.RATE: 1,
     Flag.HOURLY_SPREAD: 1,
 }
@@ -77,7 +77,7 @@ def assess(time: np.ndarray, value: np.ndarray, interval: np.timedelta64, rules:
     value : (sample,) float64
         In the species' own unit, none missing.
     interval
-        Averaging interval of a sample. Spikes are looked for in samples shorter than an hour only.
+        Averaging interval of a sample. Spikes of hourly samples are those above both neighbours.
     rules
         Thresholds.
 
@@ -90,16 +90,21 @@ def assess(time: np.ndarray, value: np.ndarray, interval: np.timedelta64, rules:
     bits[flat_line(time, value, interval, rules)] |= np.uint32(Flag.FLAT_LINE)
     # a value that cannot be air says nothing about its neighbours
     usable = np.flatnonzero((bits & np.uint32(Flag.RANGE_FAIL | Flag.FLAT_LINE)) == 0)
-    if rules.spike != "none" and interval < HOUR:
+    if interval >= HOUR:
+        found = hourly_spikes(time[usable], value[usable], rules)
+    elif rules.spike != "none":
         test = sd_spikes if rules.spike == "sd" else hampel_spikes
         found = test(time[usable], value[usable], interval, rules)
-        bits[usable[found]] |= np.uint32(Flag.SPIKE)
+    else:
+        found = np.zeros(usable.size, dtype=bool)
+    bits[usable[found]] |= np.uint32(Flag.SPIKE)
     return bits
 
 
-def rejected(bits: np.ndarray, rules: QualityRules) -> np.ndarray:
-    """Return the mask of samples that stay out of an hourly mean."""
-    refuse = Flag.INSTRUMENT | Flag.RANGE_FAIL | Flag.FLAT_LINE | (Flag(0) if rules.spike_kept else Flag.SPIKE)
+def rejected(bits: np.ndarray, interval: np.timedelta64, rules: QualityRules) -> np.ndarray:
+    """Return the mask of samples that stay out of an hourly mean; a spike that is the whole hour always does."""
+    kept = rules.spike_kept and interval < HOUR
+    refuse = Flag.INSTRUMENT | Flag.RANGE_FAIL | Flag.FLAT_LINE | (Flag(0) if kept else Flag.SPIKE)
     return (bits & np.uint32(refuse)) != 0
 
 
@@ -198,6 +203,16 @@ def hampel_spikes(time: np.ndarray, value: np.ndarray, interval: np.timedelta64,
     work = np.empty(value.size)
     far_from_median(_seconds(time), value, half, rules.spike_alpha, rules.spike_floor, work, far)
     return far
+
+
+def hourly_spikes(time: np.ndarray, value: np.ndarray, rules: QualityRules) -> np.ndarray:
+    """Return the mask of hours that exceed the hours before and after, both there, by more than `spike_hour`."""
+    spike = np.zeros(value.size, dtype=bool)
+    if rules.spike_hour is not None and value.size > 2:
+        near = (np.diff(time)[:-1] == HOUR) & (np.diff(time)[1:] == HOUR)
+        rise = value[1:-1] - np.maximum(value[:-2], value[2:])
+        spike[1:-1] = near & (rise > rules.spike_hour)
+    return spike
 
 
 def sigma_before(time: np.ndarray, value: np.ndarray, rules: QualityRules) -> np.ndarray:

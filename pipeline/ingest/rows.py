@@ -164,7 +164,7 @@ def judge(rows: FeedRows, rules: QualityRules) -> np.ndarray:
     # what an instrument outside its bounds reports says nothing about its neighbours
     found[works] |= assess(time[works], value[works], rows.interval, rules)
     bits[usable] = found
-    out = rejected(found, rules)
+    out = rejected(found, rows.interval, rules)
     for bit, text in reversed(_TESTS):
         reason[usable[out & ((found & np.uint32(bit)) != 0)]] = text
     refused[usable[out]] = True

@@ -140,13 +140,23 @@ def test_a_spike_is_refused_in_the_country_and_kept_in_the_city():
     time, value = series(1440)
     value[700:703] += 40
     bits = assess(time, value, MINUTE, REGIONAL)
-    assert rejected(bits, REGIONAL)[700:703].all()
+    assert rejected(bits, MINUTE, REGIONAL)[700:703].all()
     bits = assess(time, value, MINUTE, CITY)
     assert (bits[700:703] & np.uint32(Flag.SPIKE) > 0).all()
-    assert not rejected(bits, CITY).any()
+    assert not rejected(bits, MINUTE, CITY).any()
 
 
-def test_hourly_values_have_no_spike_test():
+def test_an_hour_above_both_neighbours_is_a_spike_of_an_hourly_feed_and_taken_out():
+    time = np.datetime64("2024-07-04T00", "ns") + np.array([0, 1, 2, 3, 4, 5, 7, 8]) * HOUR
+    value = np.array([420.0, 450.1, 420.0, 450.0, 420.0, 420.0, 480.0, 420.0])
+    bits = assess(time, value, HOUR, MICRO)
+    # 450.0 is just 30 ppm higher, 480 has no hour before it
+    assert np.flatnonzero(bits & np.uint32(Flag.SPIKE)).tolist() == [1]
+    assert np.flatnonzero(rejected(bits, HOUR, MICRO)).tolist() == [1]
+    assert not rejected(bits, MINUTE, MICRO).any()
+
+
+def test_hourly_values_of_an_analyser_have_no_spike_test():
     time = np.datetime64("2024-07-04T00", "ns") + np.arange(200) * HOUR
     value = np.where(np.arange(200) == 100, 480.0, 420.0 + np.sin(np.arange(200)))
     assert not assess(time, value, HOUR, REGIONAL).any()
