@@ -52,8 +52,9 @@ def main(folder: Path, draw: int = 201, days: int = 7, spacing_km: float = 3.0) 
         ]
         told = "" if name == "all" else str(table["by"].iloc[0])
         print(
-            f"{name:9} {stations:8d} {harmed:6d} {shares[0]:8.0f}% {shares[1]:6.0f}% {shares[2]:7.0f}% {shares[3]:6.0f}%"
-            f" {shares[4]:5.0f}% {city:11.1f} {city / sound[0]:6.2f} {province:11.1f} {chi2:5.2f}   {told}",
+            f"{name:9} {stations:8d} {harmed:6d} {shares[0]:8.0f}% {shares[1]:6.0f}% {shares[2]:7.0f}%"
+            f" {shares[3]:6.0f}% {shares[4]:5.0f}% {city:11.1f} {city / sound[0]:6.2f}"
+            f" {province:11.1f} {chi2:5.2f}   {told}",
             flush=True,
         )
         hours += found.sound
@@ -61,13 +62,11 @@ def main(folder: Path, draw: int = 201, days: int = 7, spacing_km: float = 3.0) 
             alarms[key] = alarms.get(key, 0.0) + share * found.sound
     told = ", ".join(f"{key} {100 * count / hours:.2f} %" for key, count in sorted(alarms.items(), key=lambda x: -x[1]))
     print(f"\nof {hours} sound hours with a value, flagged: {told}")
+    print("not used: no value, or one that is kept out; mended: within 2 ppm of the sound hour; suspect, unseen: used")
     print(
-        "not used: no value, or one that is kept out; mended: within 2 ppm of the sound hour; suspect, unseen: used all"
+        "all the same; gate: of these two, taken by the innovation gate. A harmed hour counts whether or not the case"
     )
-    print(
-        "the same; gate: of these two, taken by the innovation gate. A harmed hour counts whether or not its hour of the"
-    )
-    print("day is used by the case.")
+    print("uses its hour of the day.")
 
 
 if __name__ == "__main__":
