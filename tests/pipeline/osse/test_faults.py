@@ -25,9 +25,13 @@ def sound(per_hour, seed=2):
     return Feed(430 + rng.normal(0, 3, HOURS * per_hour), per_hour, np.zeros(HOURS, dtype=bool))
 
 
+#: of the draws in which every station with a fault of clock or unit has spectrometers near, the first
+DRAW = 38
+
+
 def case(folder, faults, *, days=7):
     """Files of twenty stations over a week of air that piles up at night, with faults."""
-    plan = Plan(seed=1, hours=24 * days, spectrometers=8, micro=12, sinks=0, columns=False, faults=faults)
+    plan = Plan(seed=1, draw=DRAW, hours=24 * days, spectrometers=8, micro=12, sinks=0, columns=False, faults=faults)
     folder.mkdir(parents=True, exist_ok=True)
     _fresh(folder)
     air_sites = sites(plan.observed[0], spectrometers=plan.spectrometers, micro=plan.micro)
@@ -43,15 +47,13 @@ def case(folder, faults, *, days=7):
     return folder
 
 
-@pytest.mark.parametrize("name", FAULTS)
-@pytest.mark.parametrize("per_hour", [1, 60])
-def test_hours_that_are_not_harmed_are_as_they_were(name, per_hour):
-    kind = {1: "micro", 60: "city"}[per_hour]
-    if kind not in FAULTS[name].classes:
-        pytest.skip(f"{kind} stations have no such fault")
+@pytest.mark.parametrize(
+    ("name", "kind"), [(name, kind) for name in FAULTS for kind in ("micro", "city") if kind in FAULTS[name].classes]
+)
+def test_hours_that_are_not_harmed_are_as_they_were(name, kind):
     mine = [s for s in ALL if s.station.station_class == kind]
     seed, site = next((seed, s) for seed in range(99) for s in mine if s.id in victims(name, ALL, seed))
-    before = sound(per_hour)
+    before = sound(1 if kind == "micro" else 60)
     after, ((told, harmed),) = with_faults(before, site, [name], ALL, seed)
     assert told == name
     assert harmed.any()
