@@ -279,6 +279,7 @@ def make_simulated(
     micro: Annotated[int, Parameter(help="micro sensors, 0 to 80")] = 80,
     sinks: Annotated[bool, Parameter(help="five eddy-covariance towers")] = True,
     columns: Annotated[bool, Parameter(help="two satellites")] = True,
+    mobile: Annotated[bool, Parameter(help="a laboratory drives a round, held out to compare with")] = True,
     faults: Annotated[
         str, Parameter(help="kinds of faults stations have on purpose: all, or some by name, stuck,zone,unit")
     ] = "",
@@ -298,7 +299,7 @@ def make_simulated(
 
     plan = Plan(
         seed=seed, draw=draw, hours=24 * days, spacing_km=spacing_km, particles=particles,
-        spectrometers=spectrometers, micro=micro, sinks=5 if sinks else 0, columns=columns,
+        spectrometers=spectrometers, micro=micro, sinks=5 if sinks else 0, columns=columns, mobile=mobile,
         transport_error=TransportError() if transport_error else None, matched=matched, faults=fault_names(faults),
     )  # fmt: skip
     with _Progress() as progress:

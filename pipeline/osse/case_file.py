@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.osse.drives import LAG
 from pipeline.osse.network import Site
 from pipeline.osse.plan import Plan
 from pipeline.osse.prior import DAY_PROFILE
@@ -19,7 +20,7 @@ from pipeline.osse.weather import ZONE
 #: paths under the case's folder
 WEATHER, WEATHER_TRUE = "weather", "weather_true"
 TRANSPORT, TRANSPORT_TRUE = "transport", "transport_true"
-STATIONS, SINKS, COLUMNS, LATE = "stations", "sinks", "columns", "late"
+STATIONS, SINKS, COLUMNS, MOBILE, LATE = "stations", "sinks", "columns", "mobile", "late"
 DIFFUSE = "fluxes/inventory_diffuse.nc"
 POINTS = "fluxes/inventory_points.tif"
 EXCHANGE = "fluxes/exchange.nc"
@@ -43,6 +44,7 @@ OFFSET = (3.0, 240.0)
 #: local hours whose air is used: at night a shallow layer holds what few cells emit, and the prior's pattern is wrong
 #: there; and the error that comes with the enhancement
 LOCAL_HOURS, ENHANCEMENT_ERROR = (10, 18), 0.15
+MOBILE_ERROR = 4.0
 TOWER_ERROR, TOWER_RADIUS, TOWER_FRICTION = 2.0, 1.5, 0.15
 
 
@@ -113,13 +115,23 @@ def station_file(site: Site) -> str:
     )
 
 
+def mobile_file(site: Site) -> str:
+    """Return the path of a laboratory's track under the case's folder."""
+    return f"{MOBILE}/{site.id.lower()}.track.csv"
+
+
 def sink_file(site: Site) -> str:
     """Return the path of a tower's feed under the case's folder."""
     return f"{SINKS}/{site.id.lower()}.halfhourly.csv"
 
 
 def write_case(
-    path: Path, plan: Plan, air: Sequence[Site], sinks: Sequence[Site] = (), satellites: Sequence[str] = ()
+    path: Path,
+    plan: Plan,
+    air: Sequence[Site],
+    sinks: Sequence[Site] = (),
+    satellites: Sequence[str] = (),
+    laboratories: Sequence[Site] = (),
 ) -> None:
     """Write the settings of the case.
 
@@ -133,6 +145,8 @@ def write_case(
         Sites with a feed of air, and towers.
     satellites
         Those of `SATELLITES` that see something.
+    laboratories
+        Those that drive.
     """
     parts = [
         "# A simulated case: every number in its inputs is invented. truth.nc holds the fluxes they were made from.",
@@ -149,6 +163,7 @@ def write_case(
         *(_station(site, plan) for site in air),
         *(_sink(site) for site in sinks),
         *(_columns(name) for name in satellites),
+        *(_mobile(site) for site in laboratories),
         _section(
             "transport",
             meteorology={"format": "wrf", "files": [f"{WEATHER}/wrfout_d01_*"]},
@@ -206,6 +221,31 @@ def _columns(name: str) -> str:
         representation_error=satellite.representation,
         # where its files do not say
         scale="WMO CO2 X2019",
+    )
+
+
+def _mobile(site: Site) -> str:
+    return _section(
+        "mobile",
+        array=True,
+        id=site.id,
+        files=[mobile_file(site)],
+        height=site.height,
+        lag=LAG,
+        box=BOX,
+        representation_error=MOBILE_ERROR,
+        columns={
+            "time": ["time"],
+            "time_format": "%Y-%m-%d %H:%M:%S",
+            "lon": "lon",
+            "lat": "lat",
+            "value": "co2_ppm",
+            "unit": "ppm",
+            "fix": "fix",
+            "fix_valid": ["1"],
+            "speed": "speed_kmh",
+            "co": "co_ppb",
+        },
     )
 
 

@@ -16,10 +16,11 @@ from pipeline.errors import InputError
 from pipeline.grid import Grid, lambert_grid, zhejiang_regions
 from pipeline.osse import case_file
 from pipeline.osse.background import simulate_background
+from pipeline.osse.drives import Drive, round_trip, write_drive
 from pipeline.osse.flux_files import write_annual_netcdf, write_geotiff, write_hourly_netcdf, write_shares
 from pipeline.osse.landscape import smooth
 from pipeline.osse.matched import matched_fluxes
-from pipeline.osse.network import Site, sites, towers
+from pipeline.osse.network import Site, laboratory, sites, towers
 from pipeline.osse.observations import Air, enhancement, receptors, write_feeds
 from pipeline.osse.overpasses import Overpasses, overpasses
 from pipeline.osse.pattern import land_fraction
@@ -32,7 +33,7 @@ from pipeline.osse.weather import perturbed, simulate_weather
 from pipeline.osse.weather_files import weather_grid, wider, write_weather
 from pipeline.osse.weather_points import weather_at
 from pipeline.osse.world import World, draw_world
-from pipeline.schema import hours_between
+from pipeline.schema import HOUR, hours_between
 from pipeline.settings import Settings, read_settings
 
 #: degrees the files of the prior reach beyond the box, which bends in the plane
@@ -67,6 +68,7 @@ class _Scene:
     air: list[Site]
     towers: list[Site]
     satellites: list[Overpasses]
+    drives: list[Drive]
 
 
 def make_case(
@@ -100,7 +102,8 @@ def make_case(
     scene = _scene(plan, draw_world(plan.seed, plan.draw) if world is None else world)
     _fresh(folder)
     path = folder / "case.toml"
-    case_file.write_case(path, plan, scene.air, scene.towers, [one.id for one in scene.satellites])
+    seen, driven = [one.id for one in scene.satellites], [one.site for one in scene.drives]
+    case_file.write_case(path, plan, scene.air, scene.towers, seen, driven)
     _write_weather(folder, scene, progress)
     progress("prior", 0, 0)
     _write_prior(folder, scene)
@@ -130,12 +133,14 @@ def _scene(plan: Plan, world: World) -> _Scene:
         sites(plan.observed[0], spectrometers=plan.spectrometers, micro=plan.micro),
         towers(plan.observed[0], plan.sinks),
         overpasses(grid, plan, world.sounding_rng),
+        [round_trip(laboratory(plan.observed[0]), plan.observed[0])] if plan.drives else [],
     )
 
 
 def _fresh(folder: Path) -> None:
     """Make the input folders, empty: a file left by another call would be read as this one's."""
-    names = (case_file.STATIONS, case_file.SINKS, case_file.COLUMNS, case_file.LATE, "fluxes", "background")
+    kinds = (case_file.STATIONS, case_file.SINKS, case_file.COLUMNS, case_file.MOBILE, case_file.LATE)
+    names = (*kinds, "fluxes", "background")
     kept = (case_file.WEATHER, case_file.WEATHER_TRUE)
     found = [name for name in (*names, *kept) if (folder / name).exists()]
     if found and not (folder / case_file.TRUTH).exists():
@@ -233,6 +238,7 @@ def _observe(path: Path, settings: Settings, scene: _Scene, truth: xr.Dataset, p
     write_background(folder / case_file.BACKGROUND, observed, estimate)
     # one call for all: an hour's file holds the receptors asked for last
     parts = [receptors(scene.air, observed), *(one.receptors() for one in scene.satellites)]
+    parts += [drive.receptors() for drive in scene.drives]
     began = perf_counter()
     added = enhancement(_carried(settings, plan), path, scene.grid, parts, truth, progress)
     spent = perf_counter() - began
@@ -242,9 +248,13 @@ def _observe(path: Path, settings: Settings, scene: _Scene, truth: xr.Dataset, p
         weather_at(scene.weather, scene.around, lon, lat, observed, name) for name in ("temperature", "humidity")
     )
     values = carried + added[0].reshape(observed.size, len(scene.air)).T
-    own, space, ground = world.instrument_rng.spawn(3)
+    own, space, ground, road = world.instrument_rng.spawn(4)
     write_feeds(folder, plan, settings, scene.air, Air(observed, values, warmth, moisture), own)
-    for one, more in zip(scene.satellites, added[1:], strict=True):
+    roads = added[1 + len(scene.satellites) :]
+    for drive, more in zip(scene.drives, roads, strict=True):
+        hour = (drive.receptors()["time"].values - observed[0]) // HOUR
+        write_drive(folder / case_file.mobile_file(drive.site), drive, carried[hour] + more, road)
+    for one, more in zip(scene.satellites, added[1 : 1 + len(scene.satellites)], strict=True):
         unseen = case_file.SATELLITES[one.id].representation if plan.matched else 0.0
         one.write_days(folder, observed, carried, more, space, unseen)
     write_towers(folder, plan, scene.towers, truth, scene.grid, scene.weather, scene.around, observed, ground)

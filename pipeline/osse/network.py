@@ -59,6 +59,12 @@ def towers(when: np.datetime64, count: int) -> list[Site]:
     return _found(table, list(table.loc[table["station_class"] == "sink", "id"])[:count], when)
 
 
+def laboratory(when: np.datetime64) -> Site:
+    """Return the mobile laboratory at its base."""
+    table = load(ZHEJIANG_ILLUSTRATIVE)
+    return _found(table, list(table.loc[table["station_class"] == "mobile", "id"])[:1], when)[0]
+
+
 def _found(table: pd.DataFrame, ids: list[str], when: np.datetime64) -> list[Site]:
     found = [find(table, name, when) for name in ids]
     return [Site(station, max(station.inlets)) for station in found]

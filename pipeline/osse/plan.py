@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.errors import InputError
+from pipeline.osse.drives import BEGINS
 from pipeline.osse.faults import require_known
 from pipeline.osse.weather import EPOCH, TransportError
 from pipeline.schema import HOUR
@@ -36,6 +37,8 @@ class Plan:
         How many stations of each kind deliver data.
     columns
         Whether two satellites do.
+    mobile
+        Whether a laboratory drives a round on the first day; what it measures is held out, to compare with.
     transport_error
         Of the weather that carries the observed air, or None: observations and inversion share footprints then.
     matched
@@ -54,6 +57,7 @@ class Plan:
     micro: int = 80
     sinks: int = 5
     columns: bool = True
+    mobile: bool = False
     transport_error: TransportError | None = None
     matched: bool = False
     faults: tuple[str, ...] = ()
@@ -70,6 +74,11 @@ class Plan:
             raise InputError("a matched case has no faults", got=self.faults, remedy="drop either", where="faults")
         if self.spectrometers + self.micro == 0:
             raise InputError("a case needs stations", got=0, remedy="ask for some", where="spectrometers")
+
+    @property
+    def drives(self) -> bool:
+        """Whether there is a drive: what it adds is no part of a matched case, and it begins at noon."""
+        return self.mobile and not self.matched and self.hours > BEGINS + 1
 
     @property
     def observed(self) -> tuple[np.datetime64, np.datetime64]:
