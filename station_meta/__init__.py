@@ -10,6 +10,7 @@ from station_meta.errors import StationMetaError
 from station_meta.fields import CLASSES, COLUMNS, HOUR_LABELS, NETWORK_CLASSES
 from station_meta.products import COLUMN_PRODUCTS, ColumnLimits, Contract, Products, load_products
 from station_meta.rules import QUALITY, QualityRules, Rules, load_rules
+from station_meta.sink_rules import FrictionRules, SinkRules
 from station_meta.station import Station, find, network_counts, periods_of
 from station_meta.table import KNOWN, ZHEJIANG_ILLUSTRATIVE, load
 
@@ -25,11 +26,13 @@ __all__ = [
     "BiasRules",
     "ColumnLimits",
     "Contract",
+    "FrictionRules",
     "Limits",
     "Problem",
     "Products",
     "QualityRules",
     "Rules",
+    "SinkRules",
     "Station",
     "StationMetaError",
     "check",

@@ -6,33 +6,29 @@ other ways than past the instruments (observations.md, "Sink stations"). An hour
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-import station_meta
-from pipeline.errors import ConfigError, InputError, RegistryError, TimeError
+from pipeline.errors import ConfigError, InputError, RegistryError
 from pipeline.ingest import account
 from pipeline.ingest.account import Account
-from pipeline.ingest.clock import standard_offset
 from pipeline.ingest.files import expand
+from pipeline.ingest.flux_rows import Accepted, joined, judge_neighbours, require_interval, rows_of
 from pipeline.ingest.formats import fluxnet
-from pipeline.ingest.formats.fluxnet import FluxRows
-from pipeline.ingest.formats.samples import HOUR
-from pipeline.ingest.quality import flat_line, range_bits, rules_of
+from pipeline.ingest.formats.fluxnet import FluxColumns, FluxRows
 from pipeline.ingest.quarantine import Refused
 from pipeline.ingest.registry import read_rules
 from pipeline.ingest.rows import CONFLICT, DUPLICATE, MISSING_VALUE, OUTSIDE
-from pipeline.ingest.site import registry_error
+from pipeline.ingest.tower import tower_facts, tower_rules
 from pipeline.schema import Flag, label
 from pipeline.settings import Settings, SinkSettings
 from pipeline.units import SPECIES, Species, flux_factor
-from station_meta import QualityRules, Rules, Station, StationMetaError
+from station_meta import QualityRules, Rules, SinkRules, Station
 
-#: name and class under which thresholds of net exchange stand, umol m-2 s-1
-_NET, _SINK = "nee", "sink"
 #: bits of a row that keep it out of the mean, and what the account calls them, first first
 _REFUSED = (
     (Flag.MISSING, MISSING_VALUE),
@@ -41,7 +37,37 @@ _REFUSED = (
     (Flag.RANGE_FAIL, "range fail"),
     (Flag.FLAT_LINE, "flat line"),
     (Flag.LOW_TURBULENCE, "low turbulence"),
+    (Flag.SPIKE, "spike"),
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Tower:
+    """What a tower's files hold, judged.
+
+    Parameters
+    ----------
+    settings
+        The feed.
+    rows
+        Of all files that can be used: those of `pipeline.ingest.flux_rows`, with why one is not in its hour's mean.
+    hours
+        Made of them: time, value, uncertainty, flag, source.
+    facts
+        Of the registry.
+    rules, sink
+        Thresholds of the tower.
+    accounts
+        One per file, by name; of a file that cannot be used, why.
+    """
+
+    settings: SinkSettings
+    rows: pd.DataFrame
+    hours: pd.DataFrame
+    facts: Station
+    rules: QualityRules
+    sink: SinkRules
+    accounts: list[Account]
 
 
 def read_sinks(settings: Settings, root: Path, registry: pd.DataFrame) -> tuple[xr.Dataset, list[Account]]:
@@ -66,6 +92,30 @@ def read_sinks(settings: Settings, root: Path, registry: pd.DataFrame) -> tuple[
 
     Raises
     ------
+    ConfigError, InputError
+        As `judge_sinks`.
+    """
+    towers = judge_sinks(settings, root, registry)
+    parts = [tower.hours for tower in towers if len(tower.hours)]
+    table = pd.concat(parts, ignore_index=True) if parts else _NOTHING
+    ordered = table.sort_values(["time", "station"], kind="stable")
+    columns = {name: ordered[name].to_numpy().astype(np.dtype(kind)) for name, kind in _KINDS.items()}
+    bare = xr.Dataset(
+        {name: ("obs", values) for name, values in columns.items()}, attrs={"species": settings.case.species}
+    )
+    return label(bare, "flux_observations"), [told for tower in towers for told in tower.accounts]
+
+
+def judge_sinks(settings: Settings, root: Path, registry: pd.DataFrame) -> list[Tower]:
+    """Return the towers of a case, judged, in the order of the settings.
+
+    Parameters
+    ----------
+    settings, root, registry
+        As `read_sinks`.
+
+    Raises
+    ------
     ConfigError
         When the case's species is not CO2, which is what towers of this format measure.
     InputError
@@ -81,18 +131,11 @@ def read_sinks(settings: Settings, root: Path, registry: pd.DataFrame) -> tuple[
             where="sinks",
         )
     rules = read_rules(settings, root)
-    parts: list[pd.DataFrame] = []
-    accounts: list[Account] = []
+    towers = []
     for feed in settings.sinks:
         paths = sorted({path for pattern in feed.files for path in expand(root, pattern)})
-        hours, told = _read_feed(paths, feed, gas, registry, rules, settings.case.observation_hours.bounds, root)
-        parts += [hours] if len(hours) else []
-        accounts += told
-    joined = pd.concat(parts, ignore_index=True) if parts else _NOTHING
-    ordered = joined.sort_values(["time", "station"], kind="stable")
-    columns = {name: ordered[name].to_numpy().astype(np.dtype(kind)) for name, kind in _KINDS.items()}
-    bare = xr.Dataset({name: ("obs", values) for name, values in columns.items()}, attrs={"species": gas.name})
-    return label(bare, "flux_observations"), accounts
+        towers.append(_read_feed(paths, feed, gas, registry, rules, settings.case.observation_hours.bounds, root))
+    return towers
 
 
 _KINDS = (
@@ -101,6 +144,7 @@ _KINDS = (
     | dict.fromkeys(("station", "platform", "sector"), "U")
 )
 _NOTHING = pd.DataFrame({name: [] for name in _KINDS})
+_NO_ROWS = pd.DataFrame({name: [] for name in ("time", "value", "bits", "reason", "share")})
 
 
 def random_error(value: np.ndarray, law: tuple[float, float]) -> np.ndarray:
@@ -133,10 +177,15 @@ def _read_feed(
     rules: Rules,
     window: tuple[np.datetime64, np.datetime64],
     root: Path,
-) -> tuple[pd.DataFrame, list[Account]]:
-    """Return the hours of one tower, and one account per file."""
+) -> Tower:
+    """Return one tower."""
     facts = _facts(feed, gas, registry, window)
-    own = rules_of(rules, _NET, _SINK, feed.id, where=f"sink {feed.id}")
+    own, sink = tower_rules(rules, feed.id)
+    columns = FluxColumns(
+        feed.variable, feed.quality, feed.friction, uncertainty=feed.uncertainty, radiation=feed.radiation
+    )
+    otherwise = Flag.GAP_FILLED if feed.quality_means == "filling" else Flag.LOW_TURBULENCE
+    accepted = Accepted(tuple(feed.accepted), tuple(feed.accepted_night), otherwise)
     names: list[str] = []
     said: list[FluxRows] = []
     frames: list[pd.DataFrame] = []
@@ -144,26 +193,22 @@ def _read_feed(
     for path in paths:
         name = path.relative_to(root).as_posix()
         try:
-            one = fluxnet.read(path, feed)
-            frame = _frame(one, feed, gas, facts, own, where=name)
-            if said and one.interval != said[0].interval:
-                raise TimeError(
-                    f"the files of a tower must have one averaging interval, that of the first: {said[0].interval}",
-                    got=str(one.interval),
-                    remedy="leave one kind out",
-                    where=name,
-                )
+            one = fluxnet.read(path, columns)
+            require_interval(one, said, where=name)
+            frame = rows_of(one, facts, accepted, own, sink, where=name)
         except InputError as error:
             refused.append(Refused(path, name, error).account(feed.id, gas.name, feed.height))
             continue
         names.append(name)
         said.append(one)
-        frames.append(frame.assign(source=len(frames)))
+        frames.append(frame)
     if not frames:
-        return _NOTHING, refused
-    table = pd.concat(frames, ignore_index=True)
-    table = table.sort_values(["time", "source"], kind="stable", na_position="last", ignore_index=True)
-    _settle(table, window, own)
+        return Tower(feed, _NO_ROWS, _NOTHING, facts, own, sink, refused)
+    table = joined(frames)
+    judge_neighbours(table, own, sink)
+    _judge_friction(table, feed)
+    _settle(table, window)
+    _to_own_unit(table, feed, gas)
     hours = _hours(table)
     hours = hours.assign(
         station=feed.id,
@@ -175,26 +220,15 @@ def _read_feed(
         sector=feed.sector,
     )
     told = [_account(table, hours, number, names[number], one, feed, gas) for number, one in enumerate(said)]
-    return hours, sorted(told + refused, key=lambda account: account.source)
+    return Tower(feed, table, hours, facts, own, sink, sorted(told + refused, key=lambda account: account.source))
 
 
 def _facts(
     feed: SinkSettings, gas: Species, registry: pd.DataFrame, window: tuple[np.datetime64, np.datetime64]
 ) -> Station:
-    """Return the registry's facts about a tower, the same at both ends of the window."""
+    """Return the registry's facts about a tower, which must be those of the settings."""
     where = f"sink {feed.id}"
-    last = window[1] - np.timedelta64(1, "ns")
-    try:
-        first, then = (station_meta.find(registry, feed.id, when) for when in (window[0], last))
-    except StationMetaError as error:
-        raise registry_error(error) from error
-    if (first.lon, first.lat, first.zone) != (then.lon, then.lat, then.zone):
-        raise RegistryError(
-            "a tower must stay in its place and zone over the observation hours",
-            got="two periods of the station table",
-            remedy="choose observation hours within one",
-            where=where,
-        )
+    first = tower_facts(feed.id, registry, (window[0], window[1] - np.timedelta64(1, "ns")))
     if gas.name not in first.species:
         raise RegistryError(
             "the tower must measure the species",
@@ -213,77 +247,33 @@ def _facts(
     return first
 
 
-def _frame(
-    said: FluxRows, feed: SinkSettings, gas: Species, facts: Station, rules: QualityRules, *, where: str
-) -> pd.DataFrame:
-    """Return one file's rows in UTC and the species' own unit, judged by themselves."""
-    factor, _ = flux_factor(fluxnet.UNIT, gas, where=where)
-    sigma = np.where(said.uncertainty > 0, said.uncertainty, random_error(said.value, feed.random_error))
-    bits = range_bits(said.value, rules)
-    bits[np.isnan(said.value)] |= np.uint32(Flag.MISSING)
-    measured = np.isin(said.quality, feed.accepted)
-    kind = Flag.GAP_FILLED if feed.quality_means == "filling" else Flag.LOW_TURBULENCE
-    has = np.isfinite(said.value)
-    bits[has & ~measured] |= np.uint32(kind)
-    # calm air, or nobody knows: a comparison with NaN is false
-    bits[has & ~(said.friction >= feed.friction_least)] |= np.uint32(Flag.LOW_TURBULENCE)
-    return pd.DataFrame(
-        {
-            "time": _utc_start(said, facts, where),
-            "value": said.value * factor,
-            "sigma": sigma * factor,
-            "bits": bits,
-            "reason": pd.Series(said.reason, dtype=object),
-            "share": float(said.interval / HOUR),
-        }
-    )
+def _judge_friction(table: pd.DataFrame, feed: SinkSettings) -> None:
+    """Fill in the bits of fluxes in calm air."""
+    bits = table["bits"].to_numpy(dtype=np.uint32).copy()
+    # or nobody knows: a comparison with NaN is false
+    calm = ~(table["friction"].to_numpy() >= feed.friction_least)
+    bits[np.isfinite(table["value"].to_numpy()) & calm] |= np.uint32(Flag.LOW_TURBULENCE)
+    table["bits"] = bits
 
 
-def _utc_start(said: FluxRows, facts: Station, where: str) -> np.ndarray:
-    """Return the start of each row in UTC, from the standard time of the station's zone."""
-    marks = said.marks or facts.hour_label
-    if facts.zone is None or marks is None:
-        raise RegistryError(
-            "zone and hour_label of the tower must be known",
-            got="the station table has none",
-            remedy="add them to it",
-            where=where,
-        )
-    halves = {"start": 0, "centre": 1, "end": 2}[marks]
-    out = said.label - halves * (said.interval.astype("timedelta64[ns]") // 2)
-    years = out.astype("datetime64[Y]")
-    for year in np.unique(years[~np.isnat(years)]):
-        out[years == year] -= standard_offset(facts.zone, int(year.astype(np.int64)) + 1970, where=where)
-    known = out[~np.isnat(out)]
-    odd = (known - known.astype("datetime64[h]")) % said.interval != np.timedelta64(0)
-    if odd.any():
-        raise TimeError(
-            f"rows must begin at whole multiples of {said.interval} within an hour of UTC",
-            got=str(known[odd][0]),
-            remedy="check zone and hour_label of the station table",
-            where=where,
-        )
-    return np.asarray(out)
-
-
-def _settle(table: pd.DataFrame, window: tuple[np.datetime64, np.datetime64], rules: QualityRules) -> None:
-    """Fill in reasons and bits of rows by comparing them with each other, and with the window."""
+def _settle(table: pd.DataFrame, window: tuple[np.datetime64, np.datetime64]) -> None:
+    """Fill in reasons and bits of rows by comparing their times with each other, and with the window."""
     reason, bits = table["reason"].to_numpy(dtype=object).copy(), table["bits"].to_numpy(dtype=np.uint32).copy()
     time = table["time"].to_numpy()
-    # values that were filled in stand between no two measured ones
-    measured = np.flatnonzero((reason == "") & ((bits & np.uint32(Flag.MISSING | Flag.GAP_FILLED)) == 0))
-    measured = (
-        measured[np.concatenate([[True], np.diff(time[measured]) > np.timedelta64(0)])] if measured.size else measured
-    )
-    interval = np.timedelta64(round(3600 * float(table["share"].iloc[0])), "s")
-    stuck = flat_line(time[measured], table["value"].to_numpy()[measured], interval, rules)
-    bits[measured[stuck]] |= np.uint32(Flag.FLAT_LINE)
     reason[(reason == "") & ((time < window[0]) | (time >= window[1]))] = OUTSIDE
     kept = table.loc[reason == "", ["time", "value"]]
     several = kept.groupby("time")["value"].transform("nunique", dropna=False)
     bits[kept.index[several > 1]] |= np.uint32(Flag.DUPLICATE)
     reason[kept.index[kept["time"].duplicated() & (several == 1)]] = DUPLICATE
     table["reason"], table["bits"] = reason, bits
+
+
+def _to_own_unit(table: pd.DataFrame, feed: SinkSettings, gas: Species) -> None:
+    """Convert fluxes to the species' own unit, and give each its error: as stated, or else by the feed's law."""
+    factor, _ = flux_factor(fluxnet.UNIT, gas, where=f"sink {feed.id}")
+    value, stated = table["value"].to_numpy(), table["stated"].to_numpy()
+    table["sigma"] = factor * np.where(stated > 0, stated, random_error(value, feed.random_error))
+    table["value"] = factor * value
 
 
 def _hours(table: pd.DataFrame) -> pd.DataFrame:

@@ -29,7 +29,10 @@ class SinkSettings(Section):
             "turbulence, 0 best)"
         ),
     )
-    accepted: list[int] = Field(default_factory=lambda: [0], description="quality flags of fluxes that are used")
+    accepted: list[int] = Field(default_factory=lambda: [0], description="quality flags of fluxes that are used by day")
+    accepted_night: list[int] = Field(
+        default_factory=lambda: [0], description="quality flags of fluxes that are used at night"
+    )
     uncertainty: str | None = Field(
         default=None, description="column of the flux's one-sigma random error, umol m-2 s-1"
     )
@@ -42,6 +45,10 @@ class SinkSettings(Section):
     )
     friction: str = Field(default="USTAR", description="column of the friction velocity, m s-1")
     friction_least: NonNegative = Field(description="friction velocity below which the flux is not used, m s-1")
+    radiation: str | None = Field(
+        default=None,
+        description="column of incoming shortwave radiation, W m-2, which tells night; else the sun's elevation does",
+    )
     radius: Positive = Field(default=1.5, description="radius of the tower's footprint, taken as even, km")
     sector: str = Field(default="biosphere", description="sector whose flux the tower sees")
     representation_error: NonNegative = Field(
@@ -50,6 +57,7 @@ class SinkSettings(Section):
 
     @model_validator(mode="after")
     def _measured_only(self) -> Self:
-        if self.quality_means == "filling" and self.accepted != [0]:
-            raise ValueError(f"of a filling flag only 0 is measured: accepted must be [0]; got {self.accepted}")
+        accepted = (self.accepted, self.accepted_night)
+        if self.quality_means == "filling" and accepted != ([0], [0]):
+            raise ValueError(f"of a filling flag only 0 is measured: what is accepted must be [0]; got {accepted}")
         return self

@@ -32,13 +32,13 @@ def case(*, window=WINDOW, species="co2", **changes):
     )
 
 
-def write(path, rows, *, start="2024-07-01T08:00", minutes=30):
-    """Write rows of (NEE, NEE_QC, USTAR), one after the other, from a local time."""
-    lines = ["TIMESTAMP_START,TIMESTAMP_END,NEE,NEE_QC,USTAR"]
+def write(path, rows, *, start="2024-07-01T08:00", minutes=30, names="NEE,NEE_QC,USTAR"):
+    """Write rows of the columns, one after the other, from a local time."""
+    lines = [f"TIMESTAMP_START,TIMESTAMP_END,{names}"]
     begin = datetime.fromisoformat(start)
-    for i, (nee, quality, friction) in enumerate(rows):
+    for i, row in enumerate(rows):
         ends = (begin + timedelta(minutes=minutes * (i + k)) for k in (0, 1))
-        lines.append(",".join([*(f"{end:%Y%m%d%H%M}" for end in ends), *map(str, (nee, quality, friction))]))
+        lines.append(",".join([*(f"{end:%Y%m%d%H%M}" for end in ends), *map(str, row)]))
     path.write_text("\n".join(lines) + "\n")
     return path
 
@@ -102,16 +102,100 @@ def test_a_turbulence_flag_is_told_as_such_and_its_accepted_values_are_a_setting
     table = registry(tmp_path / "table", **PLACE)
     observations, _ = read_sinks(case(quality_means="turbulence", accepted=[0, 1]), tmp_path, table)
     assert observations["flag"].values.tolist() == [0, int(Flag.LOW_TURBULENCE | Flag.INCOMPLETE)]
-    with pytest.raises(ValueError, match="of a filling flag only 0 is measured"):
-        case(accepted=[0, 1])
+    for changes in ({"accepted": [0, 1]}, {"accepted_night": [0, 1]}):
+        with pytest.raises(ValueError, match="of a filling flag only 0 is measured"):
+            case(**changes)
 
 
 def test_a_file_without_quality_says_so(tmp_path):
-    write(tmp_path / "a.csv", [(-4, 3, 0.5)] * 2)
+    write(tmp_path / "a.csv", [(-4, 3, 0.5)] * 2, names="FC,QC,USTAR")
     (tmp_path / "table").mkdir()
-    observations, accounts = read_sinks(case(quality=None), tmp_path, registry(tmp_path / "table", **PLACE))
+    table = registry(tmp_path / "table", **PLACE)
+    observations, accounts = read_sinks(case(quality=None, variable="FC"), tmp_path, table)
     assert observations["flag"].values.tolist() == [0]
-    assert accounts[0].notes == ("no quality column: every NEE is taken as measured",)
+    assert accounts[0].notes == ("no quality column: every FC is taken as measured",)
+
+
+@pytest.mark.parametrize(
+    ("names", "columns", "remedy"),
+    [
+        ("NEE_VUT_REF,NEE_VUT_REF_QC,USTAR", {"variable": "NEE_VUT_REF", "quality": None}, "NEE_VUT_REF_QC"),
+        ("NEE_VUT_REF,NEE_VUT_REF_QC,USTAR", {"variable": "NEE_VUT_REF", "quality": "USTAR"}, "NEE_VUT_REF_QC"),
+        ("FC_PI_f_1_1_1,QC,USTAR", {"variable": "FC_PI_f_1_1_1", "quality": None}, "column of measured values"),
+    ],
+)
+def test_a_flux_whose_gaps_were_filled_is_not_read_without_its_quality(tmp_path, names, columns, remedy):
+    write(tmp_path / "a.csv", [(-4, 0, 0.5)] * 2, names=names)
+    (tmp_path / "table").mkdir()
+    observations, (told,) = read_sinks(case(**columns), tmp_path, registry(tmp_path / "table", **PLACE))
+    assert observations.sizes["obs"] == 0
+    assert "the quality column must tell the measured values" in str(told.refused)
+    assert remedy in str(told.refused)
+
+
+_FORMS = {
+    # of a FULLSET file every gap is filled, and 1 to 3 say how well
+    "FLUXNET FULLSET": (
+        "NEE_VUT_REF,NEE_VUT_REF_QC,USTAR,SW_IN_F,NEE_VUT_REF_RANDUNC",
+        {"variable": "NEE_VUT_REF", "quality": "NEE_VUT_REF_QC", "radiation": "SW_IN_F",
+         "uncertainty": "NEE_VUT_REF_RANDUNC"},
+        [[0, 0], [1, 0], [2, 3], [-9999, 0]],
+        [True, False, False, False],
+        Flag.GAP_FILLED,
+    ),
+    # what ICOS calls level 2 has the turbulence flag of Mauder and Foken: by day, 1 will do
+    "ICOS ETC L2": (
+        "NEE,NEE_SSITC_TEST,USTAR,SW_IN,FC",
+        {"variable": "NEE", "quality": "NEE_SSITC_TEST", "quality_means": "turbulence", "accepted": [0, 1],
+         "radiation": "SW_IN"},
+        [[0, 0], [1, 0], [2, 0], [-9999, 0]],
+        [True, True, False, False],
+        Flag.LOW_TURBULENCE,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", _FORMS)
+def test_columns_are_those_of_each_network_and_only_measured_values_are_used(tmp_path, form):
+    names, columns, quality, used, flag = _FORMS[form]
+    rows = [(-4 - 0.1 * i, one, 0.5, 400, 1.0) for i, one in enumerate(np.ravel(quality))]
+    write(tmp_path / "a.csv", rows, names=names)
+    (tmp_path / "table").mkdir()
+    observations, accounts = read_sinks(case(**columns), tmp_path, registry(tmp_path / "table", **PLACE))
+    found = observations["flag"].values
+    assert is_used(found).tolist() == used
+    assert ((found[~is_used(found)] & np.uint32(flag)) != 0).all()
+    assert accounts[0].refused is None
+    # FULLSET states the error of a row, ICOS none here
+    sigma = observations["uncertainty"].values[0]
+    assert sigma == pytest.approx((1.0 if "uncertainty" in columns else 1.42 + 0.19 * 4.05) / np.sqrt(2), rel=1e-3)
+
+
+@pytest.mark.parametrize("radiation", [None, "SW"])
+def test_by_night_only_the_best_turbulence_is_taken(tmp_path, radiation):
+    # 08:00 and 20:00 of July in China; the radiation of the file says the contrary, to see which of the two tells
+    for name, hour, light in (("a", "08", 0), ("b", "20", 500)):
+        rows = [(4.1, 1, 0.5, light), (4.3, 1, 0.5, light), (4.2, 0, 0.5, light), (4.4, 0, 0.5, light)]
+        write(tmp_path / f"{name}.csv", rows, names="NEE,Q,USTAR,SW", start=f"2024-07-01T{hour}:00")
+    (tmp_path / "table").mkdir()
+    turbulent = case(quality="Q", quality_means="turbulence", accepted=[0, 1], radiation=radiation)
+    observations, _ = read_sinks(turbulent, tmp_path, registry(tmp_path / "table", **PLACE))
+    calm = int(Flag.LOW_TURBULENCE | Flag.INCOMPLETE)
+    assert observations["flag"].values.tolist() == ([0, 0, calm, 0] if radiation is None else [calm, 0, 0, 0])
+
+
+def test_a_spike_stays_out_of_its_hour_and_is_counted(tmp_path):
+    random = np.random.default_rng(4)
+    flux = np.round(3 + random.normal(0, 0.3, 15 * 48), 3)
+    flux[7 * 48 + 3] += 20
+    write(tmp_path / "a.csv", [(value, 0, 0.5) for value in flux], start="2024-06-24T08:00")
+    (tmp_path / "table").mkdir()
+    observations, accounts = read_sinks(case(), tmp_path, registry(tmp_path / "table", **PLACE))
+    flags = observations["flag"].values
+    assert flags[1] == int(Flag.SPIKE | Flag.INCOMPLETE)
+    assert observations["value"].values[1] == pytest.approx(flux[7 * 48 + 2])
+    assert (np.delete(flags, 1) == 0).all()
+    assert accounts[0].rows["spike"] == 1
 
 
 def test_summer_time_never_enters(tmp_path):
@@ -211,11 +295,13 @@ def test_a_case_without_towers_has_an_empty_dataset(tmp_path):
 def test_a_real_year_at_hyltemossa():
     real = case(
         window=("2017-01-01T00:00:00Z", "2018-01-01T00:00:00Z"), id="SE_HTM", files=["stations/SE-Htm_2017.csv"],
-        height=70, quality=None, variable="FC_PI_1_1_1", friction="USTAR_1_1_1",
+        height=70, quality=None, variable="FC_PI_1_1_1", friction="USTAR_1_1_1", radiation="SW_IN_1_1_1",
     )  # fmt: skip
     observations, accounts = read_sinks(real, shared_data(), shipped())
     assert accounts[0].rows_read == 17520
-    assert accounts[0].hours_usable == 4093
+    assert accounts[0].hours_usable == 4074
+    # of 10 000 half hours with air in motion, such as 10 of a night between -10 and -7
+    assert accounts[0].rows["spike"] == 23
     used = observations.isel(obs=is_used(observations["flag"].values))
     time, value = used["time"].values, used["value"].values
     july = time.astype("datetime64[M]") == np.datetime64("2017-07")

@@ -55,8 +55,11 @@ def test_what_is_filled_drained_or_lost_is_never_used(tmp_path):
     observations, accounts = read_sinks(case(), tmp_path, registry())
     used = is_used(observations["flag"].values)
     good = (record.quality == 0) & (np.round(record.friction, 3) >= 0.15)
-    np.testing.assert_array_equal(used, good.reshape(-1, 2).all(axis=1))
     flags = observations["flag"].values
+    spike = (flags & int(Flag.SPIKE)) > 0
+    np.testing.assert_array_equal(used, good.reshape(-1, 2).all(axis=1) & ~spike)
+    # errors of long tails look like spikes now and then
+    assert spike.mean() < 0.005
     filled = np.isin(record.quality, (1, 2, 3)).reshape(-1, 2).any(axis=1)
     np.testing.assert_array_equal((flags & int(Flag.GAP_FILLED)) > 0, filled)
     assert ((flags & int(Flag.LOW_TURBULENCE)) > 0).sum() > 50
