@@ -60,7 +60,8 @@ def maker(monkeypatch):
     """Stand for observations of 24 hours and for the particle model; keep what it was asked for."""
     asked = {}
 
-    def observed(settings, root, registry):
+    def observed(settings, root, registry, around):
+        assert around is None  # the case selects no hours by the weather
         asked["window"] = settings.case.observation_hours.bounds
         asked["root"] = root
         return None, receptors([np.datetime64("2024-07-15", "ns") + n * HOUR for n in range(24)]), [], ["a note"]

@@ -22,10 +22,10 @@ def least_squares(columns, record):
 
 def test_minute_noise_leaves_the_hourly_mean_alone():
     air = 430 + 20 * np.sin(np.arange(240) / 3)
-    quiet = minute_record(air, Instrument(hour_noise=2.0, minute_noise=0.0), np.random.default_rng(8)).reshape(240, 60)
-    minutes = minute_record(air, Instrument(hour_noise=2.0, minute_noise=1.5), np.random.default_rng(8)).reshape(
-        240, 60
-    )
+    quiet = minute_record(air, Instrument(hour_noise=2.0, minute_noise=0.0), np.random.default_rng(8))
+    quiet = quiet.values.reshape(240, 60)
+    noisy = minute_record(air, Instrument(hour_noise=2.0, minute_noise=1.5), np.random.default_rng(8))
+    minutes = noisy.values.reshape(240, 60)
     same = np.isclose(minutes.mean(axis=1), quiet.mean(axis=1), rtol=0, atol=1e-9)
     # the others have a gap or a stuck spell, which hides part of the noise
     assert same.mean() > 0.7
@@ -34,7 +34,7 @@ def test_minute_noise_leaves_the_hourly_mean_alone():
 
 def test_a_long_record_has_gaps_spikes_and_noise_of_the_stated_size():
     air = np.full(60 * 24, 430.0)
-    minutes = minute_record(air, Instrument(hour_noise=1.5, minute_noise=0.5), np.random.default_rng(2))
+    minutes = minute_record(air, Instrument(hour_noise=1.5, minute_noise=0.5), np.random.default_rng(2)).values
     assert 0.02 < np.isnan(minutes).mean() < 0.15
     assert 60 < (minutes > 450).sum() < 300
     whole = minutes.reshape(-1, 60)
@@ -45,7 +45,7 @@ def test_a_long_record_has_gaps_spikes_and_noise_of_the_stated_size():
 def test_the_zero_of_a_micro_sensor_drifts_with_the_stated_size_and_memory():
     # a day's memory, so that 400 days hold some hundred independent offsets
     sensor = replace(QUIET, offset=3.0, offset_days=1.0)
-    record = micro_record(AIR, sensor, STEADY, STEADY, np.random.default_rng(5))
+    record = micro_record(AIR, sensor, STEADY, STEADY, np.random.default_rng(5)).values
     drift = np.where(np.abs(record - 430) < 12, record - 430, np.nan)
     assert np.nanstd(drift) == pytest.approx(3.0, rel=0.15)
     later = np.nanmean(drift[:-24] * drift[24:]) / np.nanvar(drift)
@@ -60,7 +60,7 @@ def test_sensors_move_with_temperature_and_humidity_each_by_its_own_amount():
     sensor = replace(QUIET, per_kelvin=0.15, per_percent=0.03, slope=0.02)
     found = []
     for seed in range(40):
-        record = micro_record(air, sensor, warm, damp, np.random.default_rng(seed))
+        record = micro_record(air, sensor, warm, damp, np.random.default_rng(seed)).values
         columns = [np.ones(air.size), air - 420, warm - warm.mean(), damp - damp.mean()]
         found.append(least_squares(columns, record - air)[1:])
     # a sample of 40 tells a standard deviation to 11 %
@@ -69,12 +69,26 @@ def test_sensors_move_with_temperature_and_humidity_each_by_its_own_amount():
 
 
 def test_a_micro_sensor_loses_hours_sticks_and_spikes_now_and_then():
-    record = micro_record(AIR, replace(QUIET, hour_noise=1.0), STEADY, STEADY, np.random.default_rng(1))
+    record = micro_record(AIR, replace(QUIET, hour_noise=1.0), STEADY, STEADY, np.random.default_rng(1)).values
     assert 0.03 < np.isnan(record).mean() < 0.07
     spikes = (record > 460).sum()
     stuck = (np.diff(record) == 0).sum()
     assert 0.05 * DAYS < spikes < 0.3 * DAYS
     assert 0.1 * DAYS < stuck < 0.5 * DAYS
+
+
+def test_every_hour_with_a_spike_or_in_which_it_is_stuck_is_told():
+    micro = micro_record(AIR, QUIET, STEADY, STEADY, np.random.default_rng(1))
+    minutes = minute_record(AIR, QUIET, np.random.default_rng(1))
+    for record in (micro, minutes):
+        hours = record.values.reshape(AIR.size, -1)
+        spiked = (np.nan_to_num(hours, nan=430.0) > 450).any(axis=1)
+        assert record.harmed.shape == AIR.shape
+        assert 0.001 < record.harmed.mean() < 0.1
+        assert np.all(record.harmed[spiked])
+        assert spiked.any()
+        # an hour that is not harmed is the air, but for its noise
+        np.testing.assert_allclose(hours[~record.harmed & np.isfinite(hours).all(axis=1)], 430.0, atol=1e-4)
 
 
 def test_the_class_of_micro_sensors_has_the_hourly_error_of_field_tests():
@@ -84,7 +98,7 @@ def test_the_class_of_micro_sensors_has_the_hourly_error_of_field_tests():
         warm, damp = 299 + 5 * np.sin(2 * np.pi * hours / 24), 75 - 15 * np.sin(2 * np.pi * hours / 24)
         air = 440 + 15 * np.cos(2 * np.pi * hours / 24)
         sensor = replace(INSTRUMENTS["micro"], hour_noise=0.0)
-        record = micro_record(air, sensor, warm, damp, np.random.default_rng(seed))
+        record = micro_record(air, sensor, warm, damp, np.random.default_rng(seed)).values
         errors.append(np.nanmedian((record - air) ** 2))
     # between 1.6 ppm, beside a reference site, and 3.6 ppm, without one (Delaria et al. 2021), the place's noise apart
     assert 1.6 < np.sqrt(np.mean(errors)) < 3.6
