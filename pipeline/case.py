@@ -190,6 +190,7 @@ def inverted(
         len(regions.ids),
         observations=given.assembled.problem.value.size,
         entries=given.assembled.problem.footprint.nnz,
+        compared=given.assembled.compared.footprint.cell.size,
         workers=processes_here(scheduler, threads),
     )
     dtype = given.assembled.problem.covariances[0].dtype

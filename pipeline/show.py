@@ -23,6 +23,8 @@ from pipeline.grid import Grid
 from pipeline.show_tables import (
     class_table,
     diagnostic_table,
+    held_out_table,
+    is_compared,
     is_sounding,
     made_by,
     main_regions,
@@ -53,12 +55,13 @@ def print_account(dataset: xr.Dataset, console: Console, *, full: bool = False) 
     for table in (
         station_table(dataset, full=full),
         class_table(dataset),
+        held_out_table(dataset),
         offset_table(dataset, full=full),
         tower_table(dataset),
+        region_table(dataset, full=full),
     ):
         if table is not None:
             console.print(table)
-    console.print(region_table(dataset, full=full))
 
 
 def draw(dataset: xr.Dataset, path: Path) -> None:
@@ -84,10 +87,15 @@ def draw(dataset: xr.Dataset, path: Path) -> None:
 
 
 def _stations_to_draw(dataset: xr.Dataset, most: int = 3) -> list[str]:
-    """Return the stations and instruments with the most used values."""
-    used = made_by(dataset)[dataset["obs_reason"].values == ""]
-    names, counts = np.unique(used, return_counts=True)
-    return [str(name) for name in names[np.argsort(-counts, kind="stable")][:most]]
+    """Return the stations and instruments with the most used values, and that with the most to compare with alone."""
+    makers, used = made_by(dataset), dataset["obs_reason"].values == ""
+    compared = is_compared(dataset) & ~np.isin(makers, makers[used])
+
+    def first(rows: np.ndarray, count: int) -> list[str]:
+        names, counts = np.unique(makers[rows], return_counts=True)
+        return [str(name) for name in names[np.argsort(-counts, kind="stable")][:count]]
+
+    return first(used, most) + first(compared, 1)
 
 
 def _draw_maps(dataset: xr.Dataset, figure: Any) -> None:
@@ -160,12 +168,13 @@ def _draw_series(dataset: xr.Dataset, figure: Any, stations: list[str]) -> None:
             if not one_clock or axis is axes[-1]:
                 axis.set_xlabel("time, UTC")
         axis.set_ylabel(f"{station}\n{gas.name.upper()}, {gas.mole_fraction_unit}")
-    axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=8, ncols=6, frameon=False)
+    axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=8, ncols=7, frameon=False)
 
 
 def _draw_values(axis: Axes, mine: xr.Dataset, along: np.ndarray) -> None:
     """Draw one station's or instrument's values along its hours or its soundings."""
-    used = mine["obs_reason"].values == ""
+    used, compared = mine["obs_reason"].values == "", is_compared(mine)
+    other = ~used & ~compared
     axis.fill_between(
         along, mine["obs_prior"] - mine["obs_prior_std"], mine["obs_prior"] + mine["obs_prior_std"],
         color="tab:blue", alpha=0.15, lw=0, label="prior ± 1 sigma",
@@ -174,4 +183,7 @@ def _draw_values(axis: Axes, mine: xr.Dataset, along: np.ndarray) -> None:
     axis.plot(along, mine["obs_prior"], color="tab:blue", lw=1, label="prior")
     axis.plot(along, mine["obs_posterior"], color="tab:red", lw=1.4, label="posterior")
     axis.plot(along[used], mine["obs_value"].values[used], "k.", markersize=5, label="observed")
-    axis.plot(along[~used], mine["obs_value"].values[~used], "x", color="0.5", markersize=4, label="not used")
+    axis.plot(
+        along[compared], mine["obs_value"].values[compared], "ko", markersize=4, fillstyle="none", label="held out"
+    )
+    axis.plot(along[other], mine["obs_value"].values[other], "x", color="0.5", markersize=4, label="not used")

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from rich.table import Table
 
-from pipeline.inversion import DIAGNOSTICS
+from pipeline.inversion import DIAGNOSTICS, rms
 from pipeline.schema import SATELLITE, instruments, is_single
 
 #: a total with more decimals is written with an exponent
@@ -25,6 +25,12 @@ def made_by(dataset: xr.Dataset) -> np.ndarray:
 def is_sounding(dataset: xr.Dataset) -> np.ndarray:
     """Return whether each observation is one, or a segment of a drive."""
     return is_single(dataset["obs_platform"].values)
+
+
+def is_compared(dataset: xr.Dataset) -> np.ndarray:
+    """Return whether each observation was held out and has what the model says of it."""
+    reason = dataset["obs_reason"].values.astype(str)
+    return (reason != "") & np.isfinite(dataset["obs_posterior"].values)
 
 
 def use_table(dataset: xr.Dataset) -> Table:
@@ -100,6 +106,28 @@ def class_table(dataset: xr.Dataset) -> Table | None:
     return table
 
 
+def held_out_table(dataset: xr.Dataset) -> Table | None:
+    """Return how prior and posterior fit what was held out, by station, instrument or laboratory; None without any."""
+    mine = is_compared(dataset)
+    if not mine.any():
+        return None
+    unit = str(dataset["obs_value"].attrs.get("units", ""))
+    table = Table(title=f"held out, observed minus modelled, {unit}", title_justify="left")
+    table.add_column("station")
+    table.add_column("class")
+    for column in ("values", "prior bias", "its RMS", "posterior bias", "its RMS", "over stated sigma"):
+        table.add_column(column, justify="right")
+    value, sigma = dataset["obs_value"].values, dataset["obs_error"].values
+    makers, platform = made_by(dataset), dataset["obs_platform"].values.astype(str)
+    for name in np.unique(makers[mine]):
+        rows = np.flatnonzero(mine & (makers == name))
+        before, after = (value[rows] - dataset[f"obs_{which}"].values[rows] for which in ("prior", "posterior"))
+        fits = [number for left in (before, after) for number in (f"{left.mean():+.3g}", f"{rms(left):.3g}")]
+        ratio = rms(after / sigma[rows])
+        table.add_row(str(name), str(platform[rows[0]]), str(rows.size), *fits, f"{ratio:.3g}")
+    return table
+
+
 def offset_table(dataset: xr.Dataset, *, full: bool = False) -> Table | None:
     """Return the solved offsets of sensors, the largest first; None when none was solved for."""
     used = dataset["obs_reason"].values.astype(str) == ""
@@ -144,14 +172,16 @@ def tower_table(dataset: xr.Dataset) -> Table | None:
     return table
 
 
-def region_table(dataset: xr.Dataset, *, full: bool = False) -> Table:
+def region_table(dataset: xr.Dataset, *, full: bool = False) -> Table | None:
     """Return prior and posterior totals of regions, with one sigma; of many, the first levels only unless `full`."""
+    if dataset.sizes["region"] == 0:
+        return None
     gas = str(dataset.attrs["species"]).upper()
     shown = slice(None) if full else main_regions(dataset)
     whole = dataset.sel(period="all").isel(region=shown)
     hidden = dataset.sizes["region"] - whole.sizes["region"]
     names = [f"region_{which}{std}" for which in ("prior", "posterior") for std in ("", "_std")]
-    unit, scale = mass_unit(max((float(np.abs(whole[name]).max()) for name in names if whole[name].size), default=0.0))
+    unit, scale = mass_unit(max(float(np.abs(whole[name]).max()) for name in names))
     table = Table(title=f"regional totals over all observed hours, {unit} {gas}, with one sigma", title_justify="left")
     if hidden:
         table.caption, table.caption_justify = f"{hidden} smaller regions: `tianyan show STORE --full`", "left"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse
@@ -12,11 +12,13 @@ import xarray as xr
 from pipeline.errors import SolverError
 from pipeline.grid import Grid
 from pipeline.inversion.along_track import correlated_share, track_errors
+from pipeline.inversion.compared import Compared, only_held_out
 from pipeline.inversion.correlated import CorrelatedError
 from pipeline.inversion.covariance import stated_covariance
 from pipeline.inversion.cross import Span
 from pipeline.inversion.operator import footprint_matrix, match_rows
 from pipeline.inversion.problem import Problem
+from pipeline.inversion.rows import rows_of
 from pipeline.inversion.towers import tower_matrix
 from pipeline.schema import HOUR, MOBILE, SATELLITE, check, instruments, is_used, why_unused
 from pipeline.settings import OffsetSettings, Settings
@@ -53,6 +55,8 @@ class Assembled:
         Observations of mole fractions, and of fluxes.
     station, platform, time : (m,)
         Of each observation of the problem.
+    compared
+        Observations of air that have no part in it.
     """
 
     problem: Problem
@@ -61,6 +65,7 @@ class Assembled:
     station: np.ndarray
     platform: np.ndarray
     time: np.ndarray
+    compared: Compared
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +102,8 @@ def assemble(
     all observations of air and correlated over `background.hours`; a feed with `offset` has one more error, its own,
     as large as the observations' `offset_sigma` where that is given, else as the settings say; and one with
     `enhancement_error` a share of what the prior's fluxes add to its air. Of columns with `correlated_share`, that
-    share of the measurement variance is correlated along the track.
+    share of the measurement variance is correlated along the track. What is held out for no other reason has the same
+    operator, background and errors, and no part in the problem.
 
     Parameters
     ----------
@@ -125,7 +131,8 @@ def assemble(
         )
     dtype = np.dtype(np.float32 if settings.solver.precision == "single" else np.float64)
     time = fluxes["time"].values
-    parts = [_air(settings, grid, observations, footprints, background, fluxes)]
+    air_part, held_out = _air(settings, grid, observations, footprints, background, fluxes)
+    parts = [air_part]
     if towers is not None:
         parts.append(_towers(settings, grid, check(towers, "flux_observations"), time))
     if all(part.rows.size == 0 for part in parts):
@@ -156,7 +163,14 @@ def assemble(
     first = parts[0].rows.size
     air = _used(parts[0], place[:first])
     tower = _NONE if towers is None else _used(parts[1], place[first:])
-    return Assembled(problem, air, tower, keys["station"], keys["platform"], keys["time"])
+    compared = Compared(
+        held_out.rows,
+        np.sqrt(held_out.variance),
+        held_out.background,
+        rows_of(_ordered(held_out.matrix, dtype), time.size),
+        _beside(problem.errors, keys, held_out, time[0]),
+    )
+    return Assembled(problem, air, tower, keys["station"], keys["platform"], keys["time"], compared)
 
 
 _KEYS: tuple[tuple[str, type], ...] = (("time", np.datetime64), ("station", str), ("platform", str), ("height", float))
@@ -175,28 +189,51 @@ def _air(
     footprints: xr.Dataset,
     background: xr.Dataset,
     fluxes: xr.Dataset,
-) -> _Part:
+) -> tuple[_Part, _Part]:
+    """Return the observations of air that are used, and those that are held out and nothing else."""
     match = match_rows(observations, footprints)
     carried = background["background"].values[match].astype(np.float64)
     reason = _flagged(observations)
+    held_out = only_held_out(observations["flag"].values) & np.isfinite(carried) & (match >= 0)
     reason[(reason == "") & ~np.isfinite(carried)] = "no background"
     reason[(match < 0) & ((reason == "") | (reason == "no background"))] = "no footprint"
-    rows = np.flatnonzero(reason == "")
-    used = observations.isel(obs=rows)
+    whole = footprint_matrix(footprints, fluxes["time"].values, grid)
+    total = np.abs(fluxes["flux"].values).sum(axis=0, dtype=np.float64).ravel()
+
+    def part(rows: np.ndarray) -> _Part:
+        used = observations.isel(obs=rows)
+        return _air_part(settings, used, carried[rows], whole[match[rows]], total, rows, reason)
+
+    used, compared = part(np.flatnonzero(reason == "")), part(np.flatnonzero(held_out))
+    # what a retrieval shares along its track is an error of the measurement: it is stated, not modelled
+    measured = observations["uncertainty"].values[compared.rows].astype(np.float64)
+    shared = correlated_share(settings, compared.keys) * measured**2
+    return used, replace(compared, variance=compared.variance + shared)
+
+
+def _air_part(
+    settings: Settings,
+    used: xr.Dataset,
+    carried: np.ndarray,
+    matrix: scipy.sparse.csr_array,
+    total: np.ndarray,
+    rows: np.ndarray,
+    reason: np.ndarray,
+) -> _Part:
+    """Return observations of air with their background, their rows of H, and errors by the prior's flux in all."""
     # a column sees its share of the background, and its retrieval's prior for the rest
     sees = used["kernel_sum"].values.astype(float) if "kernel_sum" in used else np.ones(rows.size)
     from_prior = used["prior_part"].values.astype(float) if "prior_part" in used else np.zeros(rows.size)
     representation, share, offset = _of_settings(settings, used)
-    matrix = footprint_matrix(footprints, fluxes["time"].values, grid)[match[rows]]
     # uptake and emission err on their own: they do not cancel here
-    enhancement = matrix @ np.abs(fluxes["flux"].values).sum(axis=0, dtype=np.float64).ravel()
+    enhancement = matrix @ total
     measured = used["uncertainty"].values.astype(np.float64)
     own = 1.0 - correlated_share(settings, used)
     return _Part(
         keys=used,
         value=used["value"].values.astype(np.float64),
         variance=own * measured**2 + representation**2 + (share * enhancement) ** 2,
-        background=from_prior + sees * carried[rows],
+        background=from_prior + sees * carried,
         background_sigma=settings.background.sigma * sees,
         matrix=matrix,
         share=np.ones((len(settings.sectors), rows.size)),
@@ -253,8 +290,7 @@ def _errors(
     """Return the background's error, one of offsets for each time over which they drift, and those along tracks."""
     offsets = [offset for part in parts for offset in part.offset]
     offsets = [offsets[at] for at in order]
-    sensor = np.char.add(keys["station"], np.char.mod(" %g", keys["height"]))
-    group = np.unique(sensor, return_inverse=True)[1]
+    group = np.unique(_sensors(keys["station"], keys["height"]), return_inverse=True)[1]
     sigma = _joined(parts, "background_sigma")[order]
     found = [CorrelatedError("background", sigma, hours, np.zeros(hours.size, np.int64), settings.background.hours)]
     size = _joined(parts, "offset_sigma")[order]
@@ -262,6 +298,41 @@ def _errors(
         sigma = size * np.array([o is not None and o.hours == drift for o in offsets])
         found.append(CorrelatedError("offset", sigma, hours, group, drift))
     return (*found, *track_errors(settings, parts[0].keys, order))
+
+
+def _beside(
+    errors: tuple[CorrelatedError, ...], keys: dict[str, np.ndarray], part: _Part, start: np.datetime64
+) -> tuple[CorrelatedError, ...]:
+    """Return the errors of background and offsets: of the problem's observations, and of those of `part` after them."""
+    hours = (part.keys["time"].values - start) / HOUR
+    drift = np.array([np.nan if offset is None else offset.hours for offset in part.offset])
+    known = np.unique(_sensors(keys["station"], keys["height"]))
+    mine = _sensors(part.keys["station"].values.astype(str), part.keys["height"].values.astype(float))
+    at = np.minimum(np.searchsorted(known, mine), known.size - 1)
+    # one of a sensor without used hours shares its offset with nobody
+    sensor = np.where(known[at] == mine, at, -1)
+    found = []
+    for error in errors:
+        if error.name == "background":
+            sigma, group = part.background_sigma, np.zeros_like(sensor)
+        elif error.name == "offset":
+            sigma, group = part.offset_sigma * (drift == error.e_folding), sensor
+        else:
+            continue
+        found.append(
+            replace(
+                error,
+                sigma=np.append(error.sigma, sigma),
+                hours=np.append(error.hours, hours),
+                group=np.append(error.group, group),
+            )
+        )
+    return tuple(found)
+
+
+def _sensors(station: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """Return what has an offset of its own, in words."""
+    return np.char.add(station, np.char.mod(" %g", height))
 
 
 def _span(settings: Settings, hour: np.ndarray, hours: int) -> Span | None:

@@ -97,15 +97,16 @@ def passing(assembled: Assembled, passed: np.ndarray) -> Assembled:
     passed : (m,) bool
         Of `Gate`.
     """
-    place = np.where(passed, np.cumsum(passed) - 1, -1)
+    place, kept = np.where(passed, np.cumsum(passed) - 1, -1), np.flatnonzero(passed)
     return replace(
         assembled,
-        problem=assembled.problem.take(np.flatnonzero(passed)),
+        problem=assembled.problem.take(kept),
         air=_used(assembled.air, place),
         towers=_used(assembled.towers, place),
         station=assembled.station[passed],
         platform=assembled.platform[passed],
         time=assembled.time[passed],
+        compared=assembled.compared.beside(kept),
     )
 
 

@@ -95,7 +95,7 @@ class Sampled(Solution):
         The window.
     mean, std : (sector, time, y, x)
         Of the members' fluxes.
-    mean_weights : (m,)
+    drawn_weights : (m,)
         Mean of E^-1 (y - b - H f).
     kept : (member, sector, time, y, x) or None
         The members' deviations from the mean.
@@ -110,7 +110,7 @@ class Sampled(Solution):
     run: LogRun
     mean: np.ndarray
     std: np.ndarray
-    mean_weights: np.ndarray
+    drawn_weights: np.ndarray
     kept: np.ndarray | None
     totals_drawn: np.ndarray
     prior_totals_drawn: np.ndarray
@@ -129,14 +129,14 @@ class Sampled(Solution):
         return np.asarray(self.problem.value - self.run.log.problem.prior_value())
 
     @property
-    def modelled(self) -> np.ndarray:
-        """Mean of what the members say of each observation, (m,)."""
-        return np.asarray(self.problem.value - self.problem.variance * self.mean_weights)
+    def stated_prior(self) -> np.ndarray:
+        """Prior mean fluxes as they were stated, not as they were linearised, (sector, time, y, x)."""
+        return self.run.log.problem.prior
 
-    def shared(self, name: str) -> np.ndarray:
-        """Return the posterior mean of a shared error at each observation, (m,)."""
-        mine = [e.apply(self.mean_weights) for e in self.problem.errors if e.name == name]
-        return np.sum(mine or [np.zeros(self.mean_weights.size)], axis=0)
+    @property
+    def mean_weights(self) -> np.ndarray:
+        """Weights of the members' mean, (m,)."""
+        return self.drawn_weights
 
 
 def sample(
@@ -188,7 +188,7 @@ def sample(
         run=run,
         mean=mean,
         std=flux.sigma,
-        mean_weights=weights.mean,
+        drawn_weights=weights.mean,
         kept=kept,
         totals_drawn=np.array([totals for totals, _ in drawn]),
         prior_totals_drawn=np.array([totals for _, totals in drawn]),

@@ -57,6 +57,8 @@ class Window:
         Whether the members are a chain: with log-normal sectors.
     workers
         Processes of this machine that have the problem each for itself; a chain needs none.
+    compared
+        Entries of the rows of observations that are only compared with.
     """
 
     hours: int
@@ -72,6 +74,7 @@ class Window:
     threads: int
     chain: bool = False
     workers: int = 0
+    compared: int = 0
 
 
 def plan(window: Window) -> dict[str, int]:
@@ -86,7 +89,7 @@ def plan(window: Window) -> dict[str, int]:
     told = w.workers * (_TOLD * entries + _WORKING * field) + bool(w.workers) * _UNDER_WAY * w.batch * field
     return {
         "fields": field * (_FIELDS + w.batch + w.members + _CHAIN * w.chain),
-        "operator": _OPERATORS * entries,
+        "operator": _OPERATORS * entries + w.compared * (w.item + _INDEX),
         # the chain has the factor of the observations' errors beside that of K
         "system": (_SYSTEMS + w.chain) * system,
         "blocks": w.threads * block,
@@ -122,6 +125,7 @@ def window_of(
     observations: int | None = None,
     entries: int | None = None,
     workers: int = 0,
+    compared: int = 0,
 ) -> Window:
     """Return the sizes of a case, guessing from above what is not known yet."""
     from_, observed = _hours(settings)
@@ -143,6 +147,7 @@ def window_of(
         threads=settings.solver.threads or os.cpu_count() or 1,
         chain=any(sector.distribution == "lognormal" for sector in settings.sectors),
         workers=workers,
+        compared=compared,
     )
 
 
@@ -154,6 +159,7 @@ def require_memory(
     observations: int | None = None,
     entries: int | None = None,
     workers: int = 0,
+    compared: int = 0,
     available: int | None = None,
 ) -> None:
     """Raise unless the window fits in memory.
@@ -164,7 +170,7 @@ def require_memory(
         As for `memory_needed`.
     observations, entries
         Rows and entries of H, when they are known.
-    workers
+    workers, compared
         As for `Window`.
     available
         Bytes; `solver.memory_limit`, or this machine's memory, when not given.
@@ -178,7 +184,9 @@ def require_memory(
         limit = settings.solver.memory_limit
         machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         available = machine if limit is None else int(limit * _GIB)
-    window = window_of(settings, cells, regions, observations=observations, entries=entries, workers=workers)
+    window = window_of(
+        settings, cells, regions, observations=observations, entries=entries, workers=workers, compared=compared
+    )
     parts = plan(window)
     needed = sum(parts.values())
     if needed > available:

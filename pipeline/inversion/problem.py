@@ -135,8 +135,8 @@ class Problem:
     def project(self, flux: np.ndarray) -> np.ndarray:
         """Return sum_k H_k f_k for flux : (sector, time, y, x), as (m,) float64."""
         if self.share is None:
-            return self._times_h(flux.sum(axis=0))
-        return np.sum([share * self._times_h(part) for share, part in zip(self.share, flux, strict=True)], axis=0)
+            return self.rows.times(flux.sum(axis=0))
+        return np.sum([share * self.rows.times(part) for share, part in zip(self.share, flux, strict=True)], axis=0)
 
     def spread(self, weights: np.ndarray, sector: int) -> np.ndarray:
         """Return H_k^T w for w : (m,), as (time, y, x); the adjoint of `project` for one sector."""
@@ -153,9 +153,3 @@ class Problem:
     def prior_value(self) -> np.ndarray:
         """Return what the prior says of each observation, b + sum_k H_k f_k^a, (m,)."""
         return self.background + self.project(self.prior)
-
-    def _times_h(self, field: np.ndarray) -> np.ndarray:
-        rows, out = self.rows, np.empty(self.value.size)
-        flat = np.ascontiguousarray(field).reshape(rows.hours, rows.cells)
-        sparse.project(rows.row_start, rows.hour, rows.start, rows.cell, rows.value, flat, out)
-        return out

@@ -81,7 +81,9 @@ def posterior(
     variables: Variables = {
         **_fields(solution, std, gas),
         **region_variables(solution, report, draws, threads=settings.solver.threads),
-        **observed_variables(solution, assembled.air, observations, left_out, gas.mole_fraction_unit, "obs"),
+        **observed_variables(
+            solution, assembled.air, observations, left_out, gas.mole_fraction_unit, "obs", assembled.compared
+        ),
         **(
             {}
             if towers is None

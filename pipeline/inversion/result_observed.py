@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from pipeline.inversion.assemble import Assembled, Used
+from pipeline.inversion.compared import Compared
 from pipeline.inversion.diagnostics import LeftOut, rms
 from pipeline.inversion.solve import Solution
 from pipeline.schema import instruments
@@ -22,9 +23,15 @@ _TEXT = ("station", "platform", "scale")
 
 
 def observed_variables(
-    solution: Solution, used: Used, observed: xr.Dataset, left_out: LeftOut, unit: str, prefix: str
+    solution: Solution,
+    used: Used,
+    observed: xr.Dataset,
+    left_out: LeftOut,
+    unit: str,
+    prefix: str,
+    compared: Compared | None = None,
 ) -> Variables:
-    """Return, per observation, what was measured, what prior and posterior say; NaN where it was not used.
+    """Return, per observation, what was measured, what prior and posterior say; NaN of those neither used nor compared.
 
     Parameters
     ----------
@@ -40,14 +47,35 @@ def observed_variables(
         Of its values.
     prefix
         Name of the dimension, and what the variables' names start with.
+    compared
+        Rows of the Dataset that are only compared with.
     """
     problem, at = solution.problem, used.at
     background = problem.background + solution.shared("background")
     shared_variance = sum(error.sigma**2 for error in problem.errors)
 
-    def full(values: np.ndarray, meaning: str) -> Any:
+    beside = {} if compared is None else compared.modelled(solution)
+    values = {
+        "error": (np.sqrt(problem.variance), "one-sigma measurement and representation error"),
+        "background_prior": (problem.background, "prior background"),
+        "background_posterior": (background, "posterior background"),
+        "offset": (solution.shared("offset"), "posterior offset of the sensor"),
+        "prior": (problem.value - solution.prior_residual, "prior modelled value"),
+        "prior_std": (
+            np.sqrt(solution.signal_variance + shared_variance),
+            "its uncertainty: fluxes, background, offset",
+        ),
+        "posterior": (solution.modelled, "posterior modelled value"),
+        "left_out_residual": (left_out.residual, "observed minus predicted without its group"),
+        "left_out_std": (left_out.sigma, "stated uncertainty of that residual"),
+    }
+
+    def full(name: str) -> Any:
+        of_used, meaning = values[name]
         out = np.full(observed.sizes["obs"], np.nan)
-        out[used.rows] = values[at]
+        out[used.rows] = of_used[at]
+        if compared is not None and name in beside:
+            out[compared.rows] = beside[name]
         return (prefix, out, {"units": unit, "long_name": meaning})
 
     copied = {
@@ -68,18 +96,7 @@ def observed_variables(
             used.reason,
             {"long_name": "why the observation was not used; empty when it was"},
         ),
-        f"{prefix}_error": full(np.sqrt(problem.variance), "one-sigma measurement and representation error"),
-        f"{prefix}_background_prior": full(problem.background, "prior background"),
-        f"{prefix}_background_posterior": full(background, "posterior background"),
-        f"{prefix}_offset": full(solution.shared("offset"), "posterior offset of the sensor"),
-        f"{prefix}_prior": full(problem.value - solution.prior_residual, "prior modelled value"),
-        f"{prefix}_prior_std": full(
-            np.sqrt(solution.signal_variance + shared_variance),
-            "its uncertainty: fluxes, background, offset",
-        ),
-        f"{prefix}_posterior": full(solution.modelled, "posterior modelled value"),
-        f"{prefix}_left_out_residual": full(left_out.residual, "observed minus predicted without its group"),
-        f"{prefix}_left_out_std": full(left_out.sigma, "stated uncertainty of that residual"),
+        **{f"{prefix}_{name}": full(name) for name in values},
     }
 
 

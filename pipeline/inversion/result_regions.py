@@ -146,11 +146,11 @@ def _periods(found: Totals, draws: np.ndarray, shape: tuple[int, int, int]) -> V
         return np.ascontiguousarray(split.transpose(0, 2, 1, 3, 5, 4))
 
     def sigma(covariance: np.ndarray) -> np.ndarray:
-        flat = covariance.reshape(int(np.prod(shape)), -1)
+        flat = covariance.reshape(int(np.prod(shape)), int(np.prod(shape)))
         return np.sqrt(np.clip(np.diag(flat), 0.0, None)).reshape(shape)
 
     def net(covariance: np.ndarray) -> np.ndarray:
-        summed = covariance.sum(axis=(0, 3)).reshape(regions * periods, -1)
+        summed = covariance.sum(axis=(0, 3)).reshape(regions * periods, regions * periods)
         return np.sqrt(np.clip(np.diag(summed), 0.0, None)).reshape(shape[1:])
 
     prior, posterior = square(found.prior_covariance), square(found.posterior_covariance)

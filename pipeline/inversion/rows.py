@@ -91,6 +91,13 @@ class Rows:
         sparse.scale(self.row, self.hour, self.start, self.cell, self.value, flat, factor, value)
         return Rows(self.hours, self.cells, self.row_start, self.row, self.hour, self.start, self.cell, value)
 
+    def times(self, field: np.ndarray) -> np.ndarray:
+        """Return the product with a field over (time, y, x), (row,) float64; both in one precision."""
+        out = np.empty(self.count)
+        flat = np.ascontiguousarray(field).reshape(self.hours, self.cells)
+        sparse.project(self.row_start, self.hour, self.start, self.cell, self.value, flat, out)
+        return out
+
     def take(self, rows: np.ndarray) -> Rows:
         """Return some of the rows, in the order given."""
         segments = ranges(self.row_start, rows)

@@ -71,11 +71,21 @@ class Solution:
         """Posterior mean fluxes, (sector, time, y, x)."""
         return self.problem.prior + self.correction(self.weights)
 
+    @property
+    def stated_prior(self) -> np.ndarray:
+        """Prior mean fluxes as they were stated, (sector, time, y, x)."""
+        return self.problem.prior
+
+    @property
+    def mean_weights(self) -> np.ndarray:
+        """Weights of the posterior mean, (m,)."""
+        return self.weights
+
     def shared(self, name: str) -> np.ndarray:
         """Return the posterior mean of a shared error at each observation, (m,): C z; zero when there is no such."""
+        weights = self.mean_weights
         return np.sum(
-            [e.apply(self.weights) for e in self.problem.errors if e.name == name] or [np.zeros(self.weights.size)],
-            axis=0,
+            [e.apply(weights) for e in self.problem.errors if e.name == name] or [np.zeros(weights.size)], axis=0
         )
 
     @property
@@ -91,7 +101,7 @@ class Solution:
     @property
     def modelled(self) -> np.ndarray:
         """Posterior model of each observation, (m,): y - R z, equal to H f^ + b^ + beta^."""
-        return self.problem.value - self.problem.variance * self.weights
+        return self.problem.value - self.problem.variance * self.mean_weights
 
     def correction(self, weights: np.ndarray) -> np.ndarray:
         """Return Q_k H_k^T w of every sector, (sector, time, y, x), for w : (m,)."""

@@ -61,6 +61,22 @@ def test_a_held_out_drive_is_in_the_result_and_moves_nothing(stores):
     assert "ZJ_MOB1" in held.attrs["account"]
 
 
+def test_a_held_out_drive_is_compared_with_what_an_assimilated_one_is_compared_with(stores):
+    held, used = stores["held out"], stores["used"]
+    whole = held["obs_reason"].values == "flagged held out"
+    assert whole.sum() >= 10
+    np.testing.assert_array_equal(np.isfinite(held["obs_prior"].values[mobile(held)]), whole[mobile(held)])
+    # one may lie behind the gate, where it is used
+    both = whole & (used["obs_reason"].values == "")
+    assert both.sum() >= 10
+    np.testing.assert_array_equal(held["obs_station"].values[both], used["obs_station"].values[both])
+    for name in ("prior", "background_prior", "error"):
+        np.testing.assert_allclose(held[f"obs_{name}"].values[both], used[f"obs_{name}"].values[both], rtol=1e-12)
+    # the stations moved what the model says of the road, and the segments did not
+    assert np.abs(held["obs_posterior"] - held["obs_prior"]).values[both].min() > 0
+    assert np.abs(held["obs_posterior"] - used["obs_posterior"]).values[both].min() > 0
+
+
 def test_an_assimilated_drive_is_evidence_where_its_air_came_from(stores):
     used, without = stores["used"], stores["without"]
     mine = mobile(used) & (used["obs_reason"].values == "")

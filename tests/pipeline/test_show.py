@@ -168,6 +168,44 @@ def test_classes_are_listed_with_their_chi2(solved):
     assert rows["city"][1] == f"{float(result['platform_chi2'][at]):.3g}"
 
 
+def held_out(result, name="OCO2", platform="satellite"):
+    """The result with four hours of AAA as soundings that are held out, the first of them without a footprint."""
+    changed = result.copy(deep=True)
+    mine = np.flatnonzero(result["obs_station"].values == "AAA")[:4]
+    station, kind, reason = (changed[f"obs_{key}"].values.astype(object) for key in ("station", "platform", "reason"))
+    station[mine] = [f"{name}-{at}" for at in range(4)]
+    kind[mine], reason[mine] = platform, "flagged held out"
+    for key, value in (("station", station), ("platform", kind), ("reason", reason)):
+        changed[f"obs_{key}"] = ("obs", value)
+    for key in ("prior", "posterior", "error"):
+        changed[f"obs_{key}"].values[mine] = {"prior": 400.0, "posterior": 402.0, "error": 2.0}[key]
+        changed[f"obs_{key}"].values[mine[0]] = np.nan
+    changed["obs_value"].values[mine] = [999.0, 401.0, 403.0, 405.0]
+    return changed
+
+
+def test_what_is_held_out_is_compared_by_who_measured_it(solved):
+    assert "held out, observed" not in printed(solved[0])
+    # 1, 3, 5 above the prior; -1, 1, 3 above the posterior
+    rows = cells(printed(held_out(solved[0], "TCCON")), "held out, observed minus modelled, ppm")
+    fits = ["3", "+3", f"{np.sqrt(35 / 3):.3g}", "+1", f"{np.sqrt(11 / 3):.3g}", f"{np.sqrt(11 / 3) / 2:.3g}"]
+    assert rows == [["TCCON", "satellite", *fits]]
+
+
+def test_the_picture_has_one_panel_more_for_what_is_only_compared_with(solved, tmp_path):
+    draw(held_out(solved[0]), tmp_path / "without.png")
+    draw(held_out(solved[0], "VAN", "mobile"), tmp_path / "with.png")
+    heights = [matplotlib.image.imread(tmp_path / f"{name}.png").shape[0] for name in ("with", "without")]
+    assert heights[0] - heights[1] == pytest.approx(2.6 * 110, abs=1)
+
+
+def test_a_result_without_regions_is_shown(solved, tmp_path):
+    none = solved[0].isel(region=slice(0))
+    assert "regional totals" not in printed(none)
+    draw(none, tmp_path / "none.png")
+    assert (tmp_path / "none.png").stat().st_size > 10_000
+
+
 def test_offsets_and_towers_are_shown_only_where_there_are_some(solved):
     result = solved[0].copy()
     assert "offsets of sensors" not in printed(result)

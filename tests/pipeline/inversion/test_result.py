@@ -9,8 +9,8 @@ import pytest
 import xarray as xr
 
 from pipeline.errors import ConfigError, InputError, SolverError
-from pipeline.grid import Grid, open_store, write_store
-from pipeline.inversion import assemble, footprint_matrix, match_rows, posterior, solve
+from pipeline.grid import Grid, make_regions, open_store, write_store
+from pipeline.inversion import assemble, footprint_matrix, match_rows, posterior, region_functionals, solve
 from pipeline.schema import HOUR
 from pipeline.units import SPECIES, tonnes_per_flux_unit
 
@@ -116,6 +116,23 @@ def test_two_halves_add_up_to_the_whole_with_their_covariance(result):
     np.testing.assert_allclose(parts, result["region_posterior"].sel(region="ALL"), rtol=1e-9)
     covariance = result["region_posterior_covariance"].isel(sector=0, sector_2=0, period=0, period_2=0).values
     assert covariance[:2, :2].sum() == pytest.approx(result["region_posterior_std"].values[0, 2, 0] ** 2, rel=1e-9)
+
+
+def test_a_case_without_regions_has_a_result_without_totals(inputs, solved, result, tmp_path):
+    settings, assembled, _ = solved
+    assert not settings.regions.zhejiang
+    none = make_regions(settings.regions, windows.GRID, tmp_path)
+    functionals = region_functionals(none, SPECIES["co2"], windows.TIME.size, assembled.problem.prior.dtype)
+    solution = solve(assembled.problem, functionals=functionals)
+    found = posterior(settings, windows.GRID, none, inputs[0], windows.TIME, assembled, solution)
+    assert found.sizes["region"] == 0
+    assert found["region_net_posterior_std"].shape == (0, found.sizes["period"])
+    assert found["region_ensemble"].shape == (8, 2, 0, found.sizes["period"])
+    assert "region_averaging_kernel" not in found
+    for name in ("flux_posterior", "flux_posterior_std", "obs_posterior"):
+        np.testing.assert_array_equal(found[name].values, result[name].values)
+    write_store(found, tmp_path / "a.zarr")
+    assert open_store(tmp_path / "a.zarr").sizes["region"] == 0
 
 
 def test_the_net_uncertainty_counts_the_covariance_of_sectors(result):
