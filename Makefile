@@ -41,6 +41,8 @@ docs: $(STAMP)  ## run the cases and comparisons, write their figures into docs/
 	  $(BIN)/tianyan osse score week-output >> docs/cases/week.txt || exit 1; done
 	$(BIN)/python -m benchmarks.coverage 20 2 > docs/cases/coverage.txt
 	$(BIN)/python -m benchmarks.causes 5 2 > docs/cases/causes.txt
+	$(BIN)/python -m benchmarks.faults faults-output 201 7 9 > docs/quality/detection.txt
+	$(BIN)/python -m benchmarks.real_files ../shared/data > docs/quality/real_files.txt
 	$(BIN)/tianyan run workflows/tacolneston.toml > docs/cases/tacolneston.txt
 	cp tacolneston-output/tacolneston.png docs/cases/tacolneston.png
 	rm -rf bowen-output
