@@ -14,7 +14,10 @@ qc = App(
         "See what quality control found at a station: every test, its threshold, what it flagged, and a picture.\n\n"
         "Of a case, where neighbours are compared too, or of files by themselves:\n\n"
         "`tianyan qc report ZJ_C01 week/case.toml`\n\n"
-        "`tianyan qc report TAC tac.picarro.1minute.100m.dat --height 100 --expected 18 --minimum 12`"
+        "`tianyan qc report TAC tac.picarro.1minute.100m.dat --height 100 --expected 18 --minimum 12`\n\n"
+        "Of a tower that measures fluxes, the least friction velocity from a year of its files:\n\n"
+        "`tianyan qc ustar SE_HTM SE-Htm_2017.csv --flux FC_PI_1_1_1 --friction USTAR_1_1_1 --temperature TA_1_1_1 "
+        "--radiation SW_IN_1_1_1 --forest`"
     ),
 )
 
@@ -37,13 +40,14 @@ def report(
     Parameters
     ----------
     station
-        Station id.
+        Station id, of a sink station too where there is a case.
     sources
         A case's TOML file, or files of the station.
     """
     from rich.console import Console
 
-    from pipeline.qc import print_report, report_of_case, report_of_files, require_sources
+    from pipeline.qc import report_of_case, report_of_files, require_sources
+    from pipeline.quality_report import print_report
     from pipeline.settings import Completeness, validated
     from pipeline.show_quality import draw_quality
 
@@ -60,3 +64,38 @@ def report(
     print_report(found, Console(width=130))
     draw_quality(found, path)
     print(f"picture: {os.path.relpath(path)}")
+
+
+@qc.command
+def ustar(
+    station: str,
+    *files: Path,
+    flux: Annotated[str, Parameter(help="column of the flux, as measured")] = "NEE",
+    friction: Annotated[str, Parameter(help="column of the friction velocity, m s-1")] = "USTAR",
+    temperature: Annotated[str, Parameter(help="column of the air temperature")] = "TA",
+    radiation: Annotated[
+        str | None, Parameter(help="column of incoming shortwave radiation, W m-2; the sun's elevation when not given")
+    ] = None,
+    quality: Annotated[
+        str | None, Parameter(help="column of the flux's quality flag, 0 best; all is measured when not given")
+    ] = None,
+    forest: Annotated[bool, Parameter(negative=(), help="the tower stands in a forest, whose least is higher")] = False,
+    table: Annotated[Path | None, Parameter(help="station table of your own")] = None,
+) -> None:
+    """Print the friction velocity below which a tower's fluxes are too low, by season and with its range.
+
+    Parameters
+    ----------
+    station
+        Station id.
+    files
+        Its half-hourly files, together of a year at least.
+    """
+    from rich.console import Console
+
+    from pipeline.ingest.formats.fluxnet import FluxColumns
+    from pipeline.qc_friction import friction_of_files, print_friction
+
+    columns = FluxColumns(flux, quality, friction, temperature=temperature, radiation=radiation)
+    found = friction_of_files(station, files, columns, forest=forest, tables=[table] if table else [])
+    print_friction(found, Console(width=130))

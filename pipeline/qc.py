@@ -1,72 +1,38 @@
-"""What quality control found at one station: a line for each test, and what a picture of it needs."""
+"""What quality control found at one station of a case, or in files by themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from pipeline.case import domain_grid, station_weather
 from pipeline.errors import InputError, RegistryError
-from pipeline.ingest import account, load_registry, read_registry
+from pipeline.ingest import load_registry, read_registry
 from pipeline.ingest.account import Account
 from pipeline.ingest.feeds import Judged, judge_case, judge_feed, select_hours
 from pipeline.ingest.inspection import feed_of
 from pipeline.ingest.neighbours import VERSIONS as OF_NEIGHBOURS
 from pipeline.ingest.quality import VERSIONS as OF_SAMPLES
 from pipeline.ingest.stations import accounts_of
-from pipeline.schema import FAIL, HOUR, UNUSED, Flag, flag_names, is_used
-from pipeline.settings import Completeness, input_root, read_settings
+from pipeline.qc_sinks import report_of_sink
+from pipeline.quality_report import Report, period_of
+from pipeline.schema import HOUR, Flag
+from pipeline.settings import Completeness, SinkSettings, StationSettings, input_root, read_settings
 from pipeline.units import SPECIES, Species, species
 from station_meta import QualityRules, load_rules
 
 VERSIONS = OF_SAMPLES | OF_NEIGHBOURS
-#: bits that keep an hour out though they are no failure of the measurement
-_ALARMS = Flag.LAG_SUSPECT | Flag.UNIT_SUSPECT
-
-
-@dataclass(frozen=True, eq=False)
-class Report:
-    """What quality control found at one inlet.
-
-    Parameters
-    ----------
-    judged
-        Its rows and hours.
-    gas
-        The species.
-    accounts
-        One per file.
-    alarms
-        What a person should look at.
-    """
-
-    judged: Judged
-    gas: Species
-    accounts: list[Account]
-    alarms: list[str]
-
-    @property
-    def title(self) -> str:
-        """Station, inlet, species and period."""
-        one, hours = self.judged, self.judged.hours.time
-        period = f", {hours[0]:.10} to {hours[-1]:.10}".replace("T", " ") if hours.size else ""
-        name = one.facts.one.name_en
-        return f"{one.settings.id} {name}, {one.settings.height:g} m, {self.gas.name}{period}"
 
 
 def report_of_case(station: str, path: Path, *, height: float | None = None, root: Path | None = None) -> Report:
-    """Return what quality control found at a station of a case, its neighbours compared.
+    """Return what quality control found at a station of a case, its neighbours compared, or at a sink station.
 
     Parameters
     ----------
     station
-        Station id of a feed of the case.
+        Station id of a feed of the case, or of one of its `sinks`.
     path
         The case's TOML file.
     height
@@ -81,25 +47,29 @@ def report_of_case(station: str, path: Path, *, height: float | None = None, roo
     """
     settings = read_settings(path)
     root = input_root(settings, path) if root is None else root.resolve()
-    wanted = [f for f in settings.stations if f.id == station and height in (None, f.height)]
+    feeds: list[StationSettings | SinkSettings] = [*settings.stations, *settings.sinks]
+    wanted = [feed for feed in feeds if feed.id == station and height in (None, feed.height)]
     if len(wanted) != 1:
-        known = [f"{feed.id} at {feed.height:g} m" for feed in settings.stations]
+        known = [f"{feed.id} at {feed.height:g} m" for feed in feeds]
         raise RegistryError(
             "station and height must name one feed of the case",
             got=f"{station}, {len(wanted)} feeds",
             remedy=f"use one of {', '.join(known)}; give height where a station has several inlets",
             where=path.name,
         )
+    (feed,) = wanted
+    if isinstance(feed, SinkSettings):
+        return report_of_sink(settings, feed, root)
     around = station_weather(settings, domain_grid(settings), root, path)
-    feeds, alarms, refused = judge_case(settings, root, read_registry(settings, root), around)
-    mine = [told for told in refused if (told.station, told.height) == (station, wanted[0].height)]
+    every, alarms, refused = judge_case(settings, root, read_registry(settings, root), around)
+    mine = [told for told in refused if (told.station, told.height) == (station, feed.height)]
     errors = [told.refused for told in mine if told.refused is not None]
-    judged = next((one for one in feeds if one.settings == wanted[0]), None)
+    judged = next((one for one in every if one.settings == feed), None)
     if judged is None:
         raise errors[0]
     gas = SPECIES[settings.case.species]
     told = [str(alarm) for alarm in alarms if alarm.station == station]
-    return Report(judged, gas, [*accounts_of(judged.rows, judged.hours, judged.settings, gas), *mine], told)
+    return _report(judged, gas, mine, told)
 
 
 def report_of_files(
@@ -134,39 +104,27 @@ def report_of_files(
     feed = feed_of(files[0], registry, station=station, height=height, format=format, completeness=completeness)
     judged = judge_feed(list(files), feed, of, registry, load_rules(), None)
     select_hours(judged)
-    return Report(judged, of, accounts_of(judged.rows, judged.hours, feed, of), [])
+    return _report(judged, of, [], [])
 
 
-def print_report(report: Report, console: Console) -> None:
-    """Print the account of rows, a line for each test, and the alarms."""
-    console.rule(report.title)
-    console.print(account.render(report.accounts), highlight=False, markup=False, soft_wrap=True)
-    console.print(rule_table(report))
-    for alarm in report.alarms:
-        console.print(f"- alarm: {alarm}", highlight=False, markup=False)
-
-
-def rule_table(report: Report) -> Table:
-    """Return the samples and hours each test flagged, its version and threshold, and what the flag means."""
-    hours, rows = report.judged.hours, report.judged.rows.table
-    bits = rows["bits"].to_numpy(dtype=np.uint32)
-    told = thresholds(report.judged.rules, report.judged.rows.interval, report.gas)
-    usable = int(is_used(hours.flag).sum())
-    table = Table(
-        box=box.SIMPLE, show_edge=False, title=f"{hours.time.size} hours, {usable} used", title_justify="left"
+def _report(judged: Judged, gas: Species, refused: list[Account], alarms: list[str]) -> Report:
+    """Return the report of one inlet."""
+    feed, rules, hours = judged.settings, judged.rules, judged.hours
+    kept = rules.spike_kept and judged.rows.interval < HOUR
+    return Report(
+        title=f"{feed.id} {judged.facts.one.name_en}, {feed.height:g} m, {gas.name}{period_of(hours.time)}",
+        quantity=f"{gas.name} ({gas.mole_fraction_unit})",
+        rows=judged.rows.table,
+        interval=judged.rows.interval,
+        time=hours.time,
+        value=hours.value,
+        flag=hours.flag,
+        tests=thresholds(rules, judged.rows.interval, gas),
+        versions=VERSIONS,
+        left_out=Flag(0) if kept else Flag.SPIKE,
+        accounts=[*accounts_of(judged.rows, hours, feed, gas), *refused],
+        alarms=alarms,
     )
-    for heading, side in (("test", "left"), ("v", "right"), ("threshold", "left"), ("samples", "right"),
-                          ("hours", "right"), ("so", "left")):  # fmt: skip
-        table.add_column(heading, justify=side)  # type: ignore[arg-type]
-    for flag in Flag:
-        samples, found = (int(np.sum((values & np.uint32(flag)) != 0)) for values in (bits, hours.flag))
-        if samples or found or flag in told:
-            version = str(VERSIONS[flag]) if flag in VERSIONS else ""
-            table.add_row(
-                flag_names(flag)[0], version, told.get(flag, ""), str(samples or ""), str(found or ""),
-                _so(flag, report.judged),
-            )  # fmt: skip
-    return table
 
 
 def thresholds(rules: QualityRules, interval: np.timedelta64, gas: Species) -> dict[Flag, str]:
@@ -192,19 +150,6 @@ def thresholds(rules: QualityRules, interval: np.timedelta64, gas: Species) -> d
     if rules.buddy is not None:
         told[Flag.BUDDY] = f"{rules.buddy[0]:g} sigma and {rules.buddy[1]:g} {unit} from neighbours"
     return told
-
-
-def _so(flag: Flag, judged: Judged) -> str:
-    """Return what a flag means for the use of what carries it."""
-    if flag is Flag.SPIKE and not (judged.rules.spike_kept and judged.rows.interval < HOUR):
-        return "not in the hour's mean"
-    if flag is Flag.HOURLY_SPREAD:
-        return "good, not selected"
-    if flag & FAIL:
-        return "bad, not used"
-    if flag & UNUSED:
-        return "good, not selected"
-    return "suspect, not used" if flag & _ALARMS else "suspect, used"
 
 
 def require_sources(sources: Sequence[Path]) -> None:

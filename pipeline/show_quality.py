@@ -13,8 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from pipeline.ingest.feeds import Judged
-from pipeline.qc import Report
+from pipeline.quality_report import Report
 from pipeline.schema import FAIL, UNUSED, Flag, flag_names, is_used
 
 #: what an hour is, colour, and how it is marked
@@ -30,17 +29,16 @@ _HOUR_IN_DAYS = 1.0 / 24.0
 
 def draw_quality(report: Report, path: Path) -> None:
     """Write a PNG: the hours by what became of them, over the samples where there are any, and a lane for each flag."""
-    hours = report.judged.hours
-    flags = [flag for flag in Flag if np.any((hours.flag & np.uint32(flag)) != 0)]
+    flags = [flag for flag in Flag if np.any((report.flag & np.uint32(flag)) != 0)]
     figure, axes = plt.subplots(
         2, 1, figsize=(14, 5.5 + 0.28 * len(flags)), sharex=True, layout="constrained",
         gridspec_kw={"height_ratios": [4.5, 0.5 + 0.28 * max(len(flags), 1)]},
     )  # fmt: skip
     top, lanes = axes
-    _draw_samples(top, report.judged)
+    _draw_samples(top, report)
     _draw_hours(top, report)
-    _draw_lanes(lanes, hours.time, hours.flag, flags)
-    top.set_ylabel(f"{report.gas.name} ({report.gas.mole_fraction_unit})")
+    _draw_lanes(lanes, report.time, report.flag, flags)
+    top.set_ylabel(report.quantity)
     locator = mdates.AutoDateLocator()
     lanes.xaxis.set_major_locator(locator)
     lanes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
@@ -64,32 +62,31 @@ def kinds(flag: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _draw_samples(ax: Axes, judged: Judged) -> None:
+def _draw_samples(ax: Axes, report: Report) -> None:
     """Draw samples shorter than an hour as a thin line, and those a test took out of the mean as dots."""
-    if judged.rows.interval >= np.timedelta64(1, "h"):
+    if report.interval >= np.timedelta64(1, "h"):
         return
-    frame = judged.rows.table
+    frame = report.rows
     reason = frame["reason"].to_numpy(dtype=object)
     bits = frame["bits"].to_numpy(dtype=np.uint32)
     kept = (reason == "") | np.isin(reason, ("outside the hours asked for",))
     time: Any = frame["time"].to_numpy()
     value = frame["value"].to_numpy()
     ax.plot(time[kept], value[kept], lw=0.4, color="#cccccc", zorder=0, label="samples")
-    tested = np.uint32(Flag.INSTRUMENT | Flag.RANGE_FAIL | Flag.FLAT_LINE | Flag.SPIKE)
+    tested = np.uint32(FAIL | Flag.SPIKE)
     out = ~kept & ((bits & tested) != 0) & np.isfinite(value)
     ax.plot(time[out], value[out], ".", ms=2.5, color="#e57373", zorder=1, label="samples taken out")
 
 
 def _draw_hours(ax: Axes, report: Report) -> None:
-    hours = report.judged.hours
-    middle: Any = hours.time + np.timedelta64(30, "m")
-    shown = np.isfinite(hours.value)
-    for name, mask in kinds(hours.flag).items():
+    middle: Any = report.time + np.timedelta64(30, "m")
+    shown = np.isfinite(report.value)
+    for name, mask in kinds(report.flag).items():
         colour, mark = _KINDS[name]
         which = mask & shown
         label = f"{name}: {int(mask.sum())}" + ("" if mask.sum() == which.sum() else f" ({which.sum()} with a value)")
-        ax.plot(middle[which], hours.value[which], mark, ms=4, color=colour, label=label)
-    usual = hours.value[shown & ((hours.flag & np.uint32(FAIL)) == 0)]
+        ax.plot(middle[which], report.value[which], mark, ms=4, color=colour, label=label)
+    usual = report.value[shown & ((report.flag & np.uint32(FAIL)) == 0)]
     if usual.size:
         # one value of 5000 ppm would flatten all others
         low, high = np.quantile(usual, [0.0, 1.0])

@@ -34,7 +34,8 @@ FLOW = {
     "pipeline.ask", "pipeline.case", "pipeline.cli_ask", "pipeline.cli_footprints", "pipeline.coast",
     "pipeline.cycle", "pipeline.footprints", "pipeline.footprints_dask", "pipeline.footprints_weather",
     "pipeline.drives", "pipeline.inversion_dask",
-    "pipeline.provenance", "pipeline.qc", "pipeline.show", "pipeline.show_footprint", "pipeline.show_quality",
+    "pipeline.provenance", "pipeline.qc", "pipeline.qc_friction", "pipeline.qc_sinks",
+    "pipeline.quality_report", "pipeline.show", "pipeline.show_footprint", "pipeline.show_quality",
     "pipeline.show_tables", "pipeline.show_track", "pipeline.station_weather", "pipeline.tune",
 }  # fmt: skip
 COMMAND = {

@@ -17,7 +17,7 @@ from pipeline.schema import Flag
 from station_meta import QualityRules, SinkRules, Station
 
 #: bits of a row that says nothing about its neighbours
-_UNFIT = Flag.MISSING | Flag.GAP_FILLED | Flag.RANGE_FAIL | Flag.FLAT_LINE | Flag.LOW_TURBULENCE
+UNFIT = Flag.MISSING | Flag.GAP_FILLED | Flag.RANGE_FAIL | Flag.FLAT_LINE | Flag.LOW_TURBULENCE
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def judge_neighbours(table: pd.DataFrame, rules: QualityRules, sink: SinkRules) 
 
     measured = fit(Flag.MISSING | Flag.GAP_FILLED)
     bits[measured[flat_line(time[measured], value[measured], interval, rules)]] |= np.uint32(Flag.FLAT_LINE)
-    left = fit(_UNFIT)
+    left = fit(UNFIT)
     night = table["night"].to_numpy(dtype=bool)
     bits[left[spikes(time[left], value[left], night[left], interval, sink)]] |= np.uint32(Flag.SPIKE)
     table["bits"] = bits

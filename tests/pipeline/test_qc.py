@@ -7,7 +7,8 @@ from rich.console import Console
 from station_files import gcwerks, minutes, registry
 
 from pipeline.errors import InputError, RegistryError
-from pipeline.qc import print_report, report_of_case, report_of_files, require_sources
+from pipeline.qc import report_of_case, report_of_files, require_sources
+from pipeline.quality_report import print_report
 from pipeline.schema import FAIL, Flag, is_used
 from pipeline.show_quality import draw_quality, kinds
 
@@ -74,7 +75,7 @@ def test_every_test_of_the_station_stands_in_the_report_with_what_it_found(tmp_p
     console = Console(record=True, width=130)
     print_report(report, console)
     text = console.export_text()
-    bits = report.judged.rows.table["bits"].to_numpy()
+    bits = report.rows["bits"].to_numpy()
     spikes, flat = (int(np.sum((bits & np.uint32(flag)) != 0)) for flag in (Flag.SPIKE, Flag.FLAT_LINE))
     assert 3 <= spikes < 20
     assert flat == 20
@@ -94,7 +95,7 @@ def test_a_case_compares_neighbours_and_tells_the_alarm_of_the_station_only(tmp_
     case.write_text(CASE + "".join(STATION.format(name, name) for name in names), encoding="utf-8")
     wrong, right = (report_of_case(name, case) for name in ("ABD", "ABC"))
     assert "mg m-3" in wrong.alarms[0]
-    assert not is_used(wrong.judged.hours.flag).any()
+    assert not is_used(wrong.flag).any()
     assert right.alarms == []
     with pytest.raises(RegistryError, match=r"must name one feed of the case.*ABC at 50 m"):
         report_of_case("ABX", case)
