@@ -25,6 +25,8 @@ def runs(tmp_path_factory):
     stations = sorted(path for path in (case.parent / "stations").iterdir() if path.name.endswith("hourly.csv"))
     feed = next(path for path in stations if _row(path) is not None)
     lines, at = feed.read_text(encoding="utf-8").splitlines(), _row(feed)
+    # ingest knows a spike by both its neighbours: one after a lost hour goes as far as the gate
+    lines, at = [*lines[: at - 1], *lines[at:]], at - 1
     column = lines[_header(lines)].split(",").index("co2_ppm")
     fields = lines[at].split(",")
     fields[column] = str(float(fields[column]) + 400)
