@@ -115,7 +115,7 @@ def held_out_table(dataset: xr.Dataset) -> Table | None:
     table = Table(title=f"held out, observed minus modelled, {unit}", title_justify="left")
     table.add_column("station")
     table.add_column("class")
-    for column in ("values", "prior bias", "its RMS", "posterior bias", "its RMS", "over stated sigma"):
+    for column in ("values", "prior bias", "prior RMSE", "posterior bias", "posterior RMSE", "over its sigma"):
         table.add_column(column, justify="right")
     value, sigma = dataset["obs_value"].values, dataset["obs_error"].values
     makers, platform = made_by(dataset), dataset["obs_platform"].values.astype(str)
