@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.ingest import read_registry
 from pipeline.ingest.flux_quality import VERSIONS
+from pipeline.ingest.rows import OUTSIDE
 from pipeline.ingest.sinks import Tower, judge_sinks
 from pipeline.quality_report import Report, period_of
 from pipeline.schema import Flag
@@ -41,7 +42,7 @@ def report_of_sink(settings: Settings, feed: SinkSettings, root: Path) -> Report
     return Report(
         title=f"{feed.id} {tower.facts.name_en}, {feed.height:g} m, flux of {gas.name}{period_of(time)}",
         quantity=f"flux of {gas.name} ({gas.flux_unit})",
-        rows=tower.rows,
+        rows=tower.rows[tower.rows["reason"] != OUTSIDE],
         interval=np.timedelta64(round(3600 * float(tower.rows["share"].iloc[0])), "s"),
         time=time,
         value=tower.hours["value"].to_numpy(np.float64),

@@ -106,7 +106,8 @@ def test_the_report_of_a_sink_station_tells_every_test_with_what_it_found(tmp_pa
     start, columns = days()
     write(tmp_path / "tower.csv", start, columns)
     report = report_of_case("ABC", the_case(tmp_path))
-    assert report.time.size == 24
+    # of the file's 15 days, those of the case
+    assert (len(report.rows), report.time.size) == (48, 24)
     assert is_used(report.flag).sum() == 21
     lines = [line.split() for line in text_of(report).partition("24 hours, 21 used")[2].splitlines() if line.strip()]
 
