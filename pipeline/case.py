@@ -28,6 +28,7 @@ from pipeline.ingest import (
     read_registry,
     read_sinks,
     sandbox,
+    versions_told,
 )
 from pipeline.ingest.files import under_way
 from pipeline.inversion import (
@@ -215,6 +216,7 @@ def inverted(
     told = {"long_name": "the innovation gate was off: too many of a kind of observation lay beyond it"}
     result = result.assign(degraded=("time", degraded, told))
     result.attrs["account"] = account.render(given.accounts)
+    result.attrs["quality_tests"] = versions_told()
     result.attrs["quarantine"] = quarantine.record(given.accounts)
     notes = [*region_notes(regions), *given.notes, *constraint_notes(solution, gas)]
     notes += str(result.attrs.get("lognormal", "")).splitlines()

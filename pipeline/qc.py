@@ -13,17 +13,14 @@ from pipeline.ingest import load_registry, read_registry
 from pipeline.ingest.account import Account
 from pipeline.ingest.feeds import Judged, judge_case, judge_feed, select_hours
 from pipeline.ingest.inspection import feed_of
-from pipeline.ingest.neighbours import VERSIONS as OF_NEIGHBOURS
-from pipeline.ingest.quality import VERSIONS as OF_SAMPLES
 from pipeline.ingest.stations import accounts_of
+from pipeline.ingest.versions import OF_STATIONS
 from pipeline.qc_sinks import report_of_sink
 from pipeline.quality_report import Report, period_of
 from pipeline.schema import HOUR, Flag
 from pipeline.settings import Completeness, SinkSettings, StationSettings, input_root, read_settings
 from pipeline.units import SPECIES, Species, species
 from station_meta import QualityRules, load_rules
-
-VERSIONS = OF_SAMPLES | OF_NEIGHBOURS
 
 
 def report_of_case(station: str, path: Path, *, height: float | None = None, root: Path | None = None) -> Report:
@@ -120,7 +117,7 @@ def _report(judged: Judged, gas: Species, refused: list[Account], alarms: list[s
         value=hours.value,
         flag=hours.flag,
         tests=thresholds(rules, judged.rows.interval, gas),
-        versions=VERSIONS,
+        versions=OF_STATIONS,
         left_out=Flag(0) if kept else Flag.SPIKE,
         accounts=[*accounts_of(judged.rows, hours, feed, gas), *refused],
         alarms=alarms,

@@ -17,11 +17,11 @@ from pipeline.ingest.flux_rows import UNFIT, Accepted, joined, judge_neighbours,
 from pipeline.ingest.formats import fluxnet
 from pipeline.ingest.formats.fluxnet import FluxColumns, FluxRows
 from pipeline.ingest.friction import BEFORE_A_YEAR, Threshold, friction_thresholds
-from pipeline.ingest.site import registry_error
+from pipeline.ingest.registry import rules_table
 from pipeline.ingest.tower import tower_facts, tower_rules
 from pipeline.quality_report import period_of
 from pipeline.schema import Flag
-from station_meta import FrictionRules, Rules, StationMetaError, load_rules
+from station_meta import FrictionRules, load_rules
 
 #: measured values only, at night the best of them; whichever the flag tells, 0 is that
 _BEST = Accepted((0,), (0,), Flag.GAP_FILLED)
@@ -108,7 +108,7 @@ def friction_of_files(
         flux,
         friction,
         temperature,
-        _friction_rules(thresholds),
+        rules_table(thresholds, "friction", FrictionRules),
         forest=forest,
         where=where,
     )
@@ -144,17 +144,3 @@ def _ends(said: list[FluxRows], where: str) -> tuple[np.datetime64, np.datetime6
     if not known.size:
         raise TimeError("a row must have a readable time", got="none", remedy="check the format", where=where)
     return known.min(), known.max()
-
-
-def _friction_rules(thresholds: Rules) -> FrictionRules:
-    """Return the thresholds of the test.
-
-    Raises
-    ------
-    RegistryError
-        When they cannot be used.
-    """
-    try:
-        return thresholds.table("friction", FrictionRules)
-    except StationMetaError as error:
-        raise registry_error(error) from error

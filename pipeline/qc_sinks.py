@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.ingest import read_registry
-from pipeline.ingest.flux_quality import VERSIONS
 from pipeline.ingest.rows import OUTSIDE
 from pipeline.ingest.sinks import Tower, judge_sinks
+from pipeline.ingest.versions import OF_TOWERS
 from pipeline.quality_report import Report, period_of
 from pipeline.schema import Flag
 from pipeline.settings import Settings, SinkSettings
@@ -48,7 +48,7 @@ def report_of_sink(settings: Settings, feed: SinkSettings, root: Path) -> Report
         value=tower.hours["value"].to_numpy(np.float64),
         flag=tower.hours["flag"].to_numpy(np.uint32),
         tests=thresholds(tower, gas),
-        versions=VERSIONS,
+        versions=OF_TOWERS,
         left_out=Flag.SPIKE,
         accounts=tower.accounts,
         alarms=[],

@@ -13,6 +13,7 @@ from pipeline.ingest.registry import load_registry, read_registry
 from pipeline.ingest.sinks import random_error, read_sinks
 from pipeline.ingest.soundings import layer_edges, prior_and_share, sounding_ids
 from pipeline.ingest.stations import read_station, read_stations
+from pipeline.ingest.versions import versions_told
 
 __all__ = [
     "account",
@@ -34,4 +35,5 @@ __all__ = [
     "read_stations",
     "sounding_ids",
     "source_keys",
+    "versions_told",
 ]

@@ -21,9 +21,8 @@ from pipeline.ingest.conditioning import conditioned, water_fraction
 from pipeline.ingest.correction import CoLocation, fit
 from pipeline.ingest.formats.samples import HOUR, Samples, samples
 from pipeline.ingest.formats.table import read_table
-from pipeline.ingest.site import registry_error
+from pipeline.ingest.registry import load_own_rules, rules_table
 from pipeline.settings import StationSettings, TableColumns
-from station_meta import StationMetaError, load_rules
 
 _AROUND = ("temperature", "pressure", "humidity", "water")
 
@@ -104,10 +103,7 @@ def co_location_rules(tables: Sequence[Path]) -> CoLocation:
     RegistryError
         When a table cannot be used.
     """
-    try:
-        return load_rules(*tables).table("co_location", CoLocation)
-    except StationMetaError as error:
-        raise registry_error(error) from error
+    return rules_table(load_own_rules(tables), "co_location", CoLocation)
 
 
 def _sensor_hours(

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import station_meta
 from pipeline.errors import ConfigError, InputError
 from pipeline.ingest.account import Account
 from pipeline.ingest.calibration_log import Checks, checked, read_log
@@ -19,9 +18,9 @@ from pipeline.ingest.hourly import Hours, hourly_means
 from pipeline.ingest.neighbours import Alarm, NeighbourRules, Series, compare
 from pipeline.ingest.quality import assess_hours, rules_of
 from pipeline.ingest.quarantine import refused_of
-from pipeline.ingest.registry import read_rules
+from pipeline.ingest.registry import read_rules, rules_table
 from pipeline.ingest.rows import FeedRows, judge, read_rows
-from pipeline.ingest.site import Periods, periods, registry_error, registry_rows
+from pipeline.ingest.site import Periods, periods, registry_rows
 from pipeline.ingest.surroundings import Surroundings, selection_bits
 from pipeline.settings import Settings, StationSettings
 from pipeline.units import SPECIES, Species
@@ -198,7 +197,7 @@ def compare_feeds(feeds: list[Judged], gas: Species, rules: Rules) -> list[Alarm
                 one.rules,
             )
         )
-    bits, alarms = compare(series, gas.name, _neighbour_rules(rules))
+    bits, alarms = compare(series, gas.name, rules_table(rules, "neighbours", NeighbourRules))
     for one, found in zip(feeds, bits, strict=True):
         one.hours.flag[:] |= found
     return alarms
@@ -226,17 +225,3 @@ def _select_by_class(one: Judged, around: Surroundings | None) -> None:
         wind, layer = around(lon, lat, hours.time)
     own = None if one.settings.local_hours is not None else rules.hours
     hours.flag[:] |= selection_bits(hours.time, station.lon, own, wind, layer, rules)
-
-
-def _neighbour_rules(rules: Rules) -> NeighbourRules:
-    """Return the thresholds of comparisons.
-
-    Raises
-    ------
-    RegistryError
-        When they cannot be used.
-    """
-    try:
-        return rules.table("neighbours", NeighbourRules)
-    except station_meta.StationMetaError as error:
-        raise registry_error(error) from error

@@ -234,17 +234,6 @@ def sigma_before(time: np.ndarray, value: np.ndarray, rules: QualityRules) -> np
     return sigma
 
 
-def tests_told() -> str:
-    """Return the tests and their versions in one line, for the attributes of a result.
-
-    Examples
-    --------
-    >>> tests_told()[:13]
-    'instrument 1,'
-    """
-    return ", ".join(f"{str(flag.name).lower().replace('_', ' ')} {number}" for flag, number in VERSIONS.items())
-
-
 def _seconds(time: np.ndarray) -> np.ndarray:
     """Return times as seconds since the first, (sample,) float64."""
     return (time - time[:1]).astype("timedelta64[ns]").astype(np.float64) * 1e-9

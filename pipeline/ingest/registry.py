@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
@@ -12,6 +13,8 @@ from pipeline.ingest.files import expand
 from pipeline.ingest.site import registry_error
 from pipeline.settings import Settings
 from station_meta import Rules, StationMetaError, load_rules
+
+T = TypeVar("T")
 
 
 def read_registry(settings: Settings, root: Path) -> pd.DataFrame:
@@ -33,8 +36,33 @@ def read_rules(settings: Settings, root: Path) -> Rules:
     RegistryError
         When a table cannot be used.
     """
+    return load_own_rules([path for pattern in settings.inputs.quality_rules for path in expand(root, pattern)])
+
+
+def load_own_rules(tables: Sequence[Path]) -> Rules:
+    """Return the shipped thresholds with these on top.
+
+    Raises
+    ------
+    RegistryError
+        As `read_rules`.
+    """
     try:
-        return load_rules(*(path for pattern in settings.inputs.quality_rules for path in expand(root, pattern)))
+        return load_rules(*tables)
+    except StationMetaError as error:
+        raise registry_error(error) from error
+
+
+def rules_table(rules: Rules, name: str, cls: type[T]) -> T:
+    """Return thresholds that are no single station's, by the name of their table.
+
+    Raises
+    ------
+    RegistryError
+        When they cannot be used.
+    """
+    try:
+        return rules.table(name, cls)
     except StationMetaError as error:
         raise registry_error(error) from error
 

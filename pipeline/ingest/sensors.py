@@ -12,13 +12,12 @@ import xarray as xr
 from pipeline.ingest.axes import distance
 from pipeline.ingest.bias import State, Track, field_of, first_state, is_mixed, track
 from pipeline.ingest.calibrations import Calibration
-from pipeline.ingest.site import registry_error
 from pipeline.ingest.surroundings import Surroundings
 from pipeline.scales import conversion
 from pipeline.schema import HOUR, Flag, is_used, label
 from pipeline.settings import Settings, StationSettings
 from pipeline.units import SPECIES, Species
-from station_meta import BiasRules, Rules, StationMetaError
+from station_meta import BiasRules
 
 #: classes of station that are measured by laser spectrometers
 _REFERENCES = ("provincial", "regional", "city", "background", "external")
@@ -122,20 +121,6 @@ def without_bias(
     changed = {"value": value, "uncertainty": sigma, "flag": flag, **columns}
     made = observations.assign({name: ("obs", numbers) for name, numbers in changed.items()})
     return Unbiased(label(made, "observations"), after, notes)
-
-
-def bias_rules(rules: Rules) -> BiasRules:
-    """Return the thresholds of the bias filter.
-
-    Raises
-    ------
-    RegistryError
-        When they cannot be used.
-    """
-    try:
-        return rules.table("bias_filter", BiasRules)
-    except StationMetaError as error:
-        raise registry_error(error) from error
 
 
 class _References:

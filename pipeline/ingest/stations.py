@@ -19,15 +19,15 @@ from pipeline.ingest.account import Account
 from pipeline.ingest.feeds import Judged, calibrations_of, judge_case, judge_feed, select_hours
 from pipeline.ingest.hourly import Hours, uncertainty_of_mean
 from pipeline.ingest.nothing import nothing
-from pipeline.ingest.registry import read_rules
+from pipeline.ingest.registry import read_rules, rules_table
 from pipeline.ingest.rows import OUTSIDE, FeedRows
-from pipeline.ingest.sensors import bias_rules, without_bias
+from pipeline.ingest.sensors import without_bias
 from pipeline.ingest.site import registry_error, registry_rows
 from pipeline.ingest.surroundings import Surroundings
 from pipeline.schema import label
 from pipeline.settings import Settings, StationSettings
 from pipeline.units import SPECIES, Species
-from station_meta import Rules
+from station_meta import BiasRules, Rules
 
 
 def read_stations(
@@ -81,7 +81,7 @@ def read_stations(
             observations,
             _joined(before, gas),
             settings,
-            bias_rules(read_rules(settings, root)),
+            rules_table(read_rules(settings, root), "bias_filter", BiasRules),
             {feed.id: str(registry_rows(registry, feed.id)["instrument"].iloc[-1]) for feed in settings.stations},
             calibrations_of(settings, root),
             around,
