@@ -30,6 +30,7 @@ bench: $(STAMP)  ## speed and memory, as ratios within one run
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.inversion
 	$(BIN)/python -m benchmarks.hourly
+	$(BIN)/python -m benchmarks.quality
 
 docs: $(STAMP)  ## run the cases and comparisons, write their figures into docs/ (needs ../shared)
 	$(BIN)/tianyan demo > docs/cases/demo.txt
@@ -55,6 +56,7 @@ docs: $(STAMP)  ## run the cases and comparisons, write their figures into docs/
 	$(BIN)/python -m benchmarks.inversion > docs/inversion/bench.txt
 	$(BIN)/python -m benchmarks.hourly > docs/inversion/hourly.txt
 	$(BIN)/python -m benchmarks.tuning 6 > docs/inversion/tuning.txt
+	$(BIN)/python -m benchmarks.quality > docs/quality/bench.txt
 
 clean:  ## remove the environment and everything built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo-output

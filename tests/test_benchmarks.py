@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks import hourly, transport
+from benchmarks import hourly, quality, transport
 from benchmarks.cases import SIZES, machine, run_all, table
 
 
@@ -29,3 +29,17 @@ def test_the_hourly_step_comes_out_as_it_does_alone():
     text = hourly.report("tiny")
     assert "13 observations before, 25 now" in text
     assert "to the bit: True" in text
+
+
+def test_the_chain_of_quality_control_runs_and_every_sample_is_counted():
+    size = quality.SIZES["tiny"]
+    found = quality.chain(size)
+    samples, refused, hours, alarms, peak = found["counts"]
+    # an hour at the start is there twice
+    assert samples == len(size.classes) * (size.days * quality.DAY + 60)
+    assert 0 < refused < 0.2 * samples
+    assert len(size.classes) * size.days * 20 < hours <= len(size.classes) * size.days * 24
+    assert (alarms, peak > 0) == (0, True)
+    assert all(np.isfinite(found[stage]).all() for stage in found)
+    assert [name for name, _ in quality.tests_of_one(size)][-1] == "spike, Hampel"
+    assert quality.parsing(2)[1] == 2 * quality.DAY
