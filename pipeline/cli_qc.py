@@ -15,6 +15,7 @@ qc = App(
         "Of a case, where neighbours are compared too, or of files by themselves:\n\n"
         "`tianyan qc report ZJ_C01 week/case.toml`\n\n"
         "`tianyan qc report TAC tac.picarro.1minute.100m.dat --height 100 --expected 18 --minimum 12`\n\n"
+        "`tianyan qc report ZJ_M001 sensor.csv --section feed.toml`\n\n"
         "Of a tower that measures fluxes, the least friction velocity from a year of its files:\n\n"
         "`tianyan qc ustar SE_HTM SE-Htm_2017.csv --flux FC_PI_1_1_1 --friction USTAR_1_1_1 --temperature TA_1_1_1 "
         "--radiation SW_IN_1_1_1 --forest`"
@@ -32,6 +33,10 @@ def report(
     expected: Annotated[int, Parameter(help="samples a full hour has, for files")] = 60,
     minimum: Annotated[int, Parameter(help="fewer samples than this and the hour is flagged incomplete")] = 45,
     table: Annotated[Path | None, Parameter(help="station table of your own, for files")] = None,
+    section: Annotated[
+        Path | None,
+        Parameter(help="TOML file of the keys of one section [[stations]], without id and files, for files"),
+    ] = None,
     data: Annotated[Path | None, Parameter(help="input folder of the case, instead of inputs.root")] = None,
     picture: Annotated[Path | None, Parameter(help="PNG to write; STATION-qc.png when not given")] = None,
 ) -> None:
@@ -58,8 +63,9 @@ def report(
         completeness = validated(Completeness, {"expected": expected, "minimum": minimum})
         tables = [table] if table else []
         found = report_of_files(
-            station, sources, species, height=height, format=format, completeness=completeness, tables=tables
-        )
+            station, sources, species, height=height, format=format, completeness=completeness, tables=tables,
+            section=section,
+        )  # fmt: skip
     path = picture or Path(f"{station}-qc.png")
     print_report(found, Console(width=130))
     draw_quality(found, path)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import ConfigError
 from pipeline.ingest import load_registry
 from pipeline.ingest.drive import Drive, read_drive
-from pipeline.settings import MobileSettings, validated
+from pipeline.settings import MobileSettings, read_section
 from pipeline.units import Species
 from pipeline.units import species as species_of
 from station_meta import load_rules
@@ -46,16 +44,7 @@ def read_tracks(paths: Sequence[Path], section: Path, species: str, tables: Sequ
     InputError
         As `pipeline.ingest.drive.read_drive`.
     """
-    try:
-        keys = tomllib.loads(section.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            "the section must be TOML in UTF-8",
-            got=str(error),
-            remedy="write the keys of [[mobile]]",
-            where=section.name,
-        ) from error
-    feed = validated(MobileSettings, {**keys, "files": [path.name for path in paths]}, where=section.name)
+    feed = read_section(MobileSettings, section, {"files": [path.name for path in paths]})
     gas = species_of(species)
     drive = read_drive(list(paths), feed, gas, load_registry(tables), load_rules())
     return Tracks(drive, gas, f"{feed.id} {drive.facts.name_en}, {gas.name}")

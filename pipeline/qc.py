@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.case import domain_grid, station_weather
-from pipeline.errors import InputError, RegistryError
+from pipeline.errors import ConfigError, InputError, RegistryError
 from pipeline.ingest import load_registry, read_registry
 from pipeline.ingest.account import Account
 from pipeline.ingest.feeds import Judged, judge_case, judge_feed, select_hours
@@ -18,7 +18,7 @@ from pipeline.ingest.versions import OF_STATIONS
 from pipeline.qc_sinks import report_of_sink
 from pipeline.quality_report import Report, period_of
 from pipeline.schema import HOUR, Flag
-from pipeline.settings import Completeness, SinkSettings, StationSettings, input_root, read_settings
+from pipeline.settings import Completeness, SinkSettings, StationSettings, input_root, read_section, read_settings
 from pipeline.units import SPECIES, Species, species
 from station_meta import QualityRules, load_rules
 
@@ -78,6 +78,7 @@ def report_of_files(
     format: str | None = None,
     completeness: Completeness | None = None,
     tables: Sequence[Path] = (),
+    section: Path | None = None,
 ) -> Report:
     """Return what quality control found in files of one station, by itself.
 
@@ -89,6 +90,9 @@ def report_of_files(
         As `pipeline.ingest.inspect`.
     tables
         Station tables of one's own.
+    section
+        TOML file of the keys of one section [[stations]], without id and files, for files that do not describe
+        themselves; instead of height, format and completeness.
 
     Raises
     ------
@@ -98,10 +102,24 @@ def report_of_files(
     if not files:
         raise InputError("give a case, or files of the station", got="nothing", remedy="name them after the station")
     of, registry = species(gas), load_registry(tables)
-    feed = feed_of(files[0], registry, station=station, height=height, format=format, completeness=completeness)
+    if section is None:
+        feed = feed_of(files[0], registry, station=station, height=height, format=format, completeness=completeness)
+    else:
+        _require_alone(height, format)
+        # nothing here is compared with a model
+        given = {"id": station, "files": [path.name for path in files], "representation_error": 0.0}
+        feed = read_section(StationSettings, section, given)
     judged = judge_feed(list(files), feed, of, registry, load_rules(), None)
     select_hours(judged)
     return _report(judged, of, [], [])
+
+
+def _require_alone(height: float | None, format: str | None) -> None:
+    """Raise when an option says what a section says."""
+    if height is not None or format is not None:
+        raise ConfigError(
+            "a section says height and format itself", got=[height, format], remedy="write them into the section"
+        )
 
 
 def _report(judged: Judged, gas: Species, refused: list[Account], alarms: list[str]) -> Report:

@@ -8,7 +8,7 @@ from pipeline.settings.cycle import CycleSettings
 from pipeline.settings.inversion import FluxSource, OffsetSettings, SectorSettings
 from pipeline.settings.micro import Hj212Settings, NodeSettings
 from pipeline.settings.mobile import MobileSettings, TrackColumns
-from pipeline.settings.reader import explain, input_root, read_settings, validated
+from pipeline.settings.reader import explain, input_root, read_section, read_settings, validated
 from pipeline.settings.sections import (
     MOST_CELLS,
     BackgroundSettings,
@@ -54,6 +54,7 @@ __all__ = [
     "Window",
     "explain",
     "input_root",
+    "read_section",
     "read_settings",
     "validated",
 ]

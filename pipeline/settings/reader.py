@@ -57,6 +57,30 @@ def validated(section: type[S], values: dict[str, Any], *, where: str = "") -> S
         ) from error
 
 
+def read_section(section: type[S], path: Path, given: dict[str, Any]) -> S:
+    """Return one section whose keys stand in a TOML file of their own.
+
+    Parameters
+    ----------
+    path
+        The file.
+    given
+        Keys besides; they replace those of the file.
+
+    Raises
+    ------
+    ConfigError
+        When the file cannot be read, and as `read_settings`.
+    """
+    try:
+        keys = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            "the section must be TOML in UTF-8", got=str(error), remedy="write the keys of one section", where=path.name
+        ) from error
+    return validated(section, {**keys, **given}, where=path.name)
+
+
 def input_root(settings: Settings, path: str | Path) -> Path:
     """Return the absolute folder of all input paths for a settings file at `path`."""
     return (Path(path).resolve().parent / settings.inputs.root).resolve()

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from station_files import gcwerks, minutes, registry
 
-from pipeline.errors import InputError, RegistryError
+from pipeline.errors import ConfigError, InputError, RegistryError
 from pipeline.qc import report_of_case, report_of_files, require_sources
 from pipeline.quality_report import print_report
 from pipeline.schema import FAIL, Flag, is_used
@@ -119,6 +119,29 @@ def test_the_picture_is_drawn_also_of_a_station_without_a_good_hour(tmp_path):
         pixels = matplotlib.image.imread(tmp_path / "qc.png")[..., :3]
         assert pixels.shape[1] > 1000
         assert pixels.std() > 0.05
+
+
+def test_files_that_do_not_describe_themselves_are_read_as_a_section_says(tmp_path):
+    registry(tmp_path, station_class="external")
+    values = day(spike=True, stuck=True)
+    told = report_of_files(
+        "ABC", [written(tmp_path, "one", spike=True, stuck=True)], "co2", height=50, tables=[tmp_path / "table.csv"]
+    )
+    table, section = tmp_path / "a.csv", tmp_path / "feed.toml"
+    labels = np.datetime_as_string(np.datetime64("2024-07-01T00:00", "m") + np.arange(1440))
+    table.write_text("when,co2\n" + "".join(f"{at},{x:.2f}\n" for at, x in zip(labels, values, strict=True)))
+    text = 'format = "table"\nheight = 50\nair = "dry"\nhour_label = "start"\nquality_class = "{}"\n'
+    columns = '[table]\ntime = "when"\nvalue = "co2"\nunit = "ppm"\nminutes = 1\n'
+    section.write_text(text.format("external") + columns)
+    found = report_of_files("ABC", [table], "co2", tables=[tmp_path / "table.csv"], section=section)
+    np.testing.assert_array_equal(found.flag, told.flag)
+    np.testing.assert_allclose(found.value, told.value, atol=0.01)
+    assert found.tests == told.tests
+    section.write_text(text.format("micro") + columns)
+    micro = report_of_files("ABC", [table], "co2", tables=[tmp_path / "table.csv"], section=section)
+    assert micro.tests[Flag.SPIKE].startswith("Hampel")
+    with pytest.raises(ConfigError, match="says height and format itself"):
+        report_of_files("ABC", [table], "co2", height=50, tables=[tmp_path / "table.csv"], section=section)
 
 
 def test_sources_are_one_case_or_files(tmp_path):
