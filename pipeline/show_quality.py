@@ -14,10 +14,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from pipeline.quality_report import Report
-from pipeline.schema import FAIL, UNUSED, Flag, flag_names, is_used
+from pipeline.schema import FAIL, HOUR, UNUSED, Flag, flag_names, is_used
 
 #: what an hour is, colour, and how it is marked
-_KINDS = {
+KINDS = {
     "used": ("#1f4e79", "."),
     "suspect, used": ("#e08e0b", "."),
     "good, not selected": ("#9db4c8", "."),
@@ -25,6 +25,8 @@ _KINDS = {
     "bad": ("#c0392b", "x"),
 }
 _HOUR_IN_DAYS = 1.0 / 24.0
+#: reasons of samples that no test took out
+_NOT_TAKEN_OUT = ("", "outside the hours asked for")
 
 
 def draw_quality(report: Report, path: Path) -> None:
@@ -62,27 +64,35 @@ def kinds(flag: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _draw_samples(ax: Axes, report: Report) -> None:
-    """Draw samples shorter than an hour as a thin line, and those a test took out of the mean as dots."""
-    if report.interval >= np.timedelta64(1, "h"):
-        return
+def taken_out(report: Report) -> tuple[np.ndarray, np.ndarray]:
+    """Return the middle of samples with a value that a test took out of the mean, datetime64[ns], and their values."""
     frame = report.rows
-    reason = frame["reason"].to_numpy(dtype=object)
-    bits = frame["bits"].to_numpy(dtype=np.uint32)
-    kept = (reason == "") | np.isin(reason, ("outside the hours asked for",))
-    time: Any = frame["time"].to_numpy()
-    value = frame["value"].to_numpy()
-    ax.plot(time[kept], value[kept], lw=0.4, color="#cccccc", zorder=0, label="samples")
-    tested = np.uint32(FAIL | Flag.SPIKE)
-    out = ~kept & ((bits & tested) != 0) & np.isfinite(value)
-    ax.plot(time[out], value[out], ".", ms=2.5, color="#e57373", zorder=1, label="samples taken out")
+    reason, bits, value = (frame[name].to_numpy() for name in ("reason", "bits", "value"))
+    out = ~np.isin(reason, _NOT_TAKEN_OUT) & ((bits & np.uint32(FAIL | Flag.SPIKE)) != 0) & np.isfinite(value)
+    return frame["time"].to_numpy()[out] + report.interval // 2, value[out]
+
+
+def _draw_samples(ax: Axes, report: Report) -> None:
+    """Draw samples shorter than an hour as a thin line, and those that a test took out of the mean as dots."""
+    if report.interval < HOUR:
+        _draw_line(ax, report)
+    time, value = taken_out(report)
+    ax.plot(time, value, ".", ms=2.5 if report.interval < HOUR else 6, color="#e57373", zorder=1,
+            label="samples taken out")  # fmt: skip
+
+
+def _draw_line(ax: Axes, report: Report) -> None:
+    frame = report.rows
+    kept = np.isin(frame["reason"].to_numpy(dtype=object), _NOT_TAKEN_OUT)
+    time: Any = frame["time"].to_numpy()[kept]
+    ax.plot(time, frame["value"].to_numpy()[kept], lw=0.4, color="#cccccc", zorder=0, label="samples")
 
 
 def _draw_hours(ax: Axes, report: Report) -> None:
     middle: Any = report.time + np.timedelta64(30, "m")
     shown = np.isfinite(report.value)
     for name, mask in kinds(report.flag).items():
-        colour, mark = _KINDS[name]
+        colour, mark = KINDS[name]
         which = mask & shown
         label = f"{name}: {int(mask.sum())}" + ("" if mask.sum() == which.sum() else f" ({which.sum()} with a value)")
         ax.plot(middle[which], report.value[which], mark, ms=4, color=colour, label=label)
@@ -101,7 +111,7 @@ def _draw_lanes(ax: Axes, time: np.ndarray, flag: np.ndarray, flags: list[Flag])
     for lane, one in enumerate(flags):
         at = start[(flag & np.uint32(one)) != 0]
         kind = "bad" if one & FAIL else "good, not selected" if one & UNUSED else "suspect, used"
-        ax.broken_barh([(x, _HOUR_IN_DAYS) for x in at], (lane - 0.4, 0.8), color=_KINDS[kind][0])
+        ax.broken_barh([(x, _HOUR_IN_DAYS) for x in at], (lane - 0.4, 0.8), color=KINDS[kind][0])
     ax.set_yticks(range(len(flags)), [flag_names(one)[0] for one in flags], fontsize=8)
     ax.set_ylim(max(len(flags), 1) - 0.5, -0.5)
     if start.size:

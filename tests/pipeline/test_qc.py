@@ -10,7 +10,7 @@ from pipeline.errors import ConfigError, InputError, RegistryError
 from pipeline.qc import report_of_case, report_of_files, require_sources
 from pipeline.quality_report import print_report
 from pipeline.schema import FAIL, Flag, is_used
-from pipeline.show_quality import draw_quality, kinds
+from pipeline.show_quality import draw_quality, kinds, taken_out
 
 CASE = """
 [case]
@@ -142,6 +142,26 @@ def test_files_that_do_not_describe_themselves_are_read_as_a_section_says(tmp_pa
     assert micro.tests[Flag.SPIKE].startswith("Hampel")
     with pytest.raises(ConfigError, match="says height and format itself"):
         report_of_files("ABC", [table], "co2", height=50, tables=[tmp_path / "table.csv"], section=section)
+
+
+def test_samples_a_test_took_out_are_drawn_where_they_were_also_of_a_feed_by_the_hour(tmp_path):
+    registry(tmp_path, station_class="external")
+    path = written(tmp_path, "one", spike=True, stuck=True)
+    report = report_of_files("ABC", [path], "co2", height=50, tables=[tmp_path / "table.csv"])
+    time, value = taken_out(report)
+    assert np.isin([421.0, report.rows["value"].max()], value).all()
+    assert time[0] == np.datetime64("2024-07-01T10:00:30")  # the first minute of the spike
+    table, section = tmp_path / "a.csv", tmp_path / "feed.toml"
+    values = np.array([420.0, 421.5, 480.25, 420.5, 422.0])
+    table.write_text("when,co2\n" + "".join(f"2024-07-01T0{i}:00,{x}\n" for i, x in enumerate(values)))
+    section.write_text(
+        'format = "table"\nheight = 50\nair = "dry"\nhour_label = "start"\nquality_class = "micro"\n'
+        '[table]\ntime = "when"\nvalue = "co2"\nunit = "ppm"\n'
+    )
+    hourly = report_of_files("ABC", [table], "co2", tables=[tmp_path / "table.csv"], section=section)
+    time, value = taken_out(hourly)
+    assert (value.tolist(), time.tolist()) == ([480.25], [np.datetime64("2024-07-01T02:30", "ns").item()])
+    draw_quality(hourly, tmp_path / "qc.png")
 
 
 def test_sources_are_one_case_or_files(tmp_path):
