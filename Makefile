@@ -57,6 +57,7 @@ docs: $(STAMP)  ## run the cases and comparisons, write their figures into docs/
 	$(BIN)/python -m benchmarks.hourly > docs/inversion/hourly.txt
 	$(BIN)/python -m benchmarks.tuning 6 > docs/inversion/tuning.txt
 	$(BIN)/python -m benchmarks.quality > docs/quality/bench.txt
+	$(BIN)/python -m benchmarks.glasgow
 
 clean:  ## remove the environment and everything built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo-output

@@ -1,8 +1,9 @@
 """The benchmark cases run, tiny, so that they cannot rot. Nothing here is timed."""
 
 import numpy as np
+import pytest
 
-from benchmarks import hourly, quality, transport
+from benchmarks import glasgow, hourly, quality, transport
 from benchmarks.cases import SIZES, machine, run_all, table
 
 
@@ -43,3 +44,17 @@ def test_the_chain_of_quality_control_runs_and_every_sample_is_counted():
     assert all(np.isfinite(found[stage]).all() for stage in found)
     assert [name for name, _ in quality.tests_of_one(size)][-1] == "spike, Hampel"
     assert quality.parsing(2)[1] == 2 * quality.DAY
+
+
+@pytest.mark.skipif(not glasgow.FILE.is_file(), reason="the nodes of Glasgow are not at hand")
+def test_every_hour_of_the_glasgow_nodes_is_in_their_account():
+    found = glasgow.reports()
+    assert sum(one.time.size for one in found) == 5951
+    lines = {line[:11]: line.split() for line in glasgow.text(found).splitlines() if line.startswith("GLASGOW_")}
+    assert len(lines) == 8
+    for one in found:
+        told = list(map(int, lines[one.title.split()[0]][-4:]))
+        numbers = [int(np.sum((one.flag & np.uint32(flag)) != 0)) for flag in glasgow.TESTS[2:]]
+        assert told == numbers
+    # these sensors differ by tens of ppm and none is stuck: what is flat to half a ppm is quiet air
+    assert "  0.3 ppm: 0" in glasgow.text(found)
