@@ -74,6 +74,22 @@ def test_a_reissued_granule_supersedes_the_older_whole(tmp_path):
     assert receptors.sizes["obs"] == 5
 
 
+def test_days_on_which_every_flag_is_bad_are_a_gap_and_the_other_days_are_as_they_were(tmp_path):
+    """GOSAT of January 2020: eight days without one good sounding, by a fault of the year's change."""
+    first = oco_numbers(LON, LAT)
+    for day in range(8):
+        write_oco(tmp_path / f"{day}.nc4", LON, LAT, xco2_quality_flag=np.ones(3), time=first["time"] + 86400.0 * day,
+                  sounding_id=first["sounding_id"] + 1000000 * day)  # fmt: skip
+    write_oco(tmp_path / "9.nc4", LON, LAT, time=first["time"] + 86400.0 * 9,
+              sounding_id=first["sounding_id"] + 9000000)  # fmt: skip
+    observations, _, accounts, _ = read_columns(case(hours=("2024-07-15T00", "2024-07-25T00")), tmp_path)
+    assert [told.hours_usable for told in accounts] == [0] * 8 + [3]
+    assert [told.refused for told in accounts] == [None] * 9
+    used = is_used(observations["flag"].values)
+    assert set(observations["time"].values[used].astype("datetime64[D]").astype(str)) == {"2024-07-24"}
+    assert (observations["flag"].values[~used] == int(Flag.INSTRUMENT)).all()
+
+
 def test_a_higher_build_supersedes_whatever_the_date_says(tmp_path):
     write_oco(tmp_path / "a.nc4", LON, LAT, attrs={"BuildId": "B11.2.10", **LATE})
     write_oco(tmp_path / "b.nc4", LON, LAT, attrs={"BuildId": "B11.2.9", **EARLY}, xco2_x2019=np.full(3, 425.0))
