@@ -62,6 +62,17 @@ def test_a_shifted_clock_is_found_with_its_hours_and_only_at_its_station(lag):
     assert not any(flagged(bits[i], Flag.LAG_SUSPECT).any() for i in (0, 1, 3, 4))
 
 
+@pytest.mark.parametrize("lag", [1, -1])
+def test_a_label_off_by_one_hour_is_not_told_from_places_that_differ_by_an_hour(lag):
+    series = network()
+    series[2] = replace(series[2], value=np.roll(series[2].value, lag))
+    bits, alarms = compare(series, "co2", NEIGHBOURS)
+    assert alarms == []
+    assert not flagged(bits[2], Flag.LAG_SUSPECT).any()
+    # a gain of a tenth would tell them, and every tenth sound sensor of the simulated network with them
+    assert [alarm.station for alarm in compare(series, "co2", replace(NEIGHBOURS, lag_gain=0.1))[1]] == ["C2"]
+
+
 @pytest.mark.parametrize(("factor", "word"), [(1.83, "mg m-3"), (1000.0, "ppb"), (0.001, "1e-3")])
 def test_a_wrong_unit_is_found_on_every_day(factor, word):
     series = network()
