@@ -58,6 +58,9 @@ class QualityRules:
     buddy
         (factor, least): BUDDY in mixed hours where an hour is further from its neighbours' median than both the factor
         times their median deviation and the least. None: no such test.
+    apart
+        The same of a day's median: BUDDY and INSTRUMENT on a whole day whose mixed hours lie that far from the
+        neighbours', a sensor that jumped. None: no such test.
     hours
         [from, to) of the solar day in which an hour is selected. None: all, for a mountain or a tall tower.
     wind, mixing
@@ -92,6 +95,7 @@ class QualityRules:
     spread: float | None = None
     rate: float | None = None
     buddy: tuple[float, float] | None = None
+    apart: tuple[float, float] | None = None
     hours: tuple[float, float] | None = None
     wind: float | None = None
     mixing: float | None = None
@@ -124,7 +128,9 @@ class QualityRules:
         for name in ("spike_hour", "spread", "rate", "wind", "mixing"):
             value = getattr(self, name)
             _require(value is None or value > 0, f"{name} must be positive", value)
-        _require(self.buddy is None or min(self.buddy) > 0, "buddy must be positive", self.buddy)
+        for name in ("buddy", "apart"):
+            pair = getattr(self, name)
+            _require(pair is None or min(pair) > 0, f"{name} must be positive", pair)
         for name in ("target", "calibration_age", "slope"):
             steps = getattr(self, name) or (1.0,)
             _require(min(steps) > 0 and list(steps) == sorted(steps), f"{name} must be positive and rise", steps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +92,7 @@ def judge_case(
         except InputError as error:
             refused = refused_of(error, paths, _names(paths, root))
         accounts += [one.account(feed.id, gas.name, feed.height) for one in refused]
-    alarms = compare_feeds(feeds, gas, rules)
+    alarms = compare_feeds(feeds, gas, rules, filtered=settings.bias_filter is not None)
     for one in feeds:
         select_hours(one)
         if settings.case.select:
@@ -174,8 +174,10 @@ def _names(paths: list[Path], root: Path | None) -> list[str]:
     return [path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.name for path in paths]
 
 
-def compare_feeds(feeds: list[Judged], gas: Species, rules: Rules) -> list[Alarm]:
+def compare_feeds(feeds: list[Judged], gas: Species, rules: Rules, *, filtered: bool = False) -> list[Alarm]:
     """Flag hours by comparing stations with each other; return what a person should look at.
+
+    With `filtered`, jumps of feeds with an offset are left to the bias filter.
 
     Raises
     ------
@@ -194,7 +196,7 @@ def compare_feeds(feeds: list[Judged], gas: Species, rules: Rules) -> list[Alarm
                 hours.time,
                 hours.value,
                 hours.flag,
-                one.rules,
+                replace(one.rules, apart=None) if filtered and one.settings.offset else one.rules,
             )
         )
     bits, alarms = compare(series, gas.name, rules_table(rules, "neighbours", NeighbourRules))

@@ -1,4 +1,4 @@
-"""Tests that compare a station with its neighbours: buddy, time lag, unit. They alarm; nothing is shifted or converted.
+"""Tests that compare a station with its neighbours: buddy, jump, time lag, unit. They alarm; nothing is put right.
 
 The neighbours of a station are those of high precision within a radius, never itself; a micro or a mobile station is
 nobody's reference, so that it cannot take a precise one out of use. The unit is judged by the UTC day; the lag over
@@ -20,7 +20,7 @@ from pipeline.schema import FAIL, HOUR, Flag
 from station_meta import QualityRules
 
 #: number of each test, raised when it would find something else in the same hours
-VERSIONS: dict[Flag, int] = {Flag.BUDDY: 1, Flag.LAG_SUSPECT: 2, Flag.UNIT_SUSPECT: 1}
+VERSIONS: dict[Flag, int] = {Flag.BUDDY: 2, Flag.LAG_SUSPECT: 2, Flag.UNIT_SUSPECT: 1}
 _NO_REFERENCE = ("micro", "mobile", "sink")
 #: MAD of a normal distribution to its standard deviation
 _MAD_TO_SIGMA = 1.4826
@@ -37,8 +37,8 @@ class NeighbourRules:
         km.
     fewest
         Neighbours that must have a value.
-    mixed
-        [from, to) local hours of the buddy test.
+    mixed, mixed_least
+        [from, to) local hours of the buddy test, and how many of a day a verdict on the day needs.
     lag_days, lag_most, lag_share, lag_gain, lag_correlation
         Days, hours, share of the hours, correlations.
     unit_hours
@@ -50,6 +50,7 @@ class NeighbourRules:
     radius: float
     fewest: int
     mixed: tuple[float, float]
+    mixed_least: int
     lag_days: int
     lag_most: int
     lag_share: float
@@ -98,7 +99,7 @@ class Alarm:
     station
         Its id.
     flag
-        LAG_SUSPECT or UNIT_SUSPECT.
+        LAG_SUSPECT or UNIT_SUSPECT, or BUDDY and INSTRUMENT: a jump.
     what
         In words.
     days
@@ -147,23 +148,62 @@ def compare(series: Sequence[Series], gas: str, rules: NeighbourRules) -> tuple[
         enough = np.isfinite(others).sum(axis=0) >= rules.fewest
         typical = np.full(table.shape[1], np.nan)
         typical[enough] = np.nanmedian(others[:, enough], axis=0)
+        around = np.full(typical.size, np.nan)
+        around[enough] = _MAD_TO_SIGMA * np.nanmedian(np.abs(others[:, enough] - typical[enough]), axis=0)
+        away = np.where(_is_mixed(start, typical.size, one.lon, rules), table[at] - typical, np.nan)
         place = _hours_since(one.time, start)
         if one.rules.buddy is not None:
-            around = _MAD_TO_SIGMA * np.nanmedian(np.abs(others[:, enough] - typical[enough]), axis=0)
-            apart = np.full(typical.size, np.inf)
-            apart[enough] = np.maximum(one.rules.buddy[0] * around, one.rules.buddy[1])
-            local = solar_hour(one.time, one.lon)
-            mixed = (local >= rules.mixed[0]) & (local < rules.mixed[1])
-            bits[at][mixed & (np.abs(table[at] - typical)[place] > apart[place])] |= np.uint32(Flag.BUDDY)
+            # a comparison with NaN is false
+            beyond = np.abs(away) > _limit(around, one.rules.buddy)
+            bits[at][beyond[place]] |= np.uint32(Flag.BUDDY)
+        lags = _lags(table[at], typical, start, rules)
+        units = _units(table[at], typical, start, rules, gas)
+        # what a wrong clock or unit explains is no jump
+        explained = {day for found in (lags, units) for days in found.values() for day in days}
+        jumps = _jumps(away, around, start, one.rules, rules, explained)
         for flag, found in (
-            (Flag.LAG_SUSPECT, _lags(table[at], typical, start, rules)),
-            (Flag.UNIT_SUSPECT, _units(table[at], typical, start, rules, gas)),
+            (Flag.LAG_SUSPECT, lags),
+            (Flag.UNIT_SUSPECT, units),
+            (Flag.BUDDY | Flag.INSTRUMENT, jumps),
         ):
             day = (place + start) // _DAY
             for what, days in found.items():
                 bits[at][np.isin(day, days)] |= np.uint32(flag)
                 alarms.append(Alarm(one.station, flag, what, len(days)))
     return bits, alarms
+
+
+def _is_mixed(start: int, size: int, lon: float, rules: NeighbourRules) -> np.ndarray:
+    """Return the mask of mixed hours among `size` hours from `start`."""
+    time = np.datetime64(0, "ns") + (start + np.arange(size)) * HOUR
+    hour = solar_hour(time, lon)
+    return np.asarray((hour >= rules.mixed[0]) & (hour < rules.mixed[1]))
+
+
+def _limit(around: np.ndarray, pair: tuple[float, float]) -> np.ndarray:
+    """Return how far from its neighbours an hour may lie: a factor on their own spread, and a least."""
+    return np.asarray(np.maximum(pair[0] * around, pair[1]))
+
+
+def _jumps(
+    away: np.ndarray,
+    around: np.ndarray,
+    start: int,
+    own: QualityRules,
+    rules: NeighbourRules,
+    explained: set[int],
+) -> dict[str, list[int]]:
+    """Return the days since 1970 whose mixed hours lie far from the neighbours' as a whole, by what was found."""
+    if own.apart is None:
+        return {}
+    by_day, limit = (values.reshape(-1, _DAY) for values in (away, _limit(around, own.apart)))
+    days = []
+    for day in np.flatnonzero(np.isfinite(by_day).sum(axis=1) >= rules.mixed_least):
+        there = np.isfinite(by_day[day])
+        number = start // _DAY + int(day)
+        if number not in explained and abs(np.median(by_day[day][there])) > np.median(limit[day][there]):
+            days.append(number)
+    return {"lies far from its neighbours in mixed hours (a jump?)": days} if days else {}
 
 
 def _table(series: Sequence[Series]) -> tuple[int, np.ndarray]:

@@ -108,7 +108,8 @@ def test_six_days_are_too_few_to_judge_a_clock_by():
     series = network()
     series[2] = replace(series[2], value=np.roll(series[2].value, 8))
     short = [replace(s, time=s.time[:144], value=s.value[:144], flag=s.flag[:144]) for s in series]
-    assert compare(short, "co2", NEIGHBOURS)[1] == []
+    alarms = compare(short, "co2", NEIGHBOURS)[1]
+    assert not any(alarm.flag & Flag.LAG_SUSPECT for alarm in alarms)
 
 
 def test_an_hour_apart_from_its_neighbours_is_a_suspect_in_mixed_hours_only():
@@ -118,6 +119,28 @@ def test_an_hour_apart_from_its_neighbours_is_a_suspect_in_mixed_hours_only():
     series[0] = replace(series[0], value=value)
     bits, _ = compare(series, "co2", NEIGHBOURS)
     assert np.flatnonzero(flagged(bits[0], Flag.BUDDY)).tolist() == [100]
+
+
+@pytest.mark.parametrize("step", [25.0, -25.0])
+def test_a_jump_is_found_on_the_days_whose_mixed_hours_follow_it(step):
+    series = network(noise=0.5)
+    jump = 24 * 3 + 12  # after the mixed hours of the fourth day
+    value = series[1].value + np.where(np.arange(24 * DAYS) >= jump, step, 0.0)
+    bits, alarms = compare([series[0], replace(series[1], value=value), *series[2:]], "co2", NEIGHBOURS)
+    assert [(alarm.station, alarm.days) for alarm in alarms] == [("C1", DAYS - 4)]
+    assert "a jump" in str(alarms[0])
+    np.testing.assert_array_equal(flagged(bits[1], Flag.INSTRUMENT), np.arange(24 * DAYS) >= 24 * 4)
+    left = replace(series[1], value=value, rules=replace(series[1].rules, apart=None))
+    assert compare([series[0], left, *series[2:]], "co2", NEIGHBOURS)[1] == []
+
+
+def test_a_plume_of_two_hours_is_no_jump():
+    series = network(noise=0.5)
+    value = series[1].value.copy()
+    value[100:102] += 60.0  # noon of the fifth day
+    bits, alarms = compare([series[0], replace(series[1], value=value), *series[2:]], "co2", NEIGHBOURS)
+    assert alarms == []
+    assert np.flatnonzero(flagged(bits[1], Flag.BUDDY)).tolist() == [100, 101]
 
 
 def test_micro_stations_are_nobodys_reference():
