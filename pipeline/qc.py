@@ -164,6 +164,9 @@ def thresholds(rules: QualityRules, interval: np.timedelta64, gas: Species) -> d
         told[Flag.HOURLY_SPREAD] = f"above {rules.spread:g} {unit} within the hour"
     if rules.buddy is not None:
         told[Flag.BUDDY] = f"{rules.buddy[0]:g} sigma and {rules.buddy[1]:g} {unit} from neighbours"
+    if rules.apart is not None:
+        of_day = f"a day {rules.apart[0]:g} sigma and {rules.apart[1]:g} {unit}"
+        told[Flag.BUDDY] = "; ".join([*filter(None, [told.get(Flag.BUDDY)]), of_day])
     return told
 
 
