@@ -1,6 +1,7 @@
 """Tests of one station's samples that must walk through time: flat line, rises above the recent past, running median.
 
-Times are seconds, ascending. Work arrays are the caller's, so nothing is allocated here.
+Times are whole nanoseconds, ascending, so that no verdict hangs on how a difference is rounded. Work arrays are the
+caller's, so nothing is allocated here.
 
 # i = sample; a window of samples is [first, i]
 """
@@ -17,10 +18,10 @@ _MAD_TO_SIGMA = 1.4826022185056018
 
 @kernel
 def flat_windows(
-    second: np.ndarray,
+    time: np.ndarray,
     value: np.ndarray,
     length: int,
-    span: float,
+    span: int,
     tolerance: float,
     lows: np.ndarray,
     highs: np.ndarray,
@@ -32,11 +33,12 @@ def flat_windows(
 
     Parameters
     ----------
-    second, value : (n,) float64
+    time : (n,) int64
+    value : (n,) float64
     length
         Samples of a window, at least 2.
     span
-        A window whose first and last sample lie this far apart, s, or further, is broken.
+        A window whose first and last sample lie this far apart, or further, is broken.
     tolerance
         Unit of the values.
     lows, highs : (n,) int64
@@ -63,7 +65,7 @@ def flat_windows(
             low_first += 1
         while highs[high_first] < first:
             high_first += 1
-        if second[i] - second[first] < span and value[highs[high_first]] - value[lows[low_first]] <= tolerance:
+        if time[i] - time[first] < span and value[highs[high_first]] - value[lows[low_first]] <= tolerance:
             for j in range(max(first, marked), i + 1):
                 flat[j] = True
             marked = i + 1
@@ -117,24 +119,25 @@ def rises(
 
 @kernel
 def far_from_median(
-    second: np.ndarray,
+    time: np.ndarray,
     value: np.ndarray,
-    half: float,
+    half: int,
     alpha: float,
     floor: float,
     order: np.ndarray,
     far: np.ndarray,
 ) -> None:
-    """Mark samples further than alpha sigma from the median of the samples within `half` seconds (Hampel 1974).
+    """Mark samples further than alpha sigma from the median of the samples within `half` (Hampel 1974).
 
     sigma is 1.4826 times the median distance of the window's samples from that median, at least `floor`. The window is
     kept sorted; the median distance is found by walking outward from the median, for both sides are sorted by distance.
 
     Parameters
     ----------
-    second, value : (n,) float64
+    time : (n,) int64
+    value : (n,) float64
     half
-        s.
+        Nanoseconds.
     alpha
         Standard deviations.
     floor
@@ -146,14 +149,14 @@ def far_from_median(
     """
     first = end = count = 0
     for i in range(value.size):
-        while end < value.size and second[end] <= second[i] + half:
+        while end < value.size and time[end] <= time[i] + half:
             at = _place(order, count, value[end])
             for j in range(count, at, -1):
                 order[j] = order[j - 1]
             order[at] = value[end]
             count += 1
             end += 1
-        while second[first] < second[i] - half:
+        while time[first] < time[i] - half:
             at = _place(order, count, value[first])
             for j in range(at, count - 1):
                 order[j] = order[j + 1]

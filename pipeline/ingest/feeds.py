@@ -193,10 +193,12 @@ def compare_feeds(feeds: list[Judged], gas: Species, rules: Rules, *, filtered: 
                 one.settings.quality_class or station.station_class,
                 station.lon,
                 station.lat,
+                one.settings.height,
                 hours.time,
                 hours.value,
                 hours.flag,
                 replace(one.rules, apart=None) if filtered and one.settings.offset else one.rules,
+                has_offset=one.settings.offset is not None,
             )
         )
     bits, alarms = compare(series, gas.name, rules_table(rules, "neighbours", NeighbourRules))

@@ -20,7 +20,7 @@ from pipeline.schema import FAIL, HOUR, Flag
 from station_meta import QualityRules
 
 #: number of each test, raised when it would find something else in the same hours
-VERSIONS: dict[Flag, int] = {Flag.BUDDY: 2, Flag.LAG_SUSPECT: 2, Flag.UNIT_SUSPECT: 1}
+VERSIONS: dict[Flag, int] = {Flag.BUDDY: 3, Flag.LAG_SUSPECT: 3, Flag.UNIT_SUSPECT: 2}
 _NO_REFERENCE = ("micro", "mobile", "sink")
 #: MAD of a normal distribution to its standard deviation
 _MAD_TO_SIGMA = 1.4826
@@ -41,8 +41,8 @@ class NeighbourRules:
         [from, to) local hours of the buddy test, and how many of a day a verdict on the day needs.
     lag_days, lag_most, lag_share, lag_gain, lag_correlation
         Days, hours, share of the hours, correlations.
-    unit_hours
-        Hours.
+    unit_hours, unit_least
+        Hours, and how many of them both must have.
     units
         By species, and by what went wrong: (low, high) of a median's ratio to the neighbours'.
     """
@@ -57,6 +57,7 @@ class NeighbourRules:
     lag_gain: float
     lag_correlation: float
     unit_hours: int
+    unit_least: int
     units: dict[str, dict[str, tuple[float, float]]] = field(hash=False)
 
 
@@ -70,6 +71,8 @@ class Series:
         Id, and class.
     lon, lat
         Degrees.
+    height
+        Of the inlet, m.
     time : (hour,) datetime64[ns]
         Ascending, each once.
     value : (hour,) float64
@@ -78,16 +81,20 @@ class Series:
         Bits so far.
     rules
         Its own thresholds.
+    has_offset
+        Whether its distance from the others may last: the inversion solves for an offset of such a sensor.
     """
 
     station: str
     station_class: str
     lon: float
     lat: float
+    height: float
     time: np.ndarray
     value: np.ndarray
     flag: np.ndarray
     rules: QualityRules
+    has_offset: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,7 +167,7 @@ def compare(series: Sequence[Series], gas: str, rules: NeighbourRules) -> tuple[
         units = _units(table[at], typical, start, rules, gas)
         # what a wrong clock or unit explains is no jump
         explained = {day for found in (lags, units) for days in found.values() for day in days}
-        jumps = _jumps(away, around, start, one.rules, rules, explained)
+        jumps = _jumps(away, around, start, one, rules, explained)
         for flag, found in (
             (Flag.LAG_SUSPECT, lags),
             (Flag.UNIT_SUSPECT, units),
@@ -186,23 +193,27 @@ def _limit(around: np.ndarray, pair: tuple[float, float]) -> np.ndarray:
 
 
 def _jumps(
-    away: np.ndarray,
-    around: np.ndarray,
-    start: int,
-    own: QualityRules,
-    rules: NeighbourRules,
-    explained: set[int],
+    away: np.ndarray, around: np.ndarray, start: int, one: Series, rules: NeighbourRules, explained: set[int]
 ) -> dict[str, list[int]]:
-    """Return the days since 1970 whose mixed hours lie far from the neighbours' as a whole, by what was found."""
-    if own.apart is None:
+    """Return the days since 1970 whose mixed hours lie far from the neighbours' as a whole, by what was found.
+
+    A sensor whose offset is solved for is compared with itself: with its median distance on the last days that were no
+    jump, of `lag_days`; where there are none, its distance is taken as its offset.
+    """
+    if one.rules.apart is None:
         return {}
-    by_day, limit = (values.reshape(-1, _DAY) for values in (away, _limit(around, own.apart)))
+    by_day, limit = (values.reshape(-1, _DAY) for values in (away, _limit(around, one.rules.apart)))
+    usual: dict[int, float] = {}
     days = []
-    for day in np.flatnonzero(np.isfinite(by_day).sum(axis=1) >= rules.mixed_least):
+    for day in np.flatnonzero(np.isfinite(by_day).sum(axis=1) >= rules.mixed_least).tolist():
         there = np.isfinite(by_day[day])
-        number = start // _DAY + int(day)
-        if number not in explained and abs(np.median(by_day[day][there])) > np.median(limit[day][there]):
-            days.append(number)
+        distance_now = float(np.median(by_day[day][there]))
+        before = [usual[d] for d in range(day - rules.lag_days, day) if d in usual]
+        expected = float(np.median(before)) if one.has_offset and before else distance_now if one.has_offset else 0.0
+        if abs(distance_now - expected) <= np.median(limit[day][there]):
+            usual[day] = distance_now
+        elif start // _DAY + day not in explained:
+            days.append(start // _DAY + day)
     return {"lies far from its neighbours in mixed hours (a jump?)": days} if days else {}
 
 
@@ -218,10 +229,13 @@ def _table(series: Sequence[Series]) -> tuple[int, np.ndarray]:
 
 
 def _near(series: Sequence[Series], radius: float) -> np.ndarray:
-    """Return for each series the mask of those that may be its reference."""
+    """Return for each series the mask of those that may be its reference: of each other station the lowest inlet."""
     lon, lat = (np.array([getattr(one, name) for one in series]) for name in ("lon", "lat"))
     station = np.array([one.station for one in series])
-    precise = np.array([one.station_class not in _NO_REFERENCE for one in series])
+    lowest: dict[str, float] = {}
+    for one in series:
+        lowest[one.station] = min(one.height, lowest.get(one.station, np.inf))
+    precise = np.array([o.station_class not in _NO_REFERENCE and o.height == lowest[o.station] for o in series])
     apart = distance(lon[:, None], lat[:, None], lon[None, :], lat[None, :])
     return np.asarray((apart <= 1000.0 * radius) & (station[:, None] != station[None, :]) & precise[None, :])
 
@@ -286,7 +300,7 @@ def _units(own: np.ndarray, typical: np.ndarray, start: int, rules: NeighbourRul
     for end in range(_DAY, own.size + 1, _DAY):
         window = slice(max(end - rules.unit_hours, 0), end)
         both = np.isfinite(own[window]) & np.isfinite(typical[window])
-        if not both.any():
+        if both.sum() < rules.unit_least:
             continue
         ratio = float(np.median(own[window][both]) / np.median(typical[window][both]))
         for name, (low, high) in rules.units.get(gas, {}).items():

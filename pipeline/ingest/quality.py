@@ -22,8 +22,8 @@ VERSIONS: dict[Flag, int] = {
     Flag.INSTRUMENT: 1,
     Flag.RANGE_FAIL: 1,
     Flag.RANGE_SUSPECT: 1,
-    Flag.FLAT_LINE: 2,
-    Flag.SPIKE: 3,
+    Flag.FLAT_LINE: 3,
+    Flag.SPIKE: 4,
     Flag.RATE: 1,
     Flag.HOURLY_SPREAD: 1,
 }
@@ -151,8 +151,8 @@ def flat_line(time: np.ndarray, value: np.ndarray, interval: np.timedelta64, rul
     length = max(rules.flat_samples, int(np.ceil(rules.flat_minutes / step)))
     flat = np.zeros(value.size, dtype=bool)
     work = np.empty((2, value.size), dtype=np.int64)
-    span = length * (interval / np.timedelta64(1, "s"))
-    flat_windows(_seconds(time), value, length, span, rules.flat_tolerance * _HAIR, work[0], work[1], flat)
+    span = length * int(interval / np.timedelta64(1, "ns"))
+    flat_windows(_nanoseconds(time), value, length, span, rules.flat_tolerance * _HAIR, work[0], work[1], flat)
     return flat
 
 
@@ -176,14 +176,14 @@ def sd_spikes(time: np.ndarray, value: np.ndarray, interval: np.timedelta64, rul
     sigma = sigma_before(time, value, rules)
     gap = np.timedelta64(round(rules.spike_gap * 60), "s")
     visit = np.concatenate([[0], np.cumsum(np.diff(time) > gap)])
-    place = (time - time[0]) / interval
     longest = rules.spike_longest / (interval / np.timedelta64(1, "m"))
     margin = np.timedelta64(round(rules.spike_longest * 60), "s")
     for day in np.unique(time.astype("datetime64[D]")):
         ends = np.searchsorted(time, np.array([day - margin, day, day + _DAY, day + _DAY + margin], time.dtype))
         near, own = slice(ends[0], ends[3]), slice(ends[1], ends[2])
         above_past, above_future = (np.zeros(ends[3] - ends[0], dtype=bool) for _ in range(2))
-        at, stretch, values, around = place[near], visit[near], value[near], sigma[near]
+        at = (time[near] - day.astype(time.dtype)) / interval
+        stretch, values, around = visit[near], value[near], sigma[near]
         rises(at, stretch, values, around, rules.spike_alpha, longest, above_past)
         at, stretch, values, around = (np.ascontiguousarray(row[::-1]) for row in (-at, stretch, values, around))
         rises(at, stretch, values, around, rules.spike_alpha, longest, above_future)
@@ -199,9 +199,9 @@ def hampel_spikes(time: np.ndarray, value: np.ndarray, interval: np.timedelta64,
     Hampel 1974, doi:10.1080/01621459.1974.10482962; 120 minutes and 3 deviations as in ICOS Cities Munich.
     """
     far = np.zeros(value.size, dtype=bool)
-    half = 30.0 * rules.spike_minutes
+    half = round(0.5e9 * 60.0 * rules.spike_minutes)
     work = np.empty(value.size)
-    far_from_median(_seconds(time), value, half, rules.spike_alpha, rules.spike_floor, work, far)
+    far_from_median(_nanoseconds(time), value, half, rules.spike_alpha, rules.spike_floor, work, far)
     return far
 
 
@@ -234,6 +234,6 @@ def sigma_before(time: np.ndarray, value: np.ndarray, rules: QualityRules) -> np
     return sigma
 
 
-def _seconds(time: np.ndarray) -> np.ndarray:
-    """Return times as seconds since the first, (sample,) float64."""
-    return (time - time[:1]).astype("timedelta64[ns]").astype(np.float64) * 1e-9
+def _nanoseconds(time: np.ndarray) -> np.ndarray:
+    """Return times as whole nanoseconds since 1970, (sample,) int64."""
+    return np.asarray(time.astype("datetime64[ns]").astype(np.int64))

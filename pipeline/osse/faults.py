@@ -131,9 +131,9 @@ def _spikes(feed: Feed, rng: np.random.Generator) -> Feed:
     values = feed.values.copy()
     for first in at:
         values[first : first + (1 if feed.per_hour == 1 else int(rng.integers(1, 5)))] += rng.uniform(40.0, 120.0)
-    hours = np.zeros(feed.hours, dtype=bool)
-    hours[at // feed.per_hour] = True
-    return replace(feed, values=values, harmed=feed.harmed | hours)
+    # a spike may run on into the next hour
+    hours = np.isfinite(values) & (values != feed.values)
+    return replace(feed, values=values, harmed=feed.harmed | hours.reshape(feed.hours, -1).any(axis=1))
 
 
 def _ramp(feed: Feed, rng: np.random.Generator) -> Feed:

@@ -7,6 +7,7 @@ from rich.console import Console
 from station_files import gcwerks, minutes, registry
 
 from pipeline.errors import ConfigError, InputError, RegistryError
+from pipeline.ingest.versions import OF_STATIONS
 from pipeline.qc import report_of_case, report_of_files, require_sources
 from pipeline.quality_report import print_report
 from pipeline.schema import FAIL, Flag, is_used
@@ -80,7 +81,8 @@ def test_every_test_of_the_station_stands_in_the_report_with_what_it_found(tmp_p
     assert 3 <= spikes < 20
     assert flat == 20
     line = next(line for line in text.splitlines() if "SD, alpha 1" in line)
-    assert line.split() == ["spike", "3", "SD,", "alpha", "1", str(spikes), "not", "in", "the", "hour's", "mean"]
+    version = str(OF_STATIONS[Flag.SPIKE])
+    assert line.split() == ["spike", version, "SD,", "alpha", "1", str(spikes), "not", "in", "the", "hour's", "mean"]
     assert next(line for line in text.splitlines() if "10 min within 0.005 ppm" in line).split()[-4] == "20"
     for name in ("instrument", "range fail", "range suspect", "rate", "hourly spread", "buddy"):
         assert f" {name} " in text

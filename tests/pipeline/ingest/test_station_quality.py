@@ -194,6 +194,26 @@ def test_a_day_is_judged_the_same_with_its_week_and_margins_as_in_the_whole_reco
             np.testing.assert_array_equal(part[own], whole[day * 1440 : (day + 1) * 1440])
 
 
+@pytest.mark.parametrize("offset", [1, 7, 61, 433, 1001])
+def test_a_verdict_does_not_hang_on_where_the_record_begins(offset):
+    time, value = series(4 * 1440, sigma=1.5)
+    time = time + np.timedelta64(37_000_003, "us")
+    # without a week before, for that is another where the record begins later
+    for rules in (MICRO, replace(REGIONAL, spike_history=10**9)):
+        whole = assess(time, value, MINUTE, rules)
+        part = assess(time[offset:], value[offset:], MINUTE, rules)
+        later = 3 * 1440
+        np.testing.assert_array_equal(part[later - offset :], whole[later:])
+
+
+def test_minutes_with_one_missing_are_no_unbroken_run_wherever_they_stand():
+    for first in range(0, 1300, 7):
+        time, value = series(1440)
+        value[first : first + 11] = 421.0
+        keep = np.arange(1440) != first + 5
+        assert not flat_line(time[keep], value[keep], MINUTE, REGIONAL).any(), first
+
+
 def test_a_rise_that_lasts_longer_than_a_spike_may_is_air():
     time, value = series(1440)
     quiet = sd_spikes(time, value, MINUTE, REGIONAL)

@@ -52,13 +52,19 @@ def case(folder, faults, *, days=7):
 )
 def test_hours_that_are_not_harmed_are_as_they_were(name, kind):
     mine = [s for s in ALL if s.station.station_class == kind]
-    seed, site = next((seed, s) for seed in range(99) for s in mine if s.id in victims(name, ALL, seed))
     before = sound(1 if kind == "micro" else 60)
-    after, ((told, harmed),) = with_faults(before, site, [name], ALL, seed)
-    assert told == name
-    assert harmed.any()
-    apart = ~before.samples(harmed)
-    np.testing.assert_array_equal(after.values[apart], before.values[apart])
+    tried = 0
+    for seed in range(60):
+        site = next((s for s in mine if s.id in victims(name, ALL, seed)), None)
+        if site is None:
+            continue
+        after, ((told, harmed),) = with_faults(before, site, [name], ALL, seed)
+        tried += 1
+        assert told == name
+        assert harmed.any()
+        apart = ~before.samples(harmed)
+        np.testing.assert_array_equal(after.values[apart], before.values[apart])
+    assert tried > 10
 
 
 def test_a_fault_is_the_same_whatever_other_faults_there_are():
