@@ -250,12 +250,14 @@ def _number(text: str) -> int:
 def gravest(letters: str) -> str:
     """Return the letter that stands for several samples put together: any that is not N, the gravest first.
 
+    A letter that is none of the standard's is graver than all: nobody knows what it says.
+
     Examples
     --------
-    >>> gravest("NNN"), gravest("NMD"), gravest("")
-    ('N', 'D', '')
+    >>> gravest("NNN"), gravest("NMD"), gravest("NXB"), gravest("")
+    ('N', 'D', 'X', '')
     """
-    return max(letters, key=LETTERS.find, default="")
+    return max(letters, key=lambda letter: (letter not in LETTERS, LETTERS.find(letter)), default="")
 
 
 def _rows(told: list[Message], wanted: Hj212Settings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -82,6 +82,14 @@ def test_of_several_letters_the_gravest_stands():
             assert hj212.gravest(one + other) == hj212.gravest(other + one) == other
 
 
+def test_a_letter_that_is_none_of_the_standards_is_the_gravest(tmp_path):
+    for unknown in "Xn7":
+        for known in hj212.LETTERS:
+            assert hj212.gravest(known + unknown) == hj212.gravest(unknown + known) == unknown
+    found = read(tmp_path, hour(8, "430", "NX"), hour(9, "430", "XN"), hour(10, "430", "X"), hour(11, "430"))
+    assert found.reason.tolist() == ["status X"] * 3 + [""]
+
+
 def test_a_changed_byte_costs_its_packet_and_no_other(tmp_path):
     good = [hour(number, f"{430 + number}") for number in range(3)]
     broken = good[1].replace(b"431", b"437")
