@@ -22,6 +22,8 @@ from pipeline.errors import FormatError
 
 #: kinds of numpy that are plain bytes: bool, integers, floats, datetimes, timedeltas, fixed texts
 _KINDS = "biufMmU"
+#: dimensions that numpy 1 has at most; no reader's array has more than four
+_MOST_DIMS = 32
 #: letters beyond this are no Unicode, and would raise wherever the text is looked at
 _LAST_LETTER = 0x10FFFF
 
@@ -65,6 +67,8 @@ def empty(said: object, most: int) -> list[np.ndarray]:
         shape = _listed(one["shape"])
         if not all(type(size) is int and size >= 0 for size in shape):
             raise _broken("a shape must be whole numbers", shape)
+        if len(shape) > _MOST_DIMS:
+            raise _broken(f"a shape must have at most {_MOST_DIMS} dimensions", len(shape))
         try:
             dtype = np.dtype(one["dtype"])
         except (TypeError, ValueError, SyntaxError) as error:
@@ -74,7 +78,11 @@ def empty(said: object, most: int) -> list[np.ndarray]:
         most -= math.prod(shape) * dtype.itemsize
         if most < 0:
             raise _broken("the arrays must not be larger than agreed", one)
-        arrays.append(np.empty(shape, dtype))
+        try:
+            arrays.append(np.empty(shape, dtype))
+        except (ValueError, MemoryError) as error:
+            # no bytes at all, by a size of 0, and yet a size that numpy cannot count
+            raise _broken("a shape must be possible", shape) from error
     return arrays
 
 

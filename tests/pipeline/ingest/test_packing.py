@@ -151,11 +151,22 @@ def test_what_the_dataclass_does_not_declare_is_refused(change, rule):
         ([{"dtype": "<f8", "shape": [1 << 40, 1 << 40]}], "must not be larger than agreed"),
         ([{"dtype": "<f8", "shape": [100_000]}, {"dtype": "<f8", "shape": [100_000]}], "not be larger than agreed"),
         ([{"dtype": "<f8"}], "each array must state dtype and shape"),
+        ([{"dtype": "<f8", "shape": [1] * 33}], "a shape must have at most 32 dimensions; got 33"),
+        ([{"dtype": "<f8", "shape": [0] * 100_000}], "a shape must have at most 32 dimensions; got 100000"),
+        ([{"dtype": "<f8", "shape": [0, 1 << 70]}], "a shape must be possible"),
+        ([{"dtype": "<f8", "shape": [0, 1 << 62, 8]}], "a shape must be possible"),
+        ([{"dtype": "<U0", "shape": [1 << 62]}], "a shape must be possible"),
     ],
 )
 def test_a_layout_that_is_not_of_plain_bytes_is_refused(said, rule):
     with pytest.raises(FormatError, match=rule):
         empty(said, 1 << 20)
+
+
+def test_a_layout_that_memory_does_not_hold_is_refused():
+    # more than any address space of today's machines
+    with pytest.raises(FormatError, match="a shape must be possible"):
+        empty([{"dtype": "<f8", "shape": [1 << 57]}], 1 << 62)
 
 
 def test_bytes_that_are_no_value_are_refused():
