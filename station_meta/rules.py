@@ -8,8 +8,9 @@ and CO.
 
 from __future__ import annotations
 
+import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -175,17 +176,16 @@ class Rules:
             )
         own = self.tables.get("stations", {}).get(station, {}).get(species, {})
         where = f"{self.where} [classes.{station_class}.{species}]"
-        try:
-            return typed(QualityRules, {**shared, **own}, where=where)
-        except StationMetaError as error:
-            if error.where:
-                raise
-            place = f"{where}, [stations.{station}.{species}]" if own else where
-            raise StationMetaError(error.rule, got=error.got, remedy=error.remedy, where=place) from error
+        return _placed(QualityRules, {**shared, **own}, f"{where}, [stations.{station}.{species}]" if own else where)
 
     def classes_of(self, species: str) -> list[str]:
         """Return the classes with thresholds of a species."""
         return [name for name in CLASSES if self._of_class(species, name)]
+
+    @property
+    def stations(self) -> tuple[str, ...]:
+        """The stations with thresholds of their own."""
+        return tuple(self.tables.get("stations", {}))
 
     def _of_class(self, species: str, station_class: str) -> dict[str, Any]:
         """Return the keys of a class: those of the one it is like, and its own on top; none when there are none."""
@@ -203,7 +203,7 @@ class Rules:
         """
         if name not in self.tables:
             raise StationMetaError("the table must be there", got=name, remedy=f"add [{name}] to it", where=self.where)
-        return typed(cls, self.tables[name], where=f"{self.where} [{name}]")
+        return _placed(cls, self.tables[name], f"{self.where} [{name}]")
 
 
 def load_rules(*paths: str | Path) -> Rules:
@@ -212,12 +212,15 @@ def load_rules(*paths: str | Path) -> Rules:
     Raises
     ------
     StationMetaError
-        When a file cannot be read, names a class that is not one, or thresholds cannot be used.
+        When a file cannot be read, has a table the shipped one has not, names a class that is not one, or thresholds
+        cannot be used: those of a station, with its class or, that not being known here, with any.
     """
-    merged: dict[str, Any] = {}
-    names = []
-    for path in (QUALITY, *map(Path, paths)):
-        merged = _merged(merged, _read(path))
+    merged = _read(QUALITY)
+    known, names = (*merged, "stations"), [QUALITY.name]
+    for path in map(Path, paths):
+        own = _read(path)
+        _require_tables(own, known, path.name)
+        merged = _merged(merged, own)
         names.append(path.name)
     rules = Rules(", ".join(names), merged)
     classes, like = merged.get("classes", {}), merged.get("like", {})
@@ -232,7 +235,50 @@ def load_rules(*paths: str | Path) -> Rules:
     for station, table in merged.get("stations", {}).items():
         for species in table:
             _require(bool(rules.classes_of(species)), f"thresholds of {station} must be of a known species", species)
+            _require_some_class(rules, species, station)
     return rules
+
+
+def _require_tables(own: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+    """Raise unless a file's tables are ones that something reads: all else would be read by nobody."""
+    for name, table in own.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            remedy = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+            raise StationMetaError("a table must be known", got=name, remedy=remedy, where=where)
+        depth = 2 if name in ("classes", "stations") else 0
+        _require_nested(table, depth, f"{where} [{name}]")
+
+
+def _require_nested(table: object, depth: int, where: str) -> None:
+    """Raise unless tables hold tables so deep: `[stations.ID.SPECIES]` holds keys, and `[stations.ID]` none."""
+    if not isinstance(table, dict):
+        raise StationMetaError("a table must be there", got=table, remedy="write its keys below its name", where=where)
+    for name, inner in table.items() if depth else ():
+        _require_nested(inner, depth - 1, f"{where} {name}")
+
+
+def _require_some_class(rules: Rules, species: str, station: str) -> None:
+    """Raise unless a station's own thresholds can be used with those of one class at least."""
+    faults = []
+    for name in rules.classes_of(species):
+        try:
+            rules.of(species, name, station)
+        except StationMetaError as error:
+            faults.append(error)
+        else:
+            return
+    raise faults[0]
+
+
+def _placed(cls: type[T], table: Mapping[str, Any], where: str) -> T:
+    """Return a table as a dataclass; numbers that cannot be are told with their place, too."""
+    try:
+        return typed(cls, table, where=where)
+    except StationMetaError as error:
+        if error.where:
+            raise
+        raise StationMetaError(error.rule, got=error.got, remedy=error.remedy, where=where) from error
 
 
 def _read(path: Path) -> dict[str, Any]:

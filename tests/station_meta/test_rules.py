@@ -70,6 +70,35 @@ def test_a_mistake_is_named(tmp_path, text, said):
     assert "Remedy" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[neighbors]\nradius = 1.0\n", r"own\.toml: a table must be known; got 'neighbors'.*did you mean neighbours"),
+        ("[class.city.co2]\nrate = 1.0\n", "got 'class'.*did you mean classes"),
+        ("[weather]\nrate = 1.0\n", "got 'weather'.*known here: like, classes, .*stations"),
+        ("rate = 1.0\n", "got 'rate'"),
+        ("[stations.ABC.co2]\nfale = [1.0, 2.0]\n", r"\[stations\.ABC\.co2\].*got 'fale'.*did you mean fail"),
+        ("[stations.ABC.co2]\nrate = -1.0\n", r"\[stations\.ABC\.co2\]: rate must be positive"),
+        ("[stations.ABC.co2]\nrate = true\n", r"\[stations\.ABC\.co2\] rate: the value must be a finite number"),
+        ("[stations.ABC]\nrate = 1.0\n", r"\[stations\] ABC rate: a table must be there; got 1.0"),
+        ("[classes]\ncity = 1.0\n", r"\[classes\] city: a table must be there; got 1.0"),
+        ("mobile = 1.0\n", r"\[mobile\]: a table must be there; got 1.0"),
+    ],
+)
+def test_what_nobody_would_read_is_refused(tmp_path, text, said):
+    with pytest.raises(StationMetaError, match=said) as caught:
+        load_rules(write(tmp_path / "own.toml", text))
+    assert "Remedy" in str(caught.value)
+
+
+def test_thresholds_of_a_station_need_fit_one_class_alone_for_its_own_is_not_known_here(tmp_path):
+    # within fail of a micro station, not of the others
+    own = load_rules(write(tmp_path / "own.toml", "[stations.ABC.co2]\nsuspect = [360.0, 4000.0]\n"))
+    assert own.of("co2", "micro", "ABC").suspect == (360.0, 4000.0)
+    with pytest.raises(StationMetaError, match="suspect must begin within fail"):
+        own.of("co2", "city", "ABC")
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(StationMetaError, match="must be readable"):
         load_rules(tmp_path / "none.toml")
@@ -80,8 +109,11 @@ def test_a_class_without_thresholds_is_refused_with_those_that_have_some():
         load_rules().of("co", "micro")
 
 
-def test_a_table_of_ones_own_is_read_as_its_dataclass(tmp_path):
-    rules = load_rules(write(tmp_path / "own.toml", f"[odd]\n{GOOD}"))
-    assert rules.table("odd", station_meta.QualityRules).fail == (300.0, 900.0)
+def test_a_table_is_read_as_its_dataclass(tmp_path):
+    rules = load_rules(write(tmp_path / "own.toml", "[sink]\nspike_days = 17\n"))
+    assert rules.table("sink", station_meta.SinkRules).spike_days == 17
     with pytest.raises(StationMetaError, match="the table must be there"):
         rules.table("even", station_meta.QualityRules)
+    rules = load_rules(write(tmp_path / "own.toml", "[sink]\nspike_days = 16\n"))
+    with pytest.raises(StationMetaError, match=r"own\.toml \[sink\]: spike_days must be odd; got 16"):
+        rules.table("sink", station_meta.SinkRules)
