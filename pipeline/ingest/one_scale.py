@@ -19,13 +19,14 @@ _Feed = StationSettings | ColumnSettings | MobileSettings
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """Rows of one feed on one scale; `scale` is empty where nobody says."""
+    """Rows of one feed on one scale; `scale` is empty where nobody says. Some are used, or at least compared with."""
 
     who: str
     feed: _Feed
     scale: str
     rows: np.ndarray
     used: bool
+    compared: bool
 
 
 def on_one_scale(observations: xr.Dataset, settings: Settings) -> tuple[xr.Dataset, list[str]]:
@@ -33,7 +34,8 @@ def on_one_scale(observations: xr.Dataset, settings: Settings) -> tuple[xr.Datas
 
     The scale is `case.scale`, else the one that all used observations are on but those of a feed with `scale_error`.
     What is on another is converted where a conversion is published. Where none is, or the scale is not known, the
-    feed's `scale_error` adds to the uncertainty as an independent error, and SCALE_UNCONVERTED says so.
+    feed's `scale_error` adds to the uncertainty as an independent error, and SCALE_UNCONVERTED says so. Of what is only
+    compared with (HELD_OUT) and declares no `scale_error` the flag and a note are all: it is compared as it is.
 
     A converted column stays comparable: with c' = s c + o for air, y = p + k c becomes s y + o, and its prior's part p
     becomes s p + o (1 - k).
@@ -61,7 +63,8 @@ def on_one_scale(observations: xr.Dataset, settings: Settings) -> tuple[xr.Datas
     for group in groups:
         rows, found = group.rows, conversion(group.scale, target, gas) if group.scale else None
         idle = not group.used and group.feed.scale_error is None
-        if found == Conversion(1.0, 0.0) or (found is None and idle):
+        silent = idle and not (group.compared and any(one.used for one in groups))
+        if found == Conversion(1.0, 0.0) or (found is None and silent):
             continue
         if found is not None:
             value[rows] = found.slope * value[rows] + found.offset
@@ -76,14 +79,12 @@ def on_one_scale(observations: xr.Dataset, settings: Settings) -> tuple[xr.Datas
                 f"{found.slope:.6g} x {found.offset:+.4g} {gas.mole_fraction_unit}"
             )
             continue
-        error = _error_of(group, target)
+        error = 0.0 if idle else _error_of(group, target)
         sigma[rows] = np.hypot(sigma[rows], error)
         flag[rows] |= np.uint32(Flag.SCALE_UNCONVERTED)
         against = f"not converted to {target}" if target else "which no other observation is on"
-        notes.append(
-            f"{group.who}: on {group.scale or 'a scale that is not known'}, {against}; "
-            f"taken with {error:g} {gas.mole_fraction_unit} more of uncertainty"
-        )
+        so = "compared as it is" if idle else f"taken with {error:g} {gas.mole_fraction_unit} more of uncertainty"
+        notes.append(f"{group.who}: on {group.scale or 'a scale that is not known'}, {against}; {so}")
     if not notes:
         return observations, []
     changed = {"value": value, "spread": spread, "uncertainty": sigma, "flag": flag, "scale": scale.astype(np.str_)}
@@ -98,7 +99,8 @@ def _groups(observations: xr.Dataset, settings: Settings, gas: Species) -> list[
     """Return the rows by feed and scale, in the order of the settings."""
     station, platform = (observations[name].values.astype(str) for name in ("station", "platform"))
     made_by, height = instruments(station, platform), observations["height"].values
-    stated, used = observations["scale"].values.astype(str), is_used(observations["flag"].values)
+    stated, flag = observations["scale"].values.astype(str), observations["flag"].values
+    used, compared = is_used(flag), is_used(flag & ~np.uint32(Flag.HELD_OUT))
     feeds: list[tuple[str, _Feed, np.ndarray]] = [
         (
             f"{feed.id} at {feed.height:g} m",
@@ -118,7 +120,8 @@ def _groups(observations: xr.Dataset, settings: Settings, gas: Species) -> list[
             taken = "" if text.casefold() == UNKNOWN else str(text)
             if not taken and isinstance(feed, ColumnSettings):
                 taken = feed.scale or ""
-            groups.append(_Group(who, feed, scale_name(taken, gas), rows, bool(used[rows].any())))
+            some = (bool(mask[rows].any()) for mask in (used, compared))
+            groups.append(_Group(who, feed, scale_name(taken, gas), rows, *some))
     return groups
 
 

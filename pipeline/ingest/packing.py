@@ -81,7 +81,7 @@ def empty(said: object, most: int) -> list[np.ndarray]:
         try:
             arrays.append(np.empty(shape, dtype))
         except (ValueError, MemoryError) as error:
-            # no bytes at all, by a size of 0, and yet a size that numpy cannot count
+            # a size of 0 hides others that numpy cannot count; memory may not hold what was agreed
             raise _broken("a shape must be possible", shape) from error
     return arrays
 

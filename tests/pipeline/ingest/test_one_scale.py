@@ -129,3 +129,20 @@ def test_what_is_not_used_refuses_nothing():
     found, notes = on_one_scale(given, case(("AAA", {}), columns=[COLUMN]))
     assert found["flag"].values.tolist() == flag.tolist()
     assert notes == []
+
+
+def test_what_is_only_compared_on_a_scale_without_conversion_is_told_and_refuses_nothing():
+    given = observed(("AAA", "WMO CO2 X2019", 400.0), ("OCO2-1", "NIM CO2 2019", 410.0), ("OCO2-2", "", 410.0))
+    flag = np.array([0, Flag.HELD_OUT, Flag.HELD_OUT], dtype=np.uint32)
+    given["flag"] = given["flag"].copy(data=flag)
+    found, notes = on_one_scale(given, case(("AAA", {}), columns=[COLUMN]))
+    assert found["flag"].values.tolist() == [0, *[Flag.HELD_OUT | Flag.SCALE_UNCONVERTED] * 2]
+    for name in ("value", "uncertainty", "scale"):
+        np.testing.assert_array_equal(found[name], given[name])
+    assert notes == [
+        "OCO2: on a scale that is not known, not converted to WMO CO2 X2019; compared as it is",
+        "OCO2: on NIM CO2 2019, not converted to WMO CO2 X2019; compared as it is",
+    ]
+    # where no observation is used there is no scale to be on
+    bare = given.isel(obs=[1, 2])
+    assert on_one_scale(bare, case(("AAA", {}), columns=[COLUMN]))[1] == []
