@@ -132,7 +132,9 @@ def chain(size: Size) -> dict[str, list[float]]:
         seconds += np.diff(ticks, axis=0)
         samples += len(rows.table)
         refused += int(out.sum())
-        series.append(Series(f"S{number}", classes[which], lon, lat, hours.time, hours.value, hours.flag.copy(), own))
+        series.append(
+            Series(f"S{number}", classes[which], lon, lat, 50.0, hours.time, hours.value, hours.flag.copy(), own)
+        )
     start = _now()
     _, alarms = compare(series, "co2", rules.table("neighbours", NeighbourRules))
     compared = _now() - start
