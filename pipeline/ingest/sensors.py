@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -64,7 +64,8 @@ def without_bias(
     An hour that told the bias is flagged HELD_OUT: its difference from the spectrometers is in the bias, and would be
     counted twice. What is left is `offset_sigma`, and the measurement uncertainty is at least `floor`. Hours are
     flagged ANCHOR_AGE when long out of touch with a reference, and INSTRUMENT beyond the limit, for they are not
-    absolute; JUMP_RESET while a jump is suspected and when it is taken.
+    absolute; JUMP_RESET while a jump is suspected and when it is taken. The bias starts anew where a calibration begins
+    or ends, for it is what the correction left.
 
     Parameters
     ----------
@@ -104,8 +105,11 @@ def without_bias(
             continue
         key = (feed.id, float(feed.height))
         at = every.isel(obs=mine)
-        start = (states or {}).get(key) or _start(feed, at["time"].values.min(), rules, calibrations, gas)
-        found, after[key] = _followed(at, start, references, rules, around)
+        corrections = [one for one in calibrations if (one.station, one.species) == (feed.id, gas.name)]
+        state = (states or {}).get(key)
+        found, after[key], changes = _followed(at, state, corrections, references, rules, around)
+        for when in changes:
+            notes.append(f"{feed.id}: another calibration from {_told(when)} on, its bias starts anew")
         for i in np.flatnonzero(found.reset):
             notes.append(f"{feed.id}: bias set anew at {_told(at['time'].values[i])}, to {found.bias[i]:+.1f} ppm")
         inside = mine >= first
@@ -151,9 +155,14 @@ class _References:
 
 
 def _followed(
-    at: xr.Dataset, start: State, references: _References, rules: BiasRules, around: Surroundings | None
-) -> tuple[Track, State]:
-    """Return the track of one sensor, row for row of its hours, and its last state."""
+    at: xr.Dataset,
+    state: State | None,
+    calibrations: Sequence[Calibration],
+    references: _References,
+    rules: BiasRules,
+    around: Surroundings | None,
+) -> tuple[Track, State, list[np.datetime64]]:
+    """Return the track of one sensor, row for row of its hours, its last state, and when its calibration changed."""
     time = at["time"].values
     lon, lat = (float(at[name].values[0]) for name in ("lon", "lat"))
     local = time.astype("datetime64[h]") + round(lon / _DEGREES_PER_HOUR) * HOUR
@@ -169,25 +178,50 @@ def _followed(
         wind, layer = around(np.full(rows.size, lon), np.full(rows.size, lat), time[rows])
         good[rows] = is_mixed(local[rows], rules, wind, layer)
     day = local.astype("datetime64[D]").astype(np.int64)
-    return track(start, time, day, np.where(good, difference, np.nan), rules)
+    return _through(state, calibrations, time, day, np.where(good, difference, np.nan), rules)
 
 
-def _start(
-    feed: StationSettings, when: np.datetime64, rules: BiasRules, calibrations: Sequence[Calibration], gas: Species
-) -> State:
-    """Return the state a sensor starts from: at the end of its last training, or with no reference at all."""
-    trained = [
-        one
-        for one in calibrations
-        if (one.station, one.species) == (feed.id, gas.name)
-        and one.trained_until < when
-        and one.covers(np.array([when]))[0]
-    ]
-    if not trained:
-        return first_state(when, rules)
-    last = max(trained, key=lambda one: one.trained_until)
-    until = last.trained_until.astype("datetime64[h]")
-    return State(until, 0.0, last.rmse**2, until)
+def _through(
+    state: State | None,
+    calibrations: Sequence[Calibration],
+    time: np.ndarray,
+    day: np.ndarray,
+    difference: np.ndarray,
+    rules: BiasRules,
+) -> tuple[Track, State, list[np.datetime64]]:
+    """Return what `track` does, of a sensor whose bias starts anew wherever a calibration begins or ends.
+
+    What is left of a bias is left by one correction: under the next it would be taken off a second time.
+    """
+    changes = np.unique([bound for one in calibrations for bound in one.bounds if not np.isnat(bound)])
+    changes = changes.astype("datetime64[ns]")
+    period = np.searchsorted(changes, time, side="right")
+    told, parts, places = [], [], []
+    for number in np.unique(period):
+        rows = np.flatnonzero(period == number)
+        # a state given may be of an earlier period than the first hour
+        anew = state is not None and number > 0 and bool(state.since < changes[number - 1])
+        if state is None or anew:
+            state = _start(time[rows].min(), calibrations, rules)
+        if anew:
+            told.append(changes[number - 1])
+        part, state = track(state, time[rows], day[rows], difference[rows], rules)
+        parts.append(part)
+        places.append(rows)
+    back = np.argsort(np.concatenate(places))
+    joined = {item.name: np.concatenate([getattr(part, item.name) for part in parts])[back] for item in fields(Track)}
+    return Track(**joined), state, told
+
+
+def _start(when: np.datetime64, calibrations: Sequence[Calibration], rules: BiasRules) -> State:
+    """Return the state a sensor starts from: at the end of its training, or with no reference at all."""
+    for one in calibrations:
+        # periods do not overlap: one at most
+        if one.covers(np.array([when]))[0] and one.trained_until <= when:
+            until = one.trained_until.astype("datetime64[h]")
+            # the last hour beside the reference is the one before
+            return State(until, 0.0, one.rmse**2, until - HOUR)
+    return first_state(when, rules)
 
 
 def _floor(found: Track, kind: str, rules: BiasRules) -> np.ndarray:

@@ -126,13 +126,64 @@ def trained(day, rmse=1.2):
     )  # fmt: skip
 
 
+def renewed(day, hour=0, until=None):
+    """Two calibrations of the sensor: the second takes over in June, at the end of its training."""
+    when = f"2024-06-{day:02d}T{hour:02d}:00:00Z"
+    first = trained(2).model_copy(update={"valid_to": pd.Timestamp(when).to_pydatetime()})
+    changes = {"valid_from": when, "trained_to": until or when, "rmse": 1.0}
+    return [first, Calibration.model_validate(trained(2).model_dump(mode="json") | changes)]
+
+
+def test_a_bias_learned_under_one_calibration_is_not_taken_off_under_the_next():
+    # the second calibration takes the old bias off, and brings one of its own
+    old, new = hours(10), hours(6, first=10, bias=-2.0)
+    made = run(old, new, calibrations=renewed(11))
+    found = micro(made.observations)
+    before_told = pd.DatetimeIndex(found["time"].values) < pd.Timestamp("2024-06-11T04:00")
+    assert (found["bias"].values[before_told] == 0).all()
+    assert found["offset_sigma"].values[0] == pytest.approx(1.0)
+    # the last hour beside the reference is the one before it takes over
+    assert found["anchor_age"].values[0] == 1
+    assert np.abs(found["bias"].values[96:] + 2.0).max() < 1.0
+    # what is no jump of the sensor is not taken for one
+    assert not (found["flag"].values & np.uint32(Flag.JUMP_RESET)).any()
+    assert "MIC: another calibration from 2024-06-11T00Z on, its bias starts anew" in made.notes
+    # the hours before tell nothing of it
+    alone = run(old.isel(obs=slice(0)), new, calibrations=renewed(11))
+    for name in ("value", "bias", "offset_sigma", "anchor_age", "flag"):
+        np.testing.assert_array_equal(alone.observations[name].values, made.observations[name].values)
+    assert alone.states == made.states
+
+
+@pytest.mark.parametrize("when", [(10, 6), (11, 0), (12, 7), (14, 0)])
+@pytest.mark.parametrize("until", [None, "2024-06-05T00:00:00Z", "2024-07-05T00:00:00Z"])
+def test_a_cut_anywhere_about_a_change_of_calibration_is_the_whole_to_the_bit(when, until):
+    pair = renewed(*when, until)
+    first, second, third = hours(10), hours(2, first=10), hours(2, first=12)
+    whole = run(first, xr.concat([second, third], dim="obs"), calibrations=pair)
+    half = run(first, second, calibrations=pair)
+    rest = run(third.isel(obs=slice(0)), third, states=half.states, calibrations=pair)
+    joined = xr.concat([half.observations, rest.observations], dim="obs")
+    for name in ("value", "bias", "offset_sigma", "anchor_age", "flag"):
+        np.testing.assert_array_equal(joined[name].values, whole.observations[name].values)
+    assert rest.states == whole.states
+
+
+def test_a_calibration_that_ends_takes_its_bias_with_it():
+    ended = renewed(11)[:1]
+    found = micro(run(hours(10), hours(2, first=10), calibrations=ended).observations)
+    assert found["bias"].values[0] == 0
+    assert found["offset_sigma"].values[0] == pytest.approx(RULES.reset)
+
+
 def test_a_trained_sensor_without_spectrometers_is_used_with_the_error_of_one():
     made = micro(run(hours(10, spread=30.0), hours(2, first=10, spread=30.0), calibrations=[trained(2)]).observations)
     assert is_used(made["flag"].values).all()
     assert set(made["uncertainty"].values) == {RULES.floor_unanchored}
     # 40 days of walk since the training
     assert made["offset_sigma"].values[0] == pytest.approx(np.sqrt(1.2**2 + RULES.walk**2 * 40), rel=1e-9)
-    assert made["anchor_age"].values[0] == 24 * 40
+    # and one hour more since the last hour of it
+    assert made["anchor_age"].values[0] == 24 * 40 + 1
     assert (made["bias"].values == 0).all()
 
 
@@ -140,9 +191,9 @@ def test_age_since_the_last_reference_is_flagged_and_then_refuses():
     short = replace(RULES, anchor_suspect=39.5, anchor_fail=41.0)
     made = run(hours(10, spread=30.0), hours(2, first=10, spread=30.0), calibrations=[trained(2)], rules=short)
     flag = micro(made.observations)["flag"].values
-    # aged 40 days at first: suspect; from 41 days on, an hour later than that, not used
-    assert set(flag[:25]) == {int(Flag.ANCHOR_AGE)}
-    assert set(flag[25:]) == {int(Flag.ANCHOR_AGE | Flag.INSTRUMENT)}
+    # aged 40 days and an hour at first: suspect; beyond 41 days not used
+    assert set(flag[:24]) == {int(Flag.ANCHOR_AGE)}
+    assert set(flag[24:]) == {int(Flag.ANCHOR_AGE | Flag.INSTRUMENT)}
 
 
 def test_a_kind_of_sensor_has_its_own_floor():
