@@ -2,24 +2,27 @@
 
 CSV with the columns station, species, time, kind, measured, assigned, unit, scale. Kinds are `target` (a check against
 a gas that took no part in the calibration), `calibration` (the instrument was set), and `two-point` (a cheap sensor at
-two gases: two rows of one time, which also set it). Times carry their zone.
+two gases: two rows of one time, which also set it). Times carry their zone. `measured` and `assigned` are both on
+`scale`, which must be the station's: between two scales lies more than an instrument may be off.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import FormatError, TimeError
+from pipeline.errors import FormatError, TimeError, UnitError
 from pipeline.ingest.formats.text import read_lines
+from pipeline.scales import same_scale
 from pipeline.schema import Flag
-from pipeline.units import mole_fraction_factor, species
+from pipeline.units import Species, mole_fraction_factor, species
 from station_meta import QualityRules
+from station_meta.fields import UNKNOWN
 
 COLUMNS = ("station", "species", "time", "kind", "measured", "assigned", "unit", "scale")
 KINDS = ("target", "calibration", "two-point")
@@ -79,7 +82,8 @@ def read_log(paths: Sequence[Path]) -> pd.DataFrame:
 def checked(log: pd.DataFrame, station: str, gas: str, time: np.ndarray, rules: QualityRules) -> Checks:
     """Return what the log says of the hours of a station; nothing for a station that is not in it.
 
-    An hour is judged by the last check of each kind at or before its start. Against a target gas, a difference is good,
+    An hour is judged by the last check of each kind at or before its start, of several target gases at one time by the
+    worst. Against a target gas, a difference is good,
     adds itself to sigma, makes the hour suspect, or refuses it, by `rules.target`; so does the age of the last
     calibration by `rules.calibration_age`, and before the first one the hour is suspect; a two-point slope outside
     `rules.slope` refuses.
@@ -102,7 +106,8 @@ def checked(log: pd.DataFrame, station: str, gas: str, time: np.ndarray, rules: 
     target = mine[mine["kind"] == "target"]
     if rules.target is not None and len(target):
         good, inflated, fail = rules.target
-        off = _last(target["time"], (target["measured"] - target["assigned"]).abs(), time, 0.0)
+        worst = (target["measured"] - target["assigned"]).abs().groupby(target["time"]).max()
+        off = _last(worst.index.to_series(), worst, time, 0.0)
         # a limit is a decimal, a difference of two decimals is not quite one
         off = off.round(9)
         sigma = np.where(off > good, off, 0.0)
@@ -123,6 +128,38 @@ def checked(log: pd.DataFrame, station: str, gas: str, time: np.ndarray, rules: 
         slope = _last(ends.index.to_series(), rise, time, 1.0)
         bits[(slope < rules.slope[0]) | (slope > rules.slope[1])] |= _FAIL
     return Checks(bits, sigma)
+
+
+def check_scales(log: pd.DataFrame, station: str, gas: Species, scales: Iterable[str]) -> None:
+    """Raise when checks of a station are on a scale that is none of its rows'.
+
+    Nothing is converted: a row has one scale for two numbers, and where that is the gas's alone, as its certificate
+    has it, a conversion of both would leave the difference of the scales in.
+
+    Parameters
+    ----------
+    log
+        Of `read_log`.
+    station, gas
+        Station id and the species.
+    scales
+        Those of the station's rows; none known when empty or "unknown".
+
+    Raises
+    ------
+    UnitError
+        When they are.
+    """
+    known = [text for text in scales if text.casefold() not in ("", UNKNOWN)]
+    mine = log.loc[(log["station"] == station) & (log["species"] == gas.name), "scale"]
+    for text in mine.unique():
+        if known and not any(same_scale(text, own, gas) for own in known):
+            raise UnitError(
+                f"measured and assigned must be on the station's scale, {', '.join(known)}",
+                got=f"{text}, {int((mine == text).sum())} check(s)",
+                remedy="write both numbers on that scale, or leave the checks out",
+                where=f"calibration log, {station}",
+            )
 
 
 def _last(when: pd.Series, what: pd.Series, time: np.ndarray, before: object) -> np.ndarray:

@@ -16,6 +16,7 @@ import xarray as xr
 import station_meta
 from pipeline.ingest import account
 from pipeline.ingest.account import Account
+from pipeline.ingest.checks_of_case import notes_of_checks
 from pipeline.ingest.feeds import Judged, calibrations_of, judge_case, judge_feed, select_hours
 from pipeline.ingest.hourly import Hours, uncertainty_of_mean
 from pipeline.ingest.nothing import nothing
@@ -53,8 +54,8 @@ def read_stations(
     accounts
         One per file, in the order of the feeds and then of the names; of a file that cannot be used, why.
     notes
-        What a person should look at: stations that go with their neighbours at another time, or in another unit; and
-        what the bias filter did.
+        What a person should look at: stations that go with their neighbours at another time, or in another unit; checks
+        and calibrations of stations the case has not; and what the bias filter did.
 
     Raises
     ------
@@ -70,7 +71,7 @@ def read_stations(
         parts.append(part)
         accounts += told
     observations = label(_joined(parts, gas), "observations")
-    notes = [str(alarm) for alarm in alarms]
+    notes = [*map(str, alarms), *notes_of_checks(settings, root, feeds)]
     if settings.bias_filter is not None:
         start = window[0] - np.timedelta64(settings.bias_filter.history, "D")
         before = [

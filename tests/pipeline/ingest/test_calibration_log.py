@@ -7,9 +7,11 @@ from ingest_cases import settings
 from station_files import gcwerks, minutes, registry
 
 from pipeline.errors import FormatError, TimeError, UnitError
-from pipeline.ingest.calibration_log import checked, read_log
+from pipeline.ingest.calibration_log import check_scales, checked, read_log
+from pipeline.ingest.calibrations import Calibration, render
 from pipeline.ingest.stations import read_stations
 from pipeline.schema import Flag, is_used
+from pipeline.units import SPECIES
 from station_meta import load_rules
 
 HEAD = "station,species,time,kind,measured,assigned,unit,scale\n"
@@ -19,6 +21,12 @@ SUSPECT, FAIL = int(Flag.CALIBRATION), int(Flag.CALIBRATION | Flag.INSTRUMENT)
 OLD, TOO_OLD = int(Flag.CALIBRATION_AGE), int(Flag.CALIBRATION_AGE | Flag.INSTRUMENT)
 #: a calibration so near that its age says nothing
 SET = "AAA,co2,2024-07-01T00:00Z,calibration,420,420,ppm,WMO CO2 X2019\n"
+#: of a sensor that is in no case here
+CALIBRATION = Calibration.model_validate(
+    {"station": "MIC", "species": "co2", "valid_from": "2014-06-01T00:00Z", "trained_from": "2014-05-01T00:00Z",
+     "trained_to": "2014-06-01T00:00Z", "reference": "ABC", "source": "a test", "rmse": 1.0, "centre": [0] * 4,
+     "coefficients": [0] * 5, "covariance": [[0] * 5] * 5, "low": [0] * 4, "high": [1] * 4}
+)  # fmt: skip
 
 
 def log(tmp_path, text):
@@ -110,6 +118,24 @@ def test_the_order_of_rows_and_other_stations_change_nothing(tmp_path):
     assert not checked(log(tmp_path, "".join(rows)), "CCC", "co2", time, REGIONAL).bits.any()
 
 
+def test_of_several_target_gases_at_one_time_the_worst_is_taken_in_any_order(tmp_path):
+    rows = [row("target", "2024-07-01T06:00Z", measured) for measured in (420.0, 419.4, 420.2)]
+    for order in (rows, rows[::-1], rows[1:] + rows[:1]):
+        found = checked(log(tmp_path, SET + "".join(order)), "AAA", "co2", hour("2024-07-01T07"), REGIONAL)
+        assert found.bits.tolist() == [FAIL]
+        assert found.sigma[0] == pytest.approx(0.6)
+
+
+def test_a_check_on_a_scale_that_is_not_the_station_s_is_refused_by_name(tmp_path):
+    found = log(tmp_path, SET + row("target", "2024-07-01T06:00Z", 420).replace("X2019", "X2007"))
+    gas = SPECIES["co2"]
+    with pytest.raises(UnitError, match=r"AAA: .* on the station's scale, WMO CO2 X2019; got 'WMO CO2 X2007, 1 check"):
+        check_scales(found, "AAA", gas, ["WMO CO2 X2019"])
+    # other names of one scale, a station of two scales, and other stations
+    check_scales(found, "AAA", gas, ["NOAA CO2 X2019", "X2007", "unknown", ""])
+    check_scales(found, "BBB", gas, ["NIM CO2 2019"])
+
+
 @pytest.mark.parametrize(
     ("text", "error", "said"),
     [
@@ -153,3 +179,22 @@ def test_a_case_s_hours_follow_its_log(tmp_path):
     assert ((found["flag"].values & np.uint32(FAIL)) == FAIL).tolist() == [False] * 4 + [True] * 2
     assert not is_used(found["flag"].values[4:]).any()
     np.testing.assert_array_equal(found["value"], plain["value"])
+
+
+def test_a_case_refuses_checks_on_another_scale_and_tells_of_stations_it_has_no_feed_of(tmp_path):
+    gcwerks(tmp_path / "abc.dat", minutes("2014-07-01T00:00", 360), np.full(360, 400.0) + np.arange(360) % 7)
+    feeds = [{"id": "ABC", "format": "gcwerks", "files": ["abc.dat"], "height": 50, "representation_error": 1.0}]
+    inputs = {"calibration_logs": ["log.csv"], "calibrations": ["c.toml"]}
+    case, facts = settings(stations=feeds, inputs=inputs), registry(tmp_path)
+    others = "".join(row("calibration", "2014-06-20T00:00Z", 420, station=name) for name in ("XYZ", "ABD", "XYZ"))
+    (tmp_path / "c.toml").write_text(render(CALIBRATION), encoding="utf-8")
+    mine = row("calibration", "2014-06-20T00:00Z", 420, station="ABC")
+    (tmp_path / "log.csv").write_text(HEAD + mine + others)
+    _, _, notes = read_stations(case, tmp_path, facts)
+    assert notes == [
+        "calibration_logs: no feed of this case is of ABD, XYZ: not used",
+        "calibrations: no feed of this case is of MIC: not used",
+    ]
+    (tmp_path / "log.csv").write_text(HEAD + mine.replace("X2019", "X2007"))
+    with pytest.raises(UnitError, match="ABC: measured and assigned must be on the station's scale"):
+        read_stations(case, tmp_path, facts)
