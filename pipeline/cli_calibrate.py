@@ -45,7 +45,8 @@ def fit(
     """
     from pipeline.errors import ConfigError
     from pipeline.ingest.calibrations import append
-    from pipeline.ingest.co_location import calibration_of, co_location_rules
+    from pipeline.ingest.co_location import calibration_of
+    from pipeline.ingest.registry import load_own_rules
 
     taken = (device_pressure, device_temperature)
     if (device_pressure is None) != (device_temperature is None):
@@ -53,11 +54,13 @@ def fit(
     compensation = (
         None if device_pressure is None or device_temperature is None else (device_pressure, device_temperature)
     )
-    made, hours = calibration_of(
-        sensor, reference, co_location_rules([rules] if rules else []), station=station, beside=beside, air=air,
+    made, hours, left_out = calibration_of(
+        sensor, reference, load_own_rules([rules] if rules else []), station=station, beside=beside, air=air,
         source=source or f"{sensor.name} beside {reference.name}", compensation=compensation,
     )  # fmt: skip
     append(out, made)
+    for told in left_out:
+        print(told)
     difference = hours["reference"] - hours["value"]
     print(
         f"{station}: {len(hours)} hours beside {beside}, "

@@ -197,14 +197,16 @@ def _through(
     changes = changes.astype("datetime64[ns]")
     period = np.searchsorted(changes, time, side="right")
     told, parts, places = [], [], []
+    fresh = state is None
+    if state is None:
+        state = _start(time.min(), calibrations, rules)
     for number in np.unique(period):
         rows = np.flatnonzero(period == number)
         # a state given may be of an earlier period than the first hour
-        anew = state is not None and number > 0 and bool(state.since < changes[number - 1])
-        if state is None or anew:
+        if not fresh and number > 0 and state.since < changes[number - 1]:
             state = _start(time[rows].min(), calibrations, rules)
-        if anew:
             told.append(changes[number - 1])
+        fresh = False
         part, state = track(state, time[rows], day[rows], difference[rows], rules)
         parts.append(part)
         places.append(rows)

@@ -66,6 +66,56 @@ def test_what_was_fitted_corrects_the_feed_it_was_fitted_for(tmp_path, monkeypat
     assert np.sqrt(np.mean(error**2)) == pytest.approx(made.rmse, rel=0.05)
 
 
+def spoilt(folder, name, change):
+    """Change cells of a table: row number to {column: text}; None leaves the row out."""
+    head, *lines = (folder / name).read_text().splitlines()
+    names = head.split(",")
+    rows = [dict(zip(names, line.split(","), strict=True)) for line in lines]
+    kept = [row | (change.get(i) or {}) for i, row in enumerate(rows) if change.get(i, {}) is not None]
+    (folder / name).write_text("\n".join([head, *(",".join(row.values()) for row in kept)]) + "\n")
+
+
+def test_fills_and_what_is_out_of_bounds_tell_no_more_than_rows_that_are_not_there(tmp_path, monkeypatch, capsys):
+    wrong = [
+        {"value": "-999"}, {"value": "0"}, {"value": "9.96921e36"}, {"value": ""}, {"humidity": "-999"},
+        {"temperature": "-9999.0"}, {"pressure": "nan"}, {"humidity": "99"}, {"temperature": "150"},
+        {"pressure": "1010"}, {"value": "200"}, {"value": "6000"}, {"value": "word"},
+    ]  # fmt: skip
+    tables(tmp_path)
+    # one half hour of an hour each, spread over the days
+    sensor = {60 * i + 1: cells for i, cells in enumerate(wrong)}
+    reference = {60 * i + 30: {"value": text} for i, text in enumerate(("-999.99", "0", "100", "3000"))}
+    spoilt(tmp_path, "sensor.csv", sensor)
+    spoilt(tmp_path, "reference.csv", reference)
+    assert run(monkeypatch, tmp_path) == 0
+    told = capsys.readouterr().out
+    assert (
+        "sensor.csv: left out 1 not readable, 6 missing or fill, 3 surroundings outside their bounds, "
+        "3 outside the range of air; 13 hours incomplete"
+    ) in told
+    assert "reference.csv: left out 2 missing or fill, 2 outside the range of air; 4 hours incomplete" in told
+    assert f"ABC: {480 - 13 - 4} hours beside REF" in told
+    (found,) = read_calibrations([tmp_path / "c.toml"])
+    tables(tmp_path)
+    spoilt(tmp_path, "sensor.csv", dict.fromkeys(sensor))
+    spoilt(tmp_path, "reference.csv", dict.fromkeys(reference))
+    (tmp_path / "c.toml").unlink()
+    assert run(monkeypatch, tmp_path) == 0
+    assert "sensor.csv: left out 13 hours incomplete" in capsys.readouterr().out
+    assert read_calibrations([tmp_path / "c.toml"]) == [found]
+
+
+def test_thresholds_of_one_s_own_decide_what_is_fitted(tmp_path, monkeypatch, capsys):
+    tables(tmp_path)
+    spoilt(tmp_path, "sensor.csv", {1: {"humidity": "90"}})
+    bounds = "humidity = [0.0, 95.0], temperature = [253.15, 323.15], pressure = [85000.0, 105000.0]"
+    (tmp_path / "own.toml").write_text(f"[stations.ABC.co2]\nenvironment = {{ {bounds} }}\n")
+    assert run(monkeypatch, tmp_path, "--rules", "own.toml") == 0
+    told = capsys.readouterr().out
+    assert "left out" not in told
+    assert "ABC: 480 hours" in told
+
+
 def test_a_second_calibration_of_the_same_time_is_refused_and_the_file_stays(tmp_path, monkeypatch, capsys):
     tables(tmp_path)
     run(monkeypatch, tmp_path)
