@@ -11,7 +11,7 @@ from station_meta.fields import CLASSES, COLUMNS, HOUR_LABELS, NETWORK_CLASSES
 from station_meta.products import COLUMN_PRODUCTS, ColumnLimits, Contract, Products, load_products
 from station_meta.rules import QUALITY, QualityRules, Rules, load_rules
 from station_meta.sink_rules import FrictionRules, SinkRules
-from station_meta.station import Station, find, network_counts, periods_of
+from station_meta.station import Station, every_period, find, network_counts, periods_of
 from station_meta.table import KNOWN, ZHEJIANG_ILLUSTRATIVE, load
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "Station",
     "StationMetaError",
     "check",
+    "every_period",
     "find",
     "load",
     "load_products",

@@ -132,6 +132,17 @@ def periods_of(frame: pd.DataFrame, station: str) -> pd.DataFrame:
     return rows
 
 
+def every_period(frame: pd.DataFrame, station: str) -> tuple[Station, ...]:
+    """Return the facts about a station, one for each of its periods, as the table has them.
+
+    Raises
+    ------
+    StationMetaError
+        As `periods_of`.
+    """
+    return tuple(_station(row.to_dict()) for _, row in periods_of(frame, station).iterrows())
+
+
 def network_counts(frame: pd.DataFrame) -> dict[str, int]:
     """Return how many stations each class has; a station with several periods counts once.
 

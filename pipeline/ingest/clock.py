@@ -44,7 +44,7 @@ def utc_start(label: np.ndarray, zone: str, marks: Mark, interval: np.timedelta6
     >>> utc_start(end, "Asia/Shanghai", "end", np.timedelta64(1, "h"))
     array(['2024-07-01T00:00:00.000000000'], dtype='datetime64[ns]')
     """
-    known = _zone(zone, where)
+    known = zone_of(zone, where=where)
     index = pd.DatetimeIndex(label).tz_localize(known, ambiguous="NaT", nonexistent="NaT")
     utc = index.tz_convert("UTC").tz_localize(None).to_numpy("datetime64[ns]")
     half = interval.astype("timedelta64[ns]") // 2
@@ -64,12 +64,19 @@ def standard_offset(zone: str, year: int, *, where: str = "") -> np.timedelta64:
     >>> standard_offset("Europe/London", 2014), standard_offset("Asia/Shanghai", 1988)
     (np.timedelta64(0,'s'), np.timedelta64(28800,'s'))
     """
-    known = _zone(zone, where)
+    known = zone_of(zone, where=where)
     offsets = [pd.Timestamp(year, month, 1, tz=known).utcoffset() for month in (1, 7)]
     return np.timedelta64(min(round(offset.total_seconds()) for offset in offsets if offset is not None), "s")
 
 
-def _zone(zone: str, where: str) -> ZoneInfo:
+def zone_of(zone: str, *, where: str = "") -> ZoneInfo:
+    """Return the zone of a name.
+
+    Raises
+    ------
+    TimeError
+        When it is not in the tz database.
+    """
     try:
         return ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:

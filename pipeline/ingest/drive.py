@@ -18,12 +18,14 @@ from pipeline.errors import InputError, RegistryError, TimeError
 from pipeline.ingest import account
 from pipeline.ingest.account import Account
 from pipeline.ingest.clock import utc_start
+from pipeline.ingest.declared import zone_unknown
 from pipeline.ingest.exhaust import OWN_JOINT, OWN_TAIL, background_of, own_joint, own_tail
 from pipeline.ingest.formats import track
 from pipeline.ingest.formats.samples import is_fill
 from pipeline.ingest.gps import at_inlet, position_reasons
 from pipeline.ingest.quality import assess, rejected, rules_of
 from pipeline.ingest.quarantine import FeedRefusedError, Refused
+from pipeline.ingest.registry import rules_table
 from pipeline.ingest.rows import CLOCK_CHANGE, CONFLICT, DUPLICATE, FILLS, MISSING_VALUE, OUTSIDE
 from pipeline.ingest.segments import segment_numbers, segments_of
 from pipeline.ingest.site import registry_error
@@ -35,6 +37,8 @@ from station_meta import Rules, Station, StationMetaError
 _SECOND = np.timedelta64(1, "s")
 _TESTS = ((Flag.RANGE_FAIL, "range fail"), (Flag.FLAT_LINE, "flat line"))
 _KMH = 1 / 3.6
+#: thresholds of which zero says that nothing is asked, or the lowest
+_MAY_BE_ZERO = ("exhaust_speed", "background_percentile", "segment_least")
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,18 @@ class MobileRules:
     segment_metres: float
     segment_seconds: float
     segment_least: float
+
+    def __post_init__(self) -> None:
+        """Raise unless the numbers can be thresholds."""
+        for name, value in vars(self).items():
+            _require(value > 0 or (name in _MAY_BE_ZERO and value == 0), f"{name} must be positive", value)
+        percentile = self.background_percentile
+        _require(percentile <= 100, "background_percentile must be at most 100", percentile)
+
+
+def _require(good: bool, rule: str, got: object) -> None:
+    if not good:
+        raise StationMetaError(rule, got=got, remedy="correct the thresholds")
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +136,7 @@ def read_drive(
     InputError
         When no file can be used; one beside others that can is set aside.
     """
-    limits = rules.table("mobile", MobileRules)
+    limits = rules_table(rules, "mobile", MobileRules)
     names = [path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.name for path in paths]
     names, said, refused = _read(paths, names, feed)
     facts = _facts_of(feed, gas, registry, np.concatenate([one.label for one in said]))
@@ -212,12 +228,7 @@ def _frame(said: track.TrackRows, feed: MobileSettings, gas: Species, facts: Sta
     """Return one file's rows in UTC and the species' own unit."""
     zone = feed.zone or facts.zone
     if zone is None:
-        raise RegistryError(
-            "the zone of a track's labels must be known",
-            got="neither settings nor station table say",
-            remedy=f"set zone of {feed.id} in the settings",
-            where=where,
-        )
+        raise zone_unknown(feed, where=where)
     time = utc_start(said.label, zone, "start", _SECOND, where=where)
     factor = mole_fraction_factor(feed.columns.unit, gas, where=where)
     value = said.value * factor

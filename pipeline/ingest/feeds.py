@@ -13,14 +13,15 @@ from pipeline.errors import ConfigError, InputError
 from pipeline.ingest.account import Account
 from pipeline.ingest.calibration_log import Checks, checked, read_log
 from pipeline.ingest.calibrations import Calibration, read_calibrations
+from pipeline.ingest.declared import require_station
 from pipeline.ingest.files import expand
 from pipeline.ingest.hourly import Hours, hourly_means
 from pipeline.ingest.neighbours import Alarm, NeighbourRules, Series, compare
-from pipeline.ingest.quality import assess_hours, rules_of
+from pipeline.ingest.quality import assess_hours
 from pipeline.ingest.quarantine import refused_of
 from pipeline.ingest.registry import read_rules, rules_table
-from pipeline.ingest.rows import FeedRows, judge, read_rows
-from pipeline.ingest.site import Periods, periods, registry_rows
+from pipeline.ingest.rows import FeedRows, judge, read_rows, station_rules
+from pipeline.ingest.site import Periods, periods
 from pipeline.ingest.surroundings import Surroundings, selection_bits
 from pipeline.settings import Settings, StationSettings
 from pipeline.units import SPECIES, Species
@@ -58,7 +59,8 @@ def judge_case(
 ) -> tuple[list[Judged], list[Alarm], list[Account]]:
     """Return all feeds of a case, judged, compared and selected; what a person should look at; and the refused files.
 
-    A feed of which no file can be used is not among the feeds.
+    A feed of which no file can be used is not among the feeds. All feeds are held against the registry before a file is
+    read.
 
     Parameters
     ----------
@@ -74,18 +76,19 @@ def judge_case(
     Raises
     ------
     ConfigError
-        When hours are to be selected by weather, and there is none.
+        When hours are to be selected by weather, and there is none; and as `require_station`.
     InputError
-        When a pattern matches no file, or the registry has no such station.
+        When a pattern matches no file; and as `require_station`.
     """
     gas = SPECIES[settings.case.species]
-    rules = read_rules(settings, root)
+    rules = read_rules(settings, root, registry)
+    for feed in settings.stations:
+        require_station(feed, gas, registry, rules)
     calibrations = calibrations_of(settings, root)
     log = read_log([path for pattern in settings.inputs.calibration_logs for path in expand(root, pattern)])
     feeds, accounts = [], []
     for feed in settings.stations:
         paths = sorted({path for pattern in feed.files for path in expand(root, pattern)})
-        registry_rows(registry, feed.id)
         try:
             feeds.append(judge_feed(paths, feed, gas, registry, rules, root, calibrations, log))
             refused = feeds[-1].rows.refused
@@ -146,12 +149,12 @@ def judge_feed(
         When a file cannot be used; see the readers.
     """
     names = _names(paths, root)
-    station_class = feed.quality_class or str(registry_rows(registry, feed.id)["station_class"].iloc[0])
-    own = rules_of(rules, gas.name, station_class, feed.id, where=f"station {feed.id}")
     mine = [one for one in calibrations if (one.station, one.species) == (feed.id, gas.name)]
-    rows = read_rows(paths, names, feed, gas, registry, own, mine)
-    refused = judge(rows, own)
+    rows = read_rows(paths, names, feed, gas, registry, rules, mine)
     frame = rows.table
+    facts = periods(frame["time"].to_numpy(), feed, gas, registry)
+    own = station_rules(rules, facts, feed, gas)
+    refused = judge(rows, own)
     hours = hourly_means(
         frame["time"].to_numpy(),
         frame["value"].to_numpy(),
@@ -167,7 +170,7 @@ def judge_feed(
     hours.flag[:] |= assess_hours(hours.time, hours.value, hours.spread, own)
     checks = checked(read_log([]) if log is None else log, feed.id, gas.name, hours.time, own)
     hours.flag[:] |= checks.bits
-    return Judged(feed, rows, hours, periods(frame["time"].to_numpy(), feed, gas, registry), own, checks)
+    return Judged(feed, rows, hours, facts, own, checks)
 
 
 def _names(paths: list[Path], root: Path | None) -> list[str]:

@@ -14,12 +14,13 @@ import xarray as xr
 
 from pipeline.errors import InputError
 from pipeline.ingest.account import Account
-from pipeline.ingest.drive import read_drive
+from pipeline.ingest.declared import require_laboratory
+from pipeline.ingest.drive import MobileRules, read_drive
 from pipeline.ingest.files import expand
 from pipeline.ingest.nothing import nothing
 from pipeline.ingest.quarantine import refused_of
-from pipeline.ingest.registry import read_rules
-from pipeline.ingest.site import registry_rows, scale_of
+from pipeline.ingest.registry import read_rules, rules_table
+from pipeline.ingest.site import scale_of
 from pipeline.ingest.soundings import sounding_ids
 from pipeline.schema import MOBILE, label
 from pipeline.settings import MobileSettings, Settings
@@ -52,17 +53,22 @@ def read_mobile(settings: Settings, root: Path, registry: pd.DataFrame) -> tuple
 
     Raises
     ------
+    ConfigError
+        As `require_laboratory`.
     InputError
-        When a pattern matches no file, or the registry has no such laboratory. A file that cannot be used is set aside.
+        When a pattern matches no file, and as `require_laboratory`. A file that cannot be used is set aside.
     """
     gas = SPECIES[settings.case.species]
-    rules = read_rules(settings, root)
+    rules = read_rules(settings, root, registry)
+    # of the case, not of a file: what is wrong there stops the run
+    rules_table(rules, "mobile", MobileRules)
+    for feed in settings.mobile:
+        require_laboratory(feed, gas, registry, rules)
     observed = [nothing("observations", gas, "prior_part", "kernel_sum", "enhancement")]
     released = [nothing("receptors", gas)]
     accounts: list[Account] = []
     for feed in settings.mobile:
         paths = sorted({path for pattern in feed.files for path in expand(root, pattern)})
-        registry_rows(registry, feed.id)
         hours = settings.case.observation_hours.bounds
         try:
             drive = read_drive(paths, feed, gas, registry, rules, root=root, window=hours)

@@ -13,6 +13,7 @@ from pipeline.ingest.account import Account
 from pipeline.ingest.columns import read_columns
 from pipeline.ingest.mobile import read_mobile
 from pipeline.ingest.one_scale import on_one_scale
+from pipeline.ingest.registry import read_rules, unused_thresholds
 from pipeline.ingest.stations import read_stations
 from pipeline.ingest.surroundings import Surroundings
 from pipeline.schema import Flag, is_used, label
@@ -75,6 +76,7 @@ def all_receptors(
         observed.append(segments)
         released.append(_of_used(drives, _compared(segments)))
         accounts += told
+    notes += unused_thresholds(settings, read_rules(settings, root, registry))
     observations = label(_sorted(xr.concat(_alike(observed), dim="obs", combine_attrs="override")), "observations")
     observations, scales = on_one_scale(observations, settings)
     notes += scales

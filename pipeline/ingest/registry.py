@@ -28,19 +28,20 @@ def read_registry(settings: Settings, root: Path) -> pd.DataFrame:
     return load_registry([path for pattern in settings.inputs.station_tables for path in expand(root, pattern)])
 
 
-def read_rules(settings: Settings, root: Path) -> Rules:
+def read_rules(settings: Settings, root: Path, registry: pd.DataFrame) -> Rules:
     """Return the shipped thresholds of quality control with those of `inputs.quality_rules`.
 
     Raises
     ------
     RegistryError
-        When a table cannot be used.
+        When a table cannot be used, or is one of a station that the registry does not know.
     """
-    return load_own_rules([path for pattern in settings.inputs.quality_rules for path in expand(root, pattern)])
+    tables = [path for pattern in settings.inputs.quality_rules for path in expand(root, pattern)]
+    return load_own_rules(tables, registry)
 
 
-def load_own_rules(tables: Sequence[Path]) -> Rules:
-    """Return the shipped thresholds with these on top.
+def load_own_rules(tables: Sequence[Path], registry: pd.DataFrame | None = None) -> Rules:
+    """Return the shipped thresholds with these on top; without a registry, those of any station.
 
     Raises
     ------
@@ -48,9 +49,30 @@ def load_own_rules(tables: Sequence[Path]) -> Rules:
         As `read_rules`.
     """
     try:
-        return load_rules(*tables)
+        rules = load_rules(*tables)
+        if registry is not None:
+            for station in rules.stations:
+                _require_known(rules, station, registry)
     except StationMetaError as error:
         raise registry_error(error) from error
+    return rules
+
+
+def _require_known(rules: Rules, station: str, registry: pd.DataFrame) -> None:
+    """Raise unless a station with thresholds of its own is in the registry."""
+    try:
+        station_meta.periods_of(registry, station)
+    except StationMetaError as error:
+        place = f"{rules.where} [stations.{station}]"
+        raise StationMetaError(error.rule, got=error.got, remedy=error.remedy, where=place) from error
+
+
+def unused_thresholds(settings: Settings, rules: Rules) -> list[str]:
+    """Return a sentence on stations with thresholds of their own of which the case has no feed, if there are any."""
+    feeds = [feed.id for feed in settings.stations]
+    feeds += [feed.id for feed in settings.mobile] + [feed.id for feed in settings.sinks]
+    other = [station for station in rules.stations if station not in feeds]
+    return [f"thresholds of {', '.join(other)} are used by no feed of the case"] if other else []
 
 
 def rules_table(rules: Rules, name: str, cls: type[T]) -> T:

@@ -16,15 +16,15 @@ from pipeline.ingest.clock import utc_start
 from pipeline.ingest.conditioning import NO_SURROUNDINGS, conditioned
 from pipeline.ingest.formats import aqmesh, beaco2n, gcwerks, hj212, icos, obspack, receptors, table, wdcgg
 from pipeline.ingest.formats.samples import HOUR, MONTH, Samples, is_fill
-from pipeline.ingest.quality import assess, rejected
+from pipeline.ingest.quality import assess, rejected, rules_of
 from pipeline.ingest.quarantine import FeedRefusedError, Refused
 from pipeline.ingest.sandbox import is_binary, read_apart
-from pipeline.ingest.site import at_station, check_position, periods, scale_of, zone_and_mark
+from pipeline.ingest.site import Periods, at_station, check_position, periods, scale_of, zone_and_mark
 from pipeline.scales import same_scale
 from pipeline.schema import Flag
 from pipeline.settings import StationSettings
 from pipeline.units import Species, mole_fraction_factor
-from station_meta import QualityRules
+from station_meta import QualityRules, Rules
 from station_meta.fields import UNKNOWN
 
 READERS: dict[str, Callable[[Path, StationSettings, Species], Samples]] = {
@@ -89,7 +89,7 @@ def read_rows(
     feed: StationSettings,
     gas: Species,
     registry: pd.DataFrame,
-    rules: QualityRules,
+    rules: Rules,
     calibrations: Sequence[Calibration] = (),
 ) -> FeedRows:
     """Return the rows of all files of a feed; INSTRUMENT marks those whose surroundings are outside their bounds.
@@ -108,7 +108,6 @@ def read_rows(
         try:
             said = _said(path, feed, gas)
             frame, remarks = _frame(said, feed, gas, registry, rules, calibrations, where=name)
-            _check_alone(frame, said.interval, rules, where=name)
         except InputError as error:
             if len(paths) == 1:
                 raise
@@ -125,6 +124,17 @@ def read_rows(
     joined = pd.concat([one[2].assign(source=number) for number, one in enumerate(kept)], ignore_index=True)
     order = joined.sort_values(["time", "source"], kind="stable", na_position="last", ignore_index=True)
     return FeedRows(order, usual, tuple(one[1] for one in kept), tuple(one[3] for one in kept), tuple(refused))
+
+
+def station_rules(rules: Rules, facts: Periods, feed: StationSettings, gas: Species) -> QualityRules:
+    """Return the thresholds of a feed whose rows lie in these periods: those of the class the station has then.
+
+    Raises
+    ------
+    RegistryError
+        When none are declared for the class.
+    """
+    return rules_of(rules, gas.name, feed.quality_class or facts.one.station_class, feed.id, where=f"station {feed.id}")
 
 
 def _odd(name: str, interval: np.timedelta64, usual: np.timedelta64) -> TimeError:
@@ -177,7 +187,7 @@ def _frame(
     feed: StationSettings,
     gas: Species,
     registry: pd.DataFrame,
-    rules: QualityRules,
+    rules: Rules,
     calibrations: Sequence[Calibration],
     *,
     where: str,
@@ -190,6 +200,7 @@ def _frame(
     # longer than an hour: the label is kept as it is, for no hour will be made of it
     time = utc_start(said.time, zone, "start" if too_long else marks, said.interval, where=where)
     facts = periods(time, feed, gas, registry)
+    own = station_rules(rules, facts, feed, gas)
     check_position(said, facts.one, where=where)
     said = at_station(said, facts.one, where=where)
     missing = ~np.isfinite(said.value) | is_fill(said.value, FILLS) | (np.abs(said.value) >= _FILLS_ABOVE)
@@ -209,7 +220,7 @@ def _frame(
     bits = made.bits
     # a provider's selection says good, but not for every use; wind and mixing are its usual grounds
     bits |= np.where(said.selected, np.uint32(0), np.uint32(Flag.NOT_SELECTED_WEATHER))
-    bits[_unwell(said, rules, where)] |= np.uint32(Flag.INSTRUMENT)
+    bits[_unwell(said, own, where)] |= np.uint32(Flag.INSTRUMENT)
     frame = pd.DataFrame(
         {
             "time": time,
@@ -222,6 +233,7 @@ def _frame(
             "scale": pd.Series(scale, dtype=object),
         }
     )
+    _check_alone(frame, said.interval, own, where=where)
     return frame, (*made.notes, *differ)
 
 

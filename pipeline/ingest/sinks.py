@@ -130,7 +130,7 @@ def judge_sinks(settings: Settings, root: Path, registry: pd.DataFrame) -> list[
             remedy="remove the sections sinks, or correct case.species",
             where="sinks",
         )
-    rules = read_rules(settings, root)
+    rules = read_rules(settings, root, registry)
     towers = []
     for feed in settings.sinks:
         paths = sorted({path for pattern in feed.files for path in expand(root, pattern)})
@@ -234,6 +234,13 @@ def _facts(
             "the tower must measure the species",
             got=f"{gas.name}, not in {list(first.species)}",
             remedy="correct the station table",
+            where=where,
+        )
+    if first.zone is None:
+        raise RegistryError(
+            "the zone of a tower must be known",
+            got="the station table has none",
+            remedy="add it to it",
             where=where,
         )
     # a table may not know how high the instruments stand

@@ -75,7 +75,9 @@ def periods(time: np.ndarray, feed: StationSettings, gas: Species, registry: pd.
             "a row must have a readable time", got="none", remedy="check the format", where=f"station {feed.id}"
         )
     for station in found:
-        _check_station(station, feed, gas)
+        unlike = _unlike(station, feed, gas)
+        if unlike is not None:
+            raise unlike
     if len({station.station_class for station in found}) > 1:
         raise RegistryError(
             "a feed must keep one station class",
@@ -84,6 +86,24 @@ def periods(time: np.ndarray, feed: StationSettings, gas: Species, registry: pd.
             where=f"station {feed.id}",
         )
     return Periods(which, tuple(found))
+
+
+def fitting_periods(feed: StationSettings, gas: Species, registry: pd.DataFrame) -> list[Station]:
+    """Return the periods in which the station measures the species at the feed's inlet, at least one.
+
+    Raises
+    ------
+    RegistryError
+        When the station is unknown, or the inlet or the species is not the station's at any time.
+    """
+    try:
+        every = station_meta.every_period(registry, feed.id)
+    except StationMetaError as error:
+        raise registry_error(error) from error
+    faults = [_unlike(station, feed, gas) for station in every]
+    if faults[-1] is not None and all(faults):
+        raise faults[-1]
+    return [station for station, fault in zip(every, faults, strict=True) if fault is None]
 
 
 def registry_rows(registry: pd.DataFrame, station: str) -> pd.DataFrame:
@@ -194,22 +214,24 @@ def _moment(when: object) -> np.datetime64:
     return pd.Timestamp(str(when)).tz_convert("UTC").tz_localize(None).to_datetime64()
 
 
-def _check_station(station: Station, feed: StationSettings, gas: Species) -> None:
+def _unlike(station: Station, feed: StationSettings, gas: Species) -> RegistryError | None:
+    """Return what of a feed is not the station's in that period, if anything."""
     where = f"station {feed.id}"
     if station.station_class != "mobile" and feed.height not in station.inlets:
-        raise RegistryError(
+        return RegistryError(
             "height must be one of the station's inlets",
             got=f"{feed.height:g} m, not in {list(station.inlets)}",
             remedy="correct height, or add the inlet to the station table",
             where=where,
         )
     if gas.name not in station.species:
-        raise RegistryError(
+        return RegistryError(
             "the station must measure the species",
             got=f"{gas.name}, not in {list(station.species)}",
             remedy="correct the species, or add it to the station table",
             where=where,
         )
+    return None
 
 
 def _common(registry: pd.DataFrame, station: str, column: str) -> str | None:

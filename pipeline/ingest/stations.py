@@ -23,7 +23,7 @@ from pipeline.ingest.nothing import nothing
 from pipeline.ingest.registry import read_rules, rules_table
 from pipeline.ingest.rows import OUTSIDE, FeedRows
 from pipeline.ingest.sensors import without_bias
-from pipeline.ingest.site import registry_error, registry_rows
+from pipeline.ingest.site import registry_error
 from pipeline.ingest.surroundings import Surroundings
 from pipeline.schema import label
 from pipeline.settings import Settings, StationSettings
@@ -60,7 +60,8 @@ def read_stations(
     Raises
     ------
     InputError
-        When a pattern matches no file, or the registry has no such station. A file that cannot be used is set aside.
+        When a pattern matches no file, or settings and registry do not go together. A file that cannot be used is set
+        aside.
     """
     gas = SPECIES[settings.case.species]
     feeds, alarms, accounts = judge_case(settings, root, registry, around)
@@ -82,8 +83,8 @@ def read_stations(
             observations,
             _joined(before, gas),
             settings,
-            rules_table(read_rules(settings, root), "bias_filter", BiasRules),
-            {feed.id: str(registry_rows(registry, feed.id)["instrument"].iloc[-1]) for feed in settings.stations},
+            rules_table(read_rules(settings, root, registry), "bias_filter", BiasRules),
+            _instruments(feeds, (start, window[1])),
             calibrations_of(settings, root),
             around,
         )
@@ -91,6 +92,16 @@ def read_stations(
     place = {(feed.id, feed.height): number for number, feed in enumerate(settings.stations)}
     accounts.sort(key=lambda told: (place[told.station, told.height], told.source))
     return observations, accounts, notes
+
+
+def _instruments(feeds: list[Judged], window: tuple[np.datetime64, np.datetime64]) -> dict[str, str]:
+    """Return by station the names of the instruments of the registry periods its hours of a window lie in."""
+    told: dict[str, dict[str, None]] = {}
+    for one in feeds:
+        inside = one.hours.first[(one.hours.time >= window[0]) & (one.hours.time < window[1])]
+        names = [one.facts.stations[i].instrument for i in np.unique(one.facts.which[inside])]
+        told.setdefault(one.settings.id, {}).update(dict.fromkeys(names))
+    return {station: "; ".join(names) for station, names in told.items()}
 
 
 def read_station(

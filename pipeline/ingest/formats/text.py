@@ -182,7 +182,7 @@ def column(names: list[str], wanted: str, *, where: str) -> int:
         raise FormatError(
             f"column {wanted} must be there once",
             got=names,
-            remedy="check the species and the format",
+            remedy="check the format, and the columns the settings name; fetch it again if it is not the file meant",
             where=where,
         )
     return names.index(wanted)
