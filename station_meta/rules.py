@@ -63,7 +63,8 @@ class QualityRules:
         The same of a day's median: BUDDY and INSTRUMENT on a whole day whose mixed hours lie that far from the
         neighbours', a sensor that jumped. None: no such test.
     hours
-        [from, to) of the solar day in which an hour is selected. None: all, for a mountain or a tall tower.
+        [from, to) of the solar day in which an hour is selected, over midnight where from is the later. None: all, for
+        a mountain or a tall tower.
     wind, mixing
         Least wind at 10 m, m s-1, and depth of the boundary layer, m, of an hour that is selected. None: any.
     environment

@@ -36,6 +36,19 @@ def solar_hour(time: np.ndarray, lon: float) -> np.ndarray:
     return hour
 
 
+def is_within(hour: np.ndarray, hours: tuple[float, float]) -> np.ndarray:
+    """Return the mask of hours of the day that lie in [from, to), which may go over midnight.
+
+    Examples
+    --------
+    >>> is_within(np.array([5, 6, 19, 20]), (20, 6)).tolist()
+    [True, False, False, True]
+    """
+    start, end = hours
+    from_start, before_end = hour >= start, hour < end
+    return np.asarray(from_start & before_end if start < end else from_start | before_end)
+
+
 def selection_bits(
     time: np.ndarray, lon: float, hours: tuple[float, float] | None, wind: np.ndarray | None,
     layer: np.ndarray | None, rules: QualityRules,
@@ -52,14 +65,13 @@ def selection_bits(
     lon
         Degrees.
     hours
-        [from, to) of the solar day; None: all.
+        [from, to) of the solar day, over midnight where from is the later; None: all.
     wind, layer : (hour,) float64
         m s-1 and m; None: not asked.
     """
     bits = np.zeros(time.size, dtype=np.uint32)
     if hours is not None and time.size:
-        hour = solar_hour(time, lon)
-        bits[(hour < hours[0]) | (hour >= hours[1])] |= np.uint32(Flag.NOT_SELECTED_HOUR)
+        bits[~is_within(solar_hour(time, lon), hours)] |= np.uint32(Flag.NOT_SELECTED_HOUR)
     for given, least in ((wind, rules.wind), (layer, rules.mixing)):
         if given is not None and least is not None:
             # a comparison with NaN is false

@@ -249,7 +249,10 @@ class StationSettings(Section):
     completeness: Completeness = Field(default=Completeness(), description="samples needed for an hourly mean")
     local_hours: tuple[int, int] | None = Field(
         default=None,
-        description="use hours [from, to) of the day only, by longitude (UTC + lon / 15 h), for example [12, 17]",
+        description=(
+            "use hours [from, to) of the day only, by longitude (UTC + lon / 15 h), for example [12, 17], or over "
+            "midnight [22, 5]"
+        ),
     )
     representation_error: NonNegative = Field(
         description="one-sigma error of comparing this station with the model, species unit"

@@ -63,3 +63,21 @@ def test_hours_are_selected_by_the_sun_the_wind_and_the_boundary_layer():
     assert found.tolist() == [hour, weather, weather, weather]
     assert selection_bits(time, 120.0, None, None, None, REGIONAL).tolist() == [0, 0, 0, 0]
     assert selection_bits(time, 120.0, (12, 13), None, None, REGIONAL).tolist() == [hour, 0, hour, hour]
+
+
+@pytest.mark.parametrize(
+    ("hours", "selected"),
+    [
+        ((20, 6), [*range(6), *range(20, 24)]),
+        ((23, 1), [0, 23]),
+        ((20, 0), range(20, 24)),
+        ((24, 6), range(6)),
+        ((0, 24), range(24)),
+        ((6, 20), range(6, 20)),
+    ],
+)
+def test_hours_may_go_over_midnight(hours, selected):
+    time = np.datetime64("2024-06-30T16", "ns") + np.arange(24) * HOUR  # the first is midnight at 120 E
+    found = selection_bits(time, 120.0, hours, None, None, REGIONAL)
+    assert np.flatnonzero(found == 0).tolist() == list(selected)
+    assert np.isin(found, [0, int(Flag.NOT_SELECTED_HOUR)]).all()

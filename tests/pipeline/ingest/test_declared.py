@@ -11,7 +11,9 @@ from track_files import write as write_drive
 
 from pipeline.errors import ConfigError, RegistryError
 from pipeline.ingest import all_receptors
+from pipeline.ingest.drive import MobileRules
 from pipeline.ingest.mobile import read_mobile
+from pipeline.ingest.registry import load_own_rules, rules_table
 from pipeline.ingest.sinks import read_sinks
 from pipeline.ingest.stations import read_stations
 from pipeline.settings import Settings
@@ -179,3 +181,41 @@ def test_thresholds_of_a_station_nobody_knows_are_refused_and_of_one_without_a_f
     (folder / "own.toml").write_text("[stations.ABD.co2]\nrate = 1.0\n[stations.ABC.co2]\nrate = 2.0\n")
     notes = all_receptors(case(SOUND, rules="own.toml"), folder, table)[3]
     assert "thresholds of ABD are used by no feed of the case" in notes
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("background_percentile = 500.0", "background_percentile must be at most 100; got 500"),
+        ("background_percentile = -1.0", "background_percentile must be positive"),
+        ("segment_metres = -1.0", "segment_metres must be positive; got -1"),
+        ("background_minutes = -5.0", "background_minutes must be positive; got -5"),
+        ("gap_seconds = 0.0", "gap_seconds must be positive; got 0"),
+        ("segment_last = 5.0", "did you mean segment_least"),
+    ],
+)
+def test_impossible_thresholds_of_drives_are_named(tmp_path, text, said):
+    (tmp_path / "own.toml").write_text(f"[mobile]\n{text}\n")
+    with pytest.raises(RegistryError, match=rf"own\.toml \[mobile\]: .*{said}"):
+        rules_table(load_own_rules([tmp_path / "own.toml"]), "mobile", MobileRules)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("radius = 0.0", "radius must be positive"),
+        ("fewest = 0", "fewest must be a count; got 0"),
+        ("mixed = [20.0, 6.0]", "mixed must be hours of one day"),
+        ("mixed_least = 6", "mixed_least must be a count of mixed hours"),
+        ("lag_days = 0", "lag_days must be a count; got 0"),
+        ("lag_most = -3", "lag_most must be a count; got -3"),
+        ("lag_share = 1.5", "must be shares"),
+        ("unit_hours = 0", "unit_hours must be a count; got 0"),
+        ("unit_least = 0", "unit_least must be a count of unit_hours"),
+        ('units.co2 = { "ppb as ppm" = [1100.0, 900.0] }', "units must be ratios that rise"),
+    ],
+)
+def test_impossible_thresholds_of_comparisons_stop_the_run(folder, text, said):
+    (folder / "own.toml").write_text(f"[neighbours]\n{text}\n")
+    with pytest.raises(RegistryError, match=rf"own\.toml \[neighbours\]: .*{said}"):
+        read_stations(case(SOUND, rules="own.toml"), folder, registry(folder / "facts"))
