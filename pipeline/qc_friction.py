@@ -13,7 +13,7 @@ from rich.table import Table
 
 from pipeline.errors import InputError, TimeError
 from pipeline.ingest import load_registry
-from pipeline.ingest.flux_rows import UNFIT, Accepted, joined, judge_neighbours, require_interval, rows_of
+from pipeline.ingest.flux_rows import UNFIT, Accepted, interval_faults, joined, judge_neighbours, rows_of
 from pipeline.ingest.formats import fluxnet
 from pipeline.ingest.formats.fluxnet import FluxColumns, FluxRows
 from pipeline.ingest.friction import BEFORE_A_YEAR, Threshold, friction_thresholds
@@ -89,11 +89,10 @@ def friction_of_files(
         raise InputError("files of the tower must be given", got="nothing", remedy="name them after the station")
     where, thresholds = f"sink {station}", load_rules()
     rules, sink = tower_rules(thresholds, station)
-    said: list[FluxRows] = []
-    for path in files:
-        one = fluxnet.read(path, columns)
-        require_interval(one, said, where=path.name)
-        said.append(one)
+    said = [fluxnet.read(path, columns) for path in files]
+    for fault in interval_faults(said, [path.name for path in files]):
+        if fault is not None:
+            raise fault
     facts = tower_facts(station, load_registry(tables), _ends(said, where))
     pairs = list(zip(said, files, strict=True))
     table = joined([rows_of(one, facts, _BEST, rules, sink, where=path.name) for one, path in pairs])

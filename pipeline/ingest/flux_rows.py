@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from pipeline.ingest.clock import standard_offset
 from pipeline.ingest.flux_quality import is_night, spikes
 from pipeline.ingest.formats.fluxnet import FluxRows
 from pipeline.ingest.formats.samples import HOUR
+from pipeline.ingest.intervals import odd_interval, usual_interval
 from pipeline.ingest.quality import flat_line, range_bits
 from pipeline.schema import Flag
 from station_meta import QualityRules, SinkRules, Station
@@ -76,15 +78,15 @@ def rows_of(
     )
 
 
-def require_interval(said: FluxRows, before: list[FluxRows], *, where: str) -> None:
-    """Raise TimeError unless the rows of a file are as long as those of the files before."""
-    if before and said.interval != before[0].interval:
-        raise TimeError(
-            f"the files of a tower must have one averaging interval, that of the first: {before[0].interval}",
-            got=str(said.interval),
-            remedy="leave one kind out",
-            where=where,
-        )
+def interval_faults(said: Sequence[FluxRows], names: Sequence[str]) -> list[TimeError | None]:
+    """Return for each file of a tower what is wrong with its interval, if it has another than most."""
+    usual = usual_interval([one.interval for one in said]) if said else None
+    return [
+        odd_interval(one.interval, usual, remedy="leave one kind out", where=name)
+        if usual is not None and one.interval != usual
+        else None
+        for one, name in zip(said, names, strict=True)
+    ]
 
 
 def joined(frames: list[pd.DataFrame]) -> pd.DataFrame:

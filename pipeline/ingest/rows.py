@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pipeline.ingest.clock import utc_start
 from pipeline.ingest.conditioning import NO_SURROUNDINGS, conditioned
 from pipeline.ingest.formats import aqmesh, beaco2n, gcwerks, hj212, icos, obspack, receptors, table, wdcgg
 from pipeline.ingest.formats.samples import HOUR, MONTH, Samples, is_fill
+from pipeline.ingest.intervals import odd_interval, usual_interval
 from pipeline.ingest.quality import assess, rejected, rules_of
 from pipeline.ingest.quarantine import FeedRefusedError, Refused
 from pipeline.ingest.sandbox import is_binary, read_apart
@@ -118,8 +118,13 @@ def read_rows(
         read.append((path, name, frame, (*said.notes, *remarks, *out_of_order), said.interval))
     if not read:
         raise FeedRefusedError(refused, f"station {feed.id}")
-    usual = Counter(interval for *_, interval in read).most_common(1)[0][0]
-    refused += [Refused(path, name, _odd(name, odd, usual)) for path, name, *_, odd in read if odd != usual]
+    usual = usual_interval([interval for *_, interval in read])
+    remedy = "declare it as a feed of its own"
+    refused += [
+        Refused(path, name, odd_interval(odd, usual, remedy=remedy, where=name))
+        for path, name, *_, odd in read
+        if odd != usual
+    ]
     kept = [one for one in read if one[-1] == usual]
     joined = pd.concat([one[2].assign(source=number) for number, one in enumerate(kept)], ignore_index=True)
     order = joined.sort_values(["time", "source"], kind="stable", na_position="last", ignore_index=True)
@@ -135,15 +140,6 @@ def station_rules(rules: Rules, facts: Periods, feed: StationSettings, gas: Spec
         When none are declared for the class.
     """
     return rules_of(rules, gas.name, feed.quality_class or facts.one.station_class, feed.id, where=f"station {feed.id}")
-
-
-def _odd(name: str, interval: np.timedelta64, usual: np.timedelta64) -> TimeError:
-    return TimeError(
-        f"the files of a feed must have one averaging interval, that of most: {usual}",
-        got=str(interval),
-        remedy="declare it as a feed of its own",
-        where=name,
-    )
 
 
 def _said(path: Path, feed: StationSettings, gas: Species) -> Samples:

@@ -17,7 +17,7 @@ from pipeline.errors import ConfigError, InputError, RegistryError
 from pipeline.ingest import account
 from pipeline.ingest.account import Account
 from pipeline.ingest.files import expand
-from pipeline.ingest.flux_rows import Accepted, joined, judge_neighbours, require_interval, rows_of
+from pipeline.ingest.flux_rows import Accepted, interval_faults, joined, judge_neighbours, rows_of
 from pipeline.ingest.formats import fluxnet
 from pipeline.ingest.formats.fluxnet import FluxColumns, FluxRows
 from pipeline.ingest.quarantine import Refused
@@ -186,25 +186,27 @@ def _read_feed(
     )
     otherwise = Flag.GAP_FILLED if feed.quality_means == "filling" else Flag.LOW_TURBULENCE
     accepted = Accepted(tuple(feed.accepted), tuple(feed.accepted_night), otherwise)
-    names: list[str] = []
-    said: list[FluxRows] = []
-    frames: list[pd.DataFrame] = []
+    read: list[tuple[Path, str, FluxRows, pd.DataFrame]] = []
     refused: list[Account] = []
     for path in paths:
         name = path.relative_to(root).as_posix()
         try:
             one = fluxnet.read(path, columns)
-            require_interval(one, said, where=name)
             frame = rows_of(one, facts, accepted, own, sink, where=name)
         except InputError as error:
             refused.append(Refused(path, name, error).account(feed.id, gas.name, feed.height))
             continue
-        names.append(name)
-        said.append(one)
-        frames.append(frame)
-    if not frames:
+        read.append((path, name, one, frame))
+    if not read:
         return Tower(feed, _NO_ROWS, _NOTHING, facts, own, sink, refused)
-    table = joined(frames)
+    faults = interval_faults([one[2] for one in read], [one[1] for one in read])
+    refused += [
+        Refused(path, name, fault).account(feed.id, gas.name, feed.height)
+        for (path, name, *_), fault in zip(read, faults, strict=True)
+        if fault is not None
+    ]
+    read = [one for one, fault in zip(read, faults, strict=True) if fault is None]
+    table = joined([one[3] for one in read])
     judge_neighbours(table, own, sink)
     _judge_friction(table, feed)
     _settle(table, window)
@@ -219,7 +221,7 @@ def _read_feed(
         radius=1000.0 * feed.radius,
         sector=feed.sector,
     )
-    told = [_account(table, hours, number, names[number], one, feed, gas) for number, one in enumerate(said)]
+    told = [_account(table, hours, number, name, one, feed, gas) for number, (_, name, one, _) in enumerate(read)]
     return Tower(feed, table, hours, facts, own, sink, sorted(told + refused, key=lambda account: account.source))
 
 

@@ -231,6 +231,17 @@ def test_hourly_rows_pass_as_they_are(tmp_path):
     assert observations["value"].values[0] == -4.0
 
 
+def test_a_file_of_another_interval_than_most_is_set_aside_wherever_it_stands(tmp_path):
+    write(tmp_path / "a.csv", [(-4, 0, 0.5)] * 2, minutes=60)
+    write(tmp_path / "b.csv", [(-6, 0, 0.5)] * 2, start="2024-07-01T12:00")
+    write(tmp_path / "c.csv", [(-8, 0, 0.5)] * 2, start="2024-07-01T13:00")
+    (tmp_path / "table").mkdir()
+    observations, accounts = read_sinks(case(), tmp_path, registry(tmp_path / "table", **PLACE))
+    assert [told.refused is None for told in accounts] == [False, True, True]
+    assert "a.csv: the files of a feed must have one averaging interval, that of most: 30" in str(accounts[0].refused)
+    assert observations["value"].values.tolist() == [-6.0, -8.0]
+
+
 _ROW = st.tuples(
     st.one_of(st.just(-9999.0), st.floats(-120, 120).map(lambda v: round(v, 2))),
     st.sampled_from([0, 1, 2, -9999]),
