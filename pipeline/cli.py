@@ -189,6 +189,7 @@ def stations(
     expected: Annotated[int, Parameter(help="samples a full hour has (18 for a tower with three inlets in turn)")] = 60,
     minimum: Annotated[int, Parameter(help="fewer samples than this and the hour is flagged incomplete")] = 45,
     table: Annotated[Path | None, Parameter(help="station table of your own (docs/stations.md)")] = None,
+    rules: Annotated[Path | None, Parameter(help="thresholds of your own (docs/quality.md)")] = None,
 ) -> None:
     """Read station files and print what became of every row.
 
@@ -198,14 +199,18 @@ def stations(
         Files of one station.
     """
     from pipeline.ingest import account, inspect, load_registry
+    from pipeline.ingest.registry import load_own_rules
     from pipeline.settings import Completeness, validated
     from pipeline.units import species as species_of
 
     registry = load_registry([table] if table else [])
     gas = species_of(species)
     completeness = validated(Completeness, {"expected": expected, "minimum": minimum})
+    own = load_own_rules([rules] if rules else [], registry)
     accounts = [
-        inspect(path, gas, registry, station=station, height=height, format=format, completeness=completeness)[1]
+        inspect(
+            path, gas, registry, station=station, height=height, format=format, completeness=completeness, rules=own
+        )[1]
         for path in files
     ]
     print(account.render(accounts))

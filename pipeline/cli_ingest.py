@@ -44,6 +44,7 @@ def mobile(
     section: Annotated[Path, Parameter(help="TOML file of the keys of one section [[mobile]], without files")],
     species: Annotated[str, Parameter(help="co2, ch4 or co")],
     table: Annotated[Path | None, Parameter(help="station table of your own (docs/stations.md)")] = None,
+    rules: Annotated[Path | None, Parameter(help="thresholds of your own (docs/quality.md)")] = None,
     picture: Annotated[Path | None, Parameter(help="PNG to write; none when not given")] = None,
 ) -> None:
     """Read a mobile laboratory's tracks, print what became of every row, and draw the road and its segments.
@@ -56,7 +57,7 @@ def mobile(
     from pipeline.drives import read_tracks
     from pipeline.ingest import account
 
-    found = read_tracks(tracks, section, species, [table] if table else [])
+    found = read_tracks(tracks, section, species, [table] if table else [], [rules] if rules else [])
     print(account.render(found.drive.accounts))
     if picture is not None:
         from pipeline.show_track import draw_track

@@ -33,6 +33,7 @@ def report(
     expected: Annotated[int, Parameter(help="samples a full hour has, for files")] = 60,
     minimum: Annotated[int, Parameter(help="fewer samples than this and the hour is flagged incomplete")] = 45,
     table: Annotated[Path | None, Parameter(help="station table of your own, for files")] = None,
+    rules: Annotated[Path | None, Parameter(help="thresholds of your own (docs/quality.md), for files")] = None,
     section: Annotated[
         Path | None,
         Parameter(help="TOML file of the keys of one section [[stations]], without id and files, for files"),
@@ -64,7 +65,7 @@ def report(
         tables = [table] if table else []
         found = report_of_files(
             station, sources, species, height=height, format=format, completeness=completeness, tables=tables,
-            section=section,
+            section=section, rules=[rules] if rules else [],
         )  # fmt: skip
     path = picture or Path(f"{station}-qc.png")
     print_report(found, Console(width=130))
@@ -87,6 +88,7 @@ def ustar(
     ] = None,
     forest: Annotated[bool, Parameter(negative=(), help="the tower stands in a forest, whose least is higher")] = False,
     table: Annotated[Path | None, Parameter(help="station table of your own")] = None,
+    rules: Annotated[Path | None, Parameter(help="thresholds of your own (docs/quality.md)")] = None,
 ) -> None:
     """Print the friction velocity below which a tower's fluxes are too low, by season and with its range.
 
@@ -103,5 +105,7 @@ def ustar(
     from pipeline.qc_friction import friction_of_files, print_friction
 
     columns = FluxColumns(flux, quality, friction, temperature=temperature, radiation=radiation)
-    found = friction_of_files(station, files, columns, forest=forest, tables=[table] if table else [])
+    found = friction_of_files(
+        station, files, columns, forest=forest, tables=[table] if table else [], rules=[rules] if rules else []
+    )
     print_friction(found, Console(width=130))

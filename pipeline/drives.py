@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pipeline.ingest import load_registry
 from pipeline.ingest.drive import Drive, read_drive
+from pipeline.ingest.registry import load_own_rules
 from pipeline.settings import MobileSettings, read_section
 from pipeline.units import Species
 from pipeline.units import species as species_of
-from station_meta import load_rules
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,9 @@ class Tracks:
     title: str
 
 
-def read_tracks(paths: Sequence[Path], section: Path, species: str, tables: Sequence[Path]) -> Tracks:
+def read_tracks(
+    paths: Sequence[Path], section: Path, species: str, tables: Sequence[Path], rules: Sequence[Path] = ()
+) -> Tracks:
     """Return the drive of some tracks, read as a section declares.
 
     Parameters
@@ -36,6 +38,8 @@ def read_tracks(paths: Sequence[Path], section: Path, species: str, tables: Sequ
         Name of the gas.
     tables
         Station tables of one's own.
+    rules
+        Tables of thresholds of one's own.
 
     Raises
     ------
@@ -46,5 +50,6 @@ def read_tracks(paths: Sequence[Path], section: Path, species: str, tables: Sequ
     """
     feed = read_section(MobileSettings, section, {"files": [path.name for path in paths]})
     gas = species_of(species)
-    drive = read_drive(list(paths), feed, gas, load_registry(tables), load_rules())
+    registry = load_registry(tables)
+    drive = read_drive(list(paths), feed, gas, registry, load_own_rules(rules, registry))
     return Tracks(drive, gas, f"{feed.id} {drive.facts.name_en}, {gas.name}")

@@ -13,6 +13,7 @@ from pipeline.ingest import load_registry, read_registry
 from pipeline.ingest.account import Account
 from pipeline.ingest.feeds import Judged, judge_case, judge_feed, select_hours
 from pipeline.ingest.inspection import feed_of
+from pipeline.ingest.registry import load_own_rules
 from pipeline.ingest.stations import accounts_of
 from pipeline.ingest.versions import OF_STATIONS
 from pipeline.qc_sinks import report_of_sink
@@ -20,7 +21,7 @@ from pipeline.quality_report import Report, period_of
 from pipeline.schema import HOUR, Flag
 from pipeline.settings import Completeness, SinkSettings, StationSettings, input_root, read_section, read_settings
 from pipeline.units import SPECIES, Species, species
-from station_meta import QualityRules, load_rules
+from station_meta import QualityRules
 
 
 def report_of_case(station: str, path: Path, *, height: float | None = None, root: Path | None = None) -> Report:
@@ -79,6 +80,7 @@ def report_of_files(
     completeness: Completeness | None = None,
     tables: Sequence[Path] = (),
     section: Path | None = None,
+    rules: Sequence[Path] = (),
 ) -> Report:
     """Return what quality control found in files of one station, by itself.
 
@@ -93,6 +95,8 @@ def report_of_files(
     section
         TOML file of the keys of one section [[stations]], without id and files, for files that do not describe
         themselves; instead of height, format and completeness.
+    rules
+        Tables of thresholds of one's own.
 
     Raises
     ------
@@ -109,7 +113,7 @@ def report_of_files(
         # nothing here is compared with a model
         given = {"id": station, "files": [path.name for path in files], "representation_error": 0.0}
         feed = read_section(StationSettings, section, given)
-    judged = judge_feed(list(files), feed, of, registry, load_rules(), None)
+    judged = judge_feed(list(files), feed, of, registry, load_own_rules(rules, registry), None)
     select_hours(judged)
     return _report(judged, of, [], [])
 

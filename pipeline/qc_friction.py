@@ -17,11 +17,11 @@ from pipeline.ingest.flux_rows import UNFIT, Accepted, interval_faults, joined, 
 from pipeline.ingest.formats import fluxnet
 from pipeline.ingest.formats.fluxnet import FluxColumns, FluxRows
 from pipeline.ingest.friction import BEFORE_A_YEAR, Threshold, friction_thresholds
-from pipeline.ingest.registry import rules_table
+from pipeline.ingest.registry import load_own_rules, rules_table
 from pipeline.ingest.tower import tower_facts, tower_rules
 from pipeline.quality_report import period_of
 from pipeline.schema import Flag
-from station_meta import FrictionRules, load_rules
+from station_meta import FrictionRules
 
 #: measured values only, at night the best of them; whichever the flag tells, 0 is that
 _BEST = Accepted((0,), (0,), Flag.GAP_FILLED)
@@ -61,7 +61,13 @@ class FrictionReport:
 
 
 def friction_of_files(
-    station: str, files: Sequence[Path], columns: FluxColumns, *, forest: bool, tables: Sequence[Path] = ()
+    station: str,
+    files: Sequence[Path],
+    columns: FluxColumns,
+    *,
+    forest: bool,
+    tables: Sequence[Path] = (),
+    rules: Sequence[Path] = (),
 ) -> FrictionReport:
     """Return the thresholds of friction velocity that files of a tower tell.
 
@@ -79,6 +85,8 @@ def friction_of_files(
         Whether the tower stands in a forest.
     tables
         Station tables of one's own.
+    rules
+        Tables of thresholds of one's own.
 
     Raises
     ------
@@ -87,16 +95,17 @@ def friction_of_files(
     """
     if not files:
         raise InputError("files of the tower must be given", got="nothing", remedy="name them after the station")
-    where, thresholds = f"sink {station}", load_rules()
-    rules, sink = tower_rules(thresholds, station)
+    where, registry = f"sink {station}", load_registry(tables)
+    thresholds = load_own_rules(rules, registry)
+    own, sink = tower_rules(thresholds, station)
     said = [fluxnet.read(path, columns) for path in files]
     for fault in interval_faults(said, [path.name for path in files]):
         if fault is not None:
             raise fault
-    facts = tower_facts(station, load_registry(tables), _ends(said, where))
+    facts = tower_facts(station, registry, _ends(said, where))
     pairs = list(zip(said, files, strict=True))
-    table = joined([rows_of(one, facts, _BEST, rules, sink, where=path.name) for one, path in pairs])
-    judge_neighbours(table, rules, sink)
+    table = joined([rows_of(one, facts, _BEST, own, sink, where=path.name) for one, path in pairs])
+    judge_neighbours(table, own, sink)
     numbers = table[["value", "friction", "temperature"]].to_numpy(np.float64)
     good = (table["reason"] == "") & ((table["bits"].to_numpy(np.uint32) & np.uint32(UNFIT | Flag.SPIKE)) == 0)
     used = table[good & table["night"] & np.isfinite(numbers).all(axis=1)].drop_duplicates("time")

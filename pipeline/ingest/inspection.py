@@ -15,6 +15,7 @@ from pipeline.ingest.site import registry_rows
 from pipeline.ingest.stations import read_station
 from pipeline.settings import Completeness, StationSettings
 from pipeline.units import Species
+from station_meta import Rules
 
 _SIGNATURES = ((b"CDF", "obspack"), (b"\x89HDF", "obspack"))
 
@@ -28,6 +29,7 @@ def inspect(
     height: float | None = None,
     format: str | None = None,
     completeness: Completeness | None = None,
+    rules: Rules | None = None,
 ) -> tuple[xr.Dataset, Account]:
     """Return what `read_station` makes of a file without a settings file.
 
@@ -39,6 +41,8 @@ def inspect(
         Recognised from the first lines when not given.
     completeness
         Samples an hour needs; the default of the settings when not given.
+    rules
+        Thresholds; the shipped ones when not given.
 
     Raises
     ------
@@ -46,7 +50,7 @@ def inspect(
         For arguments that could not stand in a settings file.
     """
     feed = feed_of(path, registry, station=station, height=height, format=format, completeness=completeness)
-    return read_station(path, feed, gas, registry)
+    return read_station(path, feed, gas, registry, rules=rules)
 
 
 def feed_of(
