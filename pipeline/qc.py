@@ -66,7 +66,7 @@ def report_of_case(station: str, path: Path, *, height: float | None = None, roo
     if judged is None:
         raise errors[0]
     gas = SPECIES[settings.case.species]
-    told = [str(alarm) for alarm in alarms if alarm.station == station]
+    told = [str(one) for one in alarms if (one.station, one.height) == (station, feed.height)]
     return _report(judged, gas, mine, told)
 
 

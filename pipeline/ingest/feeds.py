@@ -16,11 +16,10 @@ from pipeline.ingest.calibrations import Calibration, read_calibrations
 from pipeline.ingest.declared import require_station
 from pipeline.ingest.files import expand
 from pipeline.ingest.hourly import Hours, hourly_means
-from pipeline.ingest.neighbour_rules import neighbour_rules
-from pipeline.ingest.neighbours import Alarm, Series, compare
+from pipeline.ingest.neighbours import Alarm, NeighbourRules, Series, compare
 from pipeline.ingest.quality import assess_hours
 from pipeline.ingest.quarantine import refused_of
-from pipeline.ingest.registry import read_rules
+from pipeline.ingest.registry import read_rules, rules_table
 from pipeline.ingest.rows import FeedRows, judge, read_rows, station_rules
 from pipeline.ingest.site import Periods, periods
 from pipeline.ingest.surroundings import Surroundings, selection_bits
@@ -205,7 +204,7 @@ def compare_feeds(feeds: list[Judged], gas: Species, rules: Rules, *, filtered: 
                 has_offset=one.settings.offset is not None,
             )
         )
-    bits, alarms = compare(series, gas.name, neighbour_rules(rules))
+    bits, alarms = compare(series, gas.name, rules_table(rules, "neighbours", NeighbourRules))
     for one, found in zip(feeds, bits, strict=True):
         one.hours.flag[:] |= found
     return alarms

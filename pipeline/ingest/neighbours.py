@@ -17,10 +17,10 @@ import numpy as np
 from pipeline.ingest.axes import distance
 from pipeline.ingest.surroundings import solar_hour
 from pipeline.schema import FAIL, HOUR, Flag
-from station_meta import QualityRules
+from station_meta import QualityRules, StationMetaError
 
 #: number of each test, raised when it would find something else in the same hours
-VERSIONS: dict[Flag, int] = {Flag.BUDDY: 3, Flag.LAG_SUSPECT: 3, Flag.UNIT_SUSPECT: 2}
+VERSIONS: dict[Flag, int] = {Flag.BUDDY: 4, Flag.LAG_SUSPECT: 3, Flag.UNIT_SUSPECT: 2}
 _NO_REFERENCE = ("micro", "mobile", "sink")
 #: MAD of a normal distribution to its standard deviation
 _MAD_TO_SIGMA = 1.4826
@@ -59,6 +59,26 @@ class NeighbourRules:
     unit_hours: int
     unit_least: int
     units: dict[str, dict[str, tuple[float, float]]] = field(hash=False)
+
+    def __post_init__(self) -> None:
+        """Raise unless the numbers can be thresholds."""
+        (start, end), least = self.mixed, self.mixed_least
+        shares = (self.lag_share, self.lag_gain, self.lag_correlation)
+        ratios = [pair for of_gas in self.units.values() for pair in of_gas.values()]
+        for good, rule, got in (
+            (self.radius > 0, "radius must be positive", self.radius),
+            (self.fewest >= 1, "fewest must be a count", self.fewest),
+            (0 <= start < end <= _DAY, "mixed must be hours of one day", self.mixed),
+            (1 <= least <= end - start, "mixed_least must be a count of mixed hours", least),
+            (self.lag_days >= 1, "lag_days must be a count", self.lag_days),
+            (self.lag_most >= 1, "lag_most must be a count", self.lag_most),
+            (min(shares) > 0 and max(shares) <= 1, "lag_share, lag_gain and lag_correlation must be shares", shares),
+            (self.unit_hours >= 1, "unit_hours must be a count", self.unit_hours),
+            (1 <= self.unit_least <= self.unit_hours, "unit_least must be a count of unit_hours", self.unit_least),
+            (all(0 < low < high for low, high in ratios), "units must be ratios that rise", self.units),
+        ):
+            if not good:
+                raise StationMetaError(rule, got=got, remedy="correct the thresholds")
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +123,8 @@ class Alarm:
 
     Parameters
     ----------
-    station
-        Its id.
+    station, height
+        Its id, and its inlet, m.
     flag
         LAG_SUSPECT or UNIT_SUSPECT, or BUDDY and INSTRUMENT: a jump.
     what
@@ -114,12 +134,13 @@ class Alarm:
     """
 
     station: str
+    height: float
     flag: Flag
     what: str
     days: int
 
     def __str__(self) -> str:
-        return f"{self.station}: {self.what} on {self.days} day(s); its hours there are not used"
+        return f"{self.station} at {self.height:g} m: {self.what} on {self.days} day(s); its hours there are not used"
 
 
 def compare(series: Sequence[Series], gas: str, rules: NeighbourRules) -> tuple[list[np.ndarray], list[Alarm]]:
@@ -155,19 +176,20 @@ def compare(series: Sequence[Series], gas: str, rules: NeighbourRules) -> tuple[
         enough = np.isfinite(others).sum(axis=0) >= rules.fewest
         typical = np.full(table.shape[1], np.nan)
         typical[enough] = np.nanmedian(others[:, enough], axis=0)
-        around = np.full(typical.size, np.nan)
-        around[enough] = _MAD_TO_SIGMA * np.nanmedian(np.abs(others[:, enough] - typical[enough]), axis=0)
-        away = np.where(_is_mixed(start, typical.size, one.lon, rules), table[at] - typical, np.nan)
+        mixed = _is_mixed(start, typical.size, one.lon, rules)
+        away, theirs = (np.where(mixed, values - typical, np.nan) for values in (table[at], others))
         place = _hours_since(one.time, start)
         if one.rules.buddy is not None:
+            around = np.full(typical.size, np.nan)
+            around[enough] = _MAD_TO_SIGMA * np.nanmedian(np.abs(others[:, enough] - typical[enough]), axis=0)
             # a comparison with NaN is false
-            beyond = np.abs(away) > _limit(around, one.rules.buddy)
+            beyond = np.abs(away) > np.maximum(one.rules.buddy[0] * around, one.rules.buddy[1])
             bits[at][beyond[place]] |= np.uint32(Flag.BUDDY)
         lags = _lags(table[at], typical, start, rules)
         units = _units(table[at], typical, start, rules, gas)
         # what a wrong clock or unit explains is no jump
         explained = {day for found in (lags, units) for days in found.values() for day in days}
-        jumps = _jumps(away, around, start, one, rules, explained)
+        jumps = _jumps(away, theirs, start, one, rules, explained)
         for flag, found in (
             (Flag.LAG_SUSPECT, lags),
             (Flag.UNIT_SUSPECT, units),
@@ -176,7 +198,7 @@ def compare(series: Sequence[Series], gas: str, rules: NeighbourRules) -> tuple[
             day = (place + start) // _DAY
             for what, days in found.items():
                 bits[at][np.isin(day, days)] |= np.uint32(flag)
-                alarms.append(Alarm(one.station, flag, what, len(days)))
+                alarms.append(Alarm(one.station, one.height, flag, what, len(days)))
     return bits, alarms
 
 
@@ -187,34 +209,47 @@ def _is_mixed(start: int, size: int, lon: float, rules: NeighbourRules) -> np.nd
     return np.asarray((hour >= rules.mixed[0]) & (hour < rules.mixed[1]))
 
 
-def _limit(around: np.ndarray, pair: tuple[float, float]) -> np.ndarray:
-    """Return how far from its neighbours an hour may lie: a factor on their own spread, and a least."""
-    return np.asarray(np.maximum(pair[0] * around, pair[1]))
-
-
 def _jumps(
-    away: np.ndarray, around: np.ndarray, start: int, one: Series, rules: NeighbourRules, explained: set[int]
+    away: np.ndarray, theirs: np.ndarray, start: int, one: Series, rules: NeighbourRules, explained: set[int]
 ) -> dict[str, list[int]]:
     """Return the days since 1970 whose mixed hours lie far from the neighbours' as a whole, by what was found.
 
-    A sensor whose offset is solved for is compared with itself: with its median distance on the last days that were no
-    jump, of `lag_days`; where there are none, its distance is taken as its offset.
+    Far is beyond both a factor on the spread of the neighbours' own days and a least. A sensor whose offset is solved
+    for is compared with itself: with its median distance on the last days that were no jump, of `lag_days`; where there
+    are none, its distance is taken as its offset.
+
+    Parameters
+    ----------
+    away : (hour,) float64
+        Departure from the neighbours' median in mixed hours, NaN in others.
+    theirs : (neighbour, hour) float64
+        The same of each neighbour.
     """
     if one.rules.apart is None:
         return {}
-    by_day, limit = (values.reshape(-1, _DAY) for values in (away, _limit(around, one.rules.apart)))
+    factor, least = one.rules.apart
     usual: dict[int, float] = {}
     days = []
-    for day in np.flatnonzero(np.isfinite(by_day).sum(axis=1) >= rules.mixed_least).tolist():
-        there = np.isfinite(by_day[day])
-        distance_now = float(np.median(by_day[day][there]))
+    for day in range(away.size // _DAY):
+        hours = slice(day * _DAY, (day + 1) * _DAY)
+        own = _median(away[hours], rules.mixed_least)
+        others = np.array([_median(row, rules.mixed_least) for row in theirs[:, hours]])
+        others = others[np.isfinite(others)]
+        if np.isnan(own) or others.size < rules.fewest:
+            continue
         before = [usual[d] for d in range(day - rules.lag_days, day) if d in usual]
-        expected = float(np.median(before)) if one.has_offset and before else distance_now if one.has_offset else 0.0
-        if abs(distance_now - expected) <= np.median(limit[day][there]):
-            usual[day] = distance_now
+        expected = (float(np.median(before)) if before else own) if one.has_offset else 0.0
+        if abs(own - expected) <= max(factor * _MAD_TO_SIGMA * float(np.median(np.abs(others))), least):
+            usual[day] = own
         elif start // _DAY + day not in explained:
             days.append(start // _DAY + day)
     return {"lies far from its neighbours in mixed hours (a jump?)": days} if days else {}
+
+
+def _median(values: np.ndarray, least: int) -> float:
+    """Return the median of what is there, NaN of fewer than `least`."""
+    there = values[np.isfinite(values)]
+    return float(np.median(there)) if there.size >= least else np.nan
 
 
 def _table(series: Sequence[Series]) -> tuple[int, np.ndarray]:
