@@ -7,7 +7,7 @@ network with the blue book's counts. `load` reads and checks tables, `find` look
 from station_meta.bias_rules import BiasRules
 from station_meta.checks import Limits, Problem, check
 from station_meta.errors import StationMetaError
-from station_meta.fields import CLASSES, COLUMNS, HOUR_LABELS, NETWORK_CLASSES
+from station_meta.fields import CLASSES, COLUMNS, HOUR_LABELS, NETWORK_CLASSES, PRECISE_CLASSES
 from station_meta.products import COLUMN_PRODUCTS, ColumnLimits, Contract, Products, load_products
 from station_meta.rules import QUALITY, QualityRules, Rules, load_rules
 from station_meta.sink_rules import FrictionRules, SinkRules
@@ -21,6 +21,7 @@ __all__ = [
     "HOUR_LABELS",
     "KNOWN",
     "NETWORK_CLASSES",
+    "PRECISE_CLASSES",
     "QUALITY",
     "ZHEJIANG_ILLUSTRATIVE",
     "BiasRules",

@@ -32,6 +32,8 @@ COLUMNS = (
 NETWORK_CLASSES = ("provincial", "regional", "city", "micro", "sink", "mobile")
 #: and the stations around it: background air, and other people's networks
 CLASSES = (*NETWORK_CLASSES, "background", "external")
+#: classes of high precision, which others are compared with
+PRECISE_CLASSES = ("provincial", "regional", "city", "background", "external")
 HOUR_LABELS = ("start", "centre", "end")
 #: written for a scale that is truly not known, so that a forgotten one stands out
 UNKNOWN = "unknown"

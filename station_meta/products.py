@@ -7,14 +7,13 @@ Numbers are in the species' own unit: ppm for CO2, ppb for CH4.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from station_meta.errors import StationMetaError
-from station_meta.typed import typed
+from station_meta.typed import read_toml, typed
 
 #: the shipped contracts, with the source of each
 COLUMN_PRODUCTS = Path(__file__).with_name("columns.toml")
@@ -199,7 +198,7 @@ def load_products(path: str | Path = COLUMN_PRODUCTS) -> Products:
         When the file cannot be read, or naming the first key that cannot be used.
     """
     path = Path(path)
-    tables = _read(path)
+    tables = read_toml(path, "the table of products")
     unknown = sorted(set(tables) - {"limits", "passes", "contracts"})
     lacking = sorted({"limits", "passes", "contracts"} - set(tables))
     if unknown or lacking:
@@ -250,19 +249,6 @@ def _groups(pattern: str) -> list[str]:
     except re.error as error:
         raise StationMetaError(
             "match must be regular expressions", got=pattern, remedy=f"correct it: {error}"
-        ) from error
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise StationMetaError(
-            "the table of products must be readable", got=str(path), remedy="check the path"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise StationMetaError(
-            "the table of products must be TOML in UTF-8", got=str(error), remedy="correct that line", where=path.name
         ) from error
 
 

@@ -9,7 +9,6 @@ and CO.
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any, Literal, TypeVar
 
 from station_meta.errors import StationMetaError
 from station_meta.fields import CLASSES
-from station_meta.typed import typed
+from station_meta.typed import read_toml, typed
 
 T = TypeVar("T")
 
@@ -216,10 +215,10 @@ def load_rules(*paths: str | Path) -> Rules:
         When a file cannot be read, has a table the shipped one has not, names a class that is not one, or thresholds
         cannot be used: those of a station, with its class or, that not being known here, with any.
     """
-    merged = _read(QUALITY)
+    merged = read_toml(QUALITY, "a table of thresholds")
     known, names = (*merged, "stations"), [QUALITY.name]
     for path in map(Path, paths):
-        own = _read(path)
+        own = read_toml(path, "a table of thresholds")
         _require_tables(own, known, path.name)
         merged = _merged(merged, own)
         names.append(path.name)
@@ -280,19 +279,6 @@ def _placed(cls: type[T], table: Mapping[str, Any], where: str) -> T:
         if error.where:
             raise
         raise StationMetaError(error.rule, got=error.got, remedy=error.remedy, where=where) from error
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise StationMetaError(
-            "a table of thresholds must be readable", got=str(path), remedy="check the path"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise StationMetaError(
-            "a table of thresholds must be TOML in UTF-8", got=str(error), remedy="correct that line", where=path.name
-        ) from error
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import math
+import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -59,6 +61,24 @@ def typed(cls: type[T], table: Mapping[str, Any], *, where: str) -> T:
         )
     kinds = get_type_hints(cls)
     return cls(**{key: _value(kinds[key], value, f"{where} {key}") for key, value in table.items()})
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """Return the tables of a TOML file; `what` it is called in messages.
+
+    Raises
+    ------
+    StationMetaError
+        When it cannot be read.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StationMetaError(f"{what} must be readable", got=str(path), remedy="check the path") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StationMetaError(
+            f"{what} must be TOML in UTF-8", got=str(error), remedy="correct that line", where=path.name
+        ) from error
 
 
 def _value(kind: Any, value: Any, where: str) -> Any:

@@ -88,6 +88,38 @@ def count_rows(reason: np.ndarray, bits: np.ndarray) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
+def account_of(
+    source: str,
+    station: str,
+    species: str,
+    height: float,
+    rows: tuple[np.ndarray, np.ndarray],
+    flag: np.ndarray,
+    notes: tuple[str, ...],
+) -> Account:
+    """Return the account of one file.
+
+    Parameters
+    ----------
+    rows
+        (reason, bits) of its rows, as `count_rows` takes them.
+    flag : (hour,) uint32
+        Of the hours whose first row it gave.
+    """
+    return Account(
+        source=source,
+        station=station,
+        species=species,
+        height=height,
+        rows_read=len(rows[0]),
+        rows=count_rows(*rows),
+        hours=int(flag.size),
+        hours_usable=count_usable(flag),
+        flags=count_flags(flag),
+        notes=notes,
+    )
+
+
 def count_flags(flag: np.ndarray) -> dict[str, int]:
     """Return the hours that carry each quality bit, for those that any hour carries."""
     hours = {flag_names(int(bit))[0]: int(np.sum((flag & np.uint32(bit)) != 0)) for bit in Flag}

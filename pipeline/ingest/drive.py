@@ -20,6 +20,7 @@ from pipeline.ingest.account import Account
 from pipeline.ingest.clock import utc_start
 from pipeline.ingest.declared import zone_unknown
 from pipeline.ingest.exhaust import OWN_JOINT, OWN_TAIL, background_of, own_joint, own_tail
+from pipeline.ingest.files import shown_names
 from pipeline.ingest.formats import track
 from pipeline.ingest.formats.samples import is_fill
 from pipeline.ingest.gps import at_inlet, position_reasons
@@ -137,7 +138,7 @@ def read_drive(
         When no file can be used; one beside others that can is set aside.
     """
     limits = rules_table(rules, "mobile", MobileRules)
-    names = [path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.name for path in paths]
+    names = shown_names(paths, root)
     names, said, refused = _read(paths, names, feed)
     facts = _facts_of(feed, gas, registry, np.concatenate([one.label for one in said]))
     frames = [_frame(one, feed, gas, facts, where=name) for one, name in zip(said, names, strict=True)]
@@ -362,15 +363,5 @@ def _account(
     """Return the account of one file."""
     mine = table[table["source"] == number]
     flag = segments.loc[segments["source"] == number, "bits"].to_numpy(dtype=np.uint32)
-    return Account(
-        source=name,
-        station=feed.id,
-        species=gas.name,
-        height=feed.height,
-        rows_read=len(mine),
-        rows=account.count_rows(mine["reason"].to_numpy(dtype=object), mine["bits"].to_numpy(dtype=np.uint32)),
-        hours=int(flag.size),
-        hours_usable=account.count_usable(flag),
-        flags=account.count_flags(flag),
-        notes=notes,
-    )
+    rows = mine["reason"].to_numpy(dtype=object), mine["bits"].to_numpy(dtype=np.uint32)
+    return account.account_of(name, feed.id, gas.name, feed.height, rows, flag, notes)

@@ -14,7 +14,7 @@ from pipeline.ingest.account import Account
 from pipeline.ingest.calibration_log import Checks, checked, read_log
 from pipeline.ingest.calibrations import Calibration, read_calibrations
 from pipeline.ingest.declared import require_station
-from pipeline.ingest.files import expand
+from pipeline.ingest.files import expand, shown_names
 from pipeline.ingest.hourly import Hours, hourly_means
 from pipeline.ingest.neighbours import Alarm, NeighbourRules, Series, compare
 from pipeline.ingest.quality import assess_hours
@@ -93,7 +93,7 @@ def judge_case(
             feeds.append(judge_feed(paths, feed, gas, registry, rules, root, calibrations, log))
             refused = feeds[-1].rows.refused
         except InputError as error:
-            refused = refused_of(error, paths, _names(paths, root))
+            refused = refused_of(error, paths, shown_names(paths, root))
         accounts += [one.account(feed.id, gas.name, feed.height) for one in refused]
     alarms = compare_feeds(feeds, gas, rules, filtered=settings.bias_filter is not None)
     for one in feeds:
@@ -148,7 +148,7 @@ def judge_feed(
     InputError
         When a file cannot be used; see the readers.
     """
-    names = _names(paths, root)
+    names = shown_names(paths, root)
     mine = [one for one in calibrations if (one.station, one.species) == (feed.id, gas.name)]
     rows = read_rows(paths, names, feed, gas, registry, rules, mine)
     frame = rows.table
@@ -171,10 +171,6 @@ def judge_feed(
     checks = checked(read_log([]) if log is None else log, feed.id, gas.name, hours.time, own)
     hours.flag[:] |= checks.bits
     return Judged(feed, rows, hours, facts, own, checks)
-
-
-def _names(paths: list[Path], root: Path | None) -> list[str]:
-    return [path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.name for path in paths]
 
 
 def compare_feeds(feeds: list[Judged], gas: Species, rules: Rules, *, filtered: bool = False) -> list[Alarm]:

@@ -6,7 +6,7 @@ one under its own name still grows, only a second look can tell; that is for a s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline.errors import InputError
@@ -14,6 +14,11 @@ from pipeline.errors import InputError
 #: ends of names while a file is under way: of browsers, FTP and SFTP clients, rsync (which has a dot before the name)
 _UNDER_WAY = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".download")
 _WILD = "*?["
+
+
+def shown_names(paths: Sequence[Path], root: Path | None) -> list[str]:
+    """Return what messages and accounts call files: their paths under `root`, bare names of those elsewhere."""
+    return [path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.name for path in paths]
 
 
 def expand(root: Path, pattern: str) -> list[Path]:

@@ -16,7 +16,7 @@ from pipeline.errors import InputError
 from pipeline.ingest.account import Account
 from pipeline.ingest.declared import require_laboratory
 from pipeline.ingest.drive import MobileRules, read_drive
-from pipeline.ingest.files import expand
+from pipeline.ingest.files import expand, shown_names
 from pipeline.ingest.nothing import nothing
 from pipeline.ingest.quarantine import refused_of
 from pipeline.ingest.registry import read_rules, rules_table
@@ -73,8 +73,7 @@ def read_mobile(settings: Settings, root: Path, registry: pd.DataFrame) -> tuple
         try:
             drive = read_drive(paths, feed, gas, registry, rules, root=root, window=hours)
         except InputError as error:
-            names = [path.relative_to(root).as_posix() for path in paths]
-            refused = refused_of(error, paths, names)
+            refused = refused_of(error, paths, shown_names(paths, root))
             accounts += [one.account(feed.id, gas.name, feed.height) for one in refused]
             continue
         observed.append(_observations(drive.segments, feed, gas, drive.facts))

@@ -17,11 +17,10 @@ import numpy as np
 from pipeline.ingest.axes import distance
 from pipeline.ingest.surroundings import solar_hour
 from pipeline.schema import FAIL, HOUR, Flag
-from station_meta import QualityRules, StationMetaError
+from station_meta import PRECISE_CLASSES, QualityRules, StationMetaError
 
 #: number of each test, raised when it would find something else in the same hours
 VERSIONS: dict[Flag, int] = {Flag.BUDDY: 4, Flag.LAG_SUSPECT: 3, Flag.UNIT_SUSPECT: 2}
-_NO_REFERENCE = ("micro", "mobile", "sink")
 #: MAD of a normal distribution to its standard deviation
 _MAD_TO_SIGMA = 1.4826
 _DAY = 24
@@ -270,7 +269,7 @@ def _near(series: Sequence[Series], radius: float) -> np.ndarray:
     lowest: dict[str, float] = {}
     for one in series:
         lowest[one.station] = min(one.height, lowest.get(one.station, np.inf))
-    precise = np.array([o.station_class not in _NO_REFERENCE and o.height == lowest[o.station] for o in series])
+    precise = np.array([o.station_class in PRECISE_CLASSES and o.height == lowest[o.station] for o in series])
     apart = distance(lon[:, None], lat[:, None], lon[None, :], lat[None, :])
     return np.asarray((apart <= 1000.0 * radius) & (station[:, None] != station[None, :]) & precise[None, :])
 

@@ -7,7 +7,6 @@ what it finds in a whole record, so the hourly service judges an hour by a windo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -42,14 +41,6 @@ class Bounds(Protocol):
     @property
     def suspect(self) -> tuple[float, float]:
         """Outside is RANGE_SUSPECT."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Bounds of a range test alone."""
-
-    fail: tuple[float, float]
-    suspect: tuple[float, float]
 
 
 def rules_of(rules: Rules, gas: str, station_class: str, station: str, *, where: str = "") -> QualityRules:

@@ -12,19 +12,15 @@ import xarray as xr
 from pipeline.ingest.axes import distance
 from pipeline.ingest.bias import State, Track, field_of, first_state, is_mixed, track
 from pipeline.ingest.calibrations import Calibration
-from pipeline.ingest.surroundings import Surroundings
+from pipeline.ingest.surroundings import Surroundings, solar_time
 from pipeline.scales import conversion
 from pipeline.schema import HOUR, Flag, is_used, label
 from pipeline.settings import Settings, StationSettings
 from pipeline.units import SPECIES, Species
-from station_meta import BiasRules
+from station_meta import PRECISE_CLASSES, BiasRules
 
-#: classes of station that are measured by laser spectrometers
-_REFERENCES = ("provincial", "regional", "city", "background", "external")
 #: hours in which a good measurement is not selected may tell a bias all the same
 _SELECTION = np.uint32(Flag.NOT_SELECTED_HOUR | Flag.NOT_SELECTED_WEATHER)
-#: the earth turns by this in an hour
-_DEGREES_PER_HOUR = 15.0
 _HOURS_PER_DAY = 24.0
 
 Key = tuple[str, float]
@@ -132,7 +128,7 @@ class _References:
 
     def __init__(self, every: xr.Dataset, sensors: Sequence[StationSettings], gas: Species) -> None:
         flag, platform = every["flag"].values, every["platform"].values.astype(str)
-        good = is_used(flag & ~_SELECTION) & np.isin(platform, _REFERENCES)
+        good = is_used(flag & ~_SELECTION) & np.isin(platform, PRECISE_CLASSES)
         for feed in sensors:
             good[_rows_of(every, feed)] = False
         names = ("time", "station", "height", "value", "scale", "lon", "lat")
@@ -165,7 +161,7 @@ def _followed(
     """Return the track of one sensor, row for row of its hours, its last state, and when its calibration changed."""
     time = at["time"].values
     lon, lat = (float(at[name].values[0]) for name in ("lon", "lat"))
-    local = time.astype("datetime64[h]") + round(lon / _DEGREES_PER_HOUR) * HOUR
+    local = solar_time(time.astype("datetime64[h]"), lon)
     difference = np.full(time.size, np.nan)
     scales = at["scale"].values.astype(str)
     for scale in np.unique(scales):

@@ -334,15 +334,5 @@ def _account(
     """Return the account of one file."""
     mine = table[table["source"] == number]
     flag = hours.loc[hours["source"] == number, "flag"].to_numpy(dtype=np.uint32)
-    return Account(
-        source=name,
-        station=feed.id,
-        species=gas.name,
-        height=feed.height,
-        rows_read=len(mine),
-        rows=account.count_rows(mine["reason"].to_numpy(dtype=object), mine["bits"].to_numpy(dtype=np.uint32)),
-        hours=int(flag.size),
-        hours_usable=account.count_usable(flag),
-        flags=account.count_flags(flag),
-        notes=said.notes,
-    )
+    rows = mine["reason"].to_numpy(dtype=object), mine["bits"].to_numpy(dtype=np.uint32)
+    return account.account_of(name, feed.id, gas.name, feed.height, rows, flag, said.notes)

@@ -200,20 +200,8 @@ def accounts_of(rows: FeedRows, hours: Hours, feed: StationSettings, gas: Specie
     told = []
     for number, name in enumerate(rows.names):
         mine, flag = source == number, hours.flag[of_hour == number]
-        told.append(
-            Account(
-                source=name,
-                station=feed.id,
-                species=gas.name,
-                height=feed.height,
-                rows_read=int(mine.sum()),
-                rows=account.count_rows(reason[mine], bits[mine]),
-                hours=int(flag.size),
-                hours_usable=account.count_usable(flag),
-                flags=account.count_flags(flag),
-                notes=rows.notes[number],
-            )
-        )
+        rows_of = reason[mine], bits[mine]
+        told.append(account.account_of(name, feed.id, gas.name, feed.height, rows_of, flag, rows.notes[number]))
     return told
 
 

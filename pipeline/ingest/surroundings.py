@@ -20,6 +20,12 @@ Surroundings = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, 
 _DEGREES_PER_HOUR = 15.0
 
 
+def solar_time(time: np.ndarray, lon: float) -> np.ndarray:
+    """Return times by the sun: whole hours from UTC by longitude."""
+    local: np.ndarray = time + round(lon / _DEGREES_PER_HOUR) * HOUR
+    return local
+
+
 def solar_hour(time: np.ndarray, lon: float) -> np.ndarray:
     """Return the hour of the day by the sun, 0 to 23: whole hours from UTC by longitude.
 
@@ -31,7 +37,7 @@ def solar_hour(time: np.ndarray, lon: float) -> np.ndarray:
     >>> solar_hour(np.array(["2024-07-01T04"], dtype="datetime64[h]"), 120.0).tolist()
     [12]
     """
-    local = time + round(lon / _DEGREES_PER_HOUR) * HOUR
+    local = solar_time(time, lon)
     hour: np.ndarray = (local - local.astype("datetime64[D]")) // HOUR
     return hour
 

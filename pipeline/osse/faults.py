@@ -14,7 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from pipeline.errors import InputError
-from pipeline.osse.network import Site
+from pipeline.osse.network import SPECTROMETERS, Site
 from pipeline.schema import HOUR
 
 #: name in the record of faults every simulated instrument has now and then
@@ -26,8 +26,7 @@ _DAY = 24
 DRY_CELL = 40.0
 #: what a portal sends instead of a file
 PAGE = "<!DOCTYPE html>\n<html><body><h1>503 Service Unavailable</h1></body></html>\n"
-_PRECISE = ("provincial", "regional", "city")
-_ALL = (*_PRECISE, "micro")
+_ALL = (*SPECTROMETERS, "micro")
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from pipeline.osse.sources import CITIES
 from station_meta import ZHEJIANG_ILLUSTRATIVE, Station, find, load
 
 #: classes measured by laser spectrometers
-_SPECTROMETERS = ("provincial", "regional", "city")
+SPECTROMETERS = ("provincial", "regional", "city")
 #: cities without a city station: the first micro sensors are taken there
 _THIN = ("330300", "331000", "330700", "330800", "330600", "330400", "330500", "330900")
 
@@ -49,7 +49,7 @@ def sites(when: np.datetime64, *, spectrometers: int, micro: int) -> list[Site]:
         the order of the table.
     """
     table = load(ZHEJIANG_ILLUSTRATIVE)
-    fixed = table.loc[table["station_class"].isin(_SPECTROMETERS), "id"]
+    fixed = table.loc[table["station_class"].isin(SPECTROMETERS), "id"]
     return _found(table, [*fixed[:spectrometers], *_micro(table)[:micro]], when)
 
 

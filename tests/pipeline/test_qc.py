@@ -3,6 +3,7 @@
 import matplotlib.image
 import numpy as np
 import pytest
+from qc_cases import case_text
 from rich.console import Console
 from station_files import gcwerks, minutes, registry
 
@@ -13,37 +14,7 @@ from pipeline.quality_report import print_report
 from pipeline.schema import FAIL, Flag, is_used
 from pipeline.show_quality import draw_quality, kinds, taken_out
 
-CASE = """
-[case]
-name = "qc"
-title = "quality control"
-species = "co2"
-flux_hours = { start = 2024-07-01T00:00:00Z, end = 2024-07-02T00:00:00Z }
-observation_hours = { start = 2024-07-01T06:00:00Z, end = 2024-07-02T00:00:00Z }
-[inputs]
-station_tables = ["table.csv"]
-[grid]
-crs = "EPSG:4326"
-x = { first = 119.0, step = 0.5, count = 4 }
-y = { first = 29.0, step = 0.5, count = 4 }
-[[footprints]]
-format = "name"
-files = ["*.nc"]
-[[sectors]]
-name = "fossil"
-sigma_fraction = 0.5
-length = 50
-hours = 5
-sources = [{ file = "flux.nc", format = "netcdf", variable = "flux" }]
-[background]
-kind = "curtains"
-file = "edges.nc"
-unit = "ppm"
-sigma = 1.0
-hours = 6
-[outputs]
-store = "out.zarr"
-"""
+CASE = case_text(observed="2024-07-01T06:00:00Z", sector="fossil")
 STATION = """
 [[stations]]
 id = "{}"

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ingest_cases import shared_data
+from qc_cases import case_text
 from rich.console import Console
 from station_files import registry
 
@@ -17,43 +18,16 @@ from pipeline.schema import Flag, is_used
 from pipeline.show_quality import draw_quality
 
 PLACE = {"station_class": "sink", "inlets": "50", "zone": "UTC", "hour_label": "end"}
-CASE = """
-[case]
-name = "qc"
-title = "quality control"
-species = "co2"
-flux_hours = { start = 2024-07-01T00:00:00Z, end = 2024-07-02T00:00:00Z }
-observation_hours = { start = 2024-07-01T00:00:00Z, end = 2024-07-02T00:00:00Z }
-[inputs]
-station_tables = ["table.csv"]
-[grid]
-crs = "EPSG:4326"
-x = { first = 119.0, step = 0.5, count = 4 }
-y = { first = 29.0, step = 0.5, count = 4 }
-[[footprints]]
-format = "name"
-files = ["*.nc"]
-[[sectors]]
-name = "biosphere"
-sigma_fraction = 0.5
-length = 50
-hours = 5
-sources = [{ file = "flux.nc", format = "netcdf", variable = "flux" }]
-[background]
-kind = "curtains"
-file = "edges.nc"
-unit = "ppm"
-sigma = 1.0
-hours = 6
-[outputs]
-store = "out.zarr"
-[[stations]]
+CASE = (
+    case_text(observed="2024-07-01T00:00:00Z", sector="biosphere")
+    + """[[stations]]
 id = "ABD"
 format = "gcwerks"
 files = ["x.dat"]
 height = 50
 representation_error = 1.0
 """
+)
 TOWER = """
 [[sinks]]
 id = "ABC"

@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.ingest.formats.beaco2n import level_note, node_of, not_valid, other_device
 from pipeline.ingest.formats.samples import BAD_NUMBER, BAD_TIME, HOUR, RAGGED, Samples, first_reason, samples
-from pipeline.ingest.formats.text import column, numbers, read_lines, split_rows, times
+from pipeline.ingest.formats.text import named_columns, numbers, times
 from pipeline.settings import StationSettings
 from pipeline.units import Species
 
@@ -32,12 +32,8 @@ def read(path: Path, feed: StationSettings, gas: Species) -> Samples:
         When a column is missing, that of the species for one.
     """
     node = node_of(feed)
-    lines = read_lines(path)
-    names = [name.strip() for name in lines[0].split(",")]
     wanted = ("date_UTC", f"{gas.name}_ppm", "pod_id_location", "ratification_status")
-    at = [column(names, name, where=path.name) for name in wanted]
-    rows = split_rows(lines[1:], 2, len(names), ",", where=path.name)
-    utc, text, number, state = (rows.cells[:, place] for place in at)
+    rows, (utc, text, number, state) = named_columns(path, wanted)
     label, (value, bad) = times(utc, "%Y-%m-%d %H:%M:%S"), numbers(text)
     mine = number == node.id
     return samples(

@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.errors import ConfigError
 from pipeline.ingest.formats.samples import BAD_NUMBER, BAD_TIME, HOUR, RAGGED, Samples, first_reason, samples
-from pipeline.ingest.formats.text import column, numbers, read_lines, split_rows, times
+from pipeline.ingest.formats.text import named_columns, numbers, times
 from pipeline.schema import HOUR as ONE_HOUR
 from pipeline.settings import NodeSettings, StationSettings
 from pipeline.units import Species
@@ -35,13 +35,9 @@ def read(path: Path, feed: StationSettings, gas: Species) -> Samples:
         When a column is missing, that of the species for one.
     """
     node = node_of(feed)
-    lines = read_lines(path)
-    names = [name.strip() for name in lines[0].split(",")]
     value_name = f"{gas.name}_ppm"
     wanted = ("local_timestamp", "datetime", "node_id", "epoch", value_name, f"{value_name}_QC_level")
-    at = [column(names, name, where=path.name) for name in wanted]
-    rows = split_rows(lines[1:], 2, len(names), ",", where=path.name)
-    local, utc, number, epoch, text, level = (rows.cells[:, place] for place in at)
+    rows, (local, utc, number, epoch, text, level) = named_columns(path, wanted)
     label, (value, bad), (seconds, no_epoch) = times(utc, _FORM), numbers(text), numbers(epoch)
     since = (label - np.datetime64(0, "ns")) / _SECOND
     unlike = np.isfinite(since) & ~(np.abs(since - seconds) <= 1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -136,6 +136,21 @@ def split_rows(lines: list[str], first: int, width: int, separator: str | None, 
     blank = [""] * width
     cells = np.array([blank if wrong else row for (_, row), wrong in zip(numbered, ragged, strict=True)], dtype=object)
     return Rows(cells.reshape(len(numbered), width), ragged, note_ragged(bad, width))
+
+
+def named_columns(path: Path, wanted: Sequence[str]) -> tuple[Rows, list[np.ndarray]]:
+    """Return the rows of a comma-separated file with a heading, and the cells of some of its columns, in that order.
+
+    Raises
+    ------
+    FormatError
+        When a column is missing.
+    """
+    lines = read_lines(path)
+    names = [name.strip() for name in lines[0].split(",")]
+    at = [column(names, name, where=path.name) for name in wanted]
+    rows = split_rows(lines[1:], 2, len(names), ",", where=path.name)
+    return rows, [rows.cells[:, place] for place in at]
 
 
 def note_ragged(bad: list[int], width: int) -> tuple[str, ...]:
