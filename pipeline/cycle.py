@@ -22,6 +22,8 @@ from pipeline.settings import CycleSettings, Settings, Window
 
 #: what a time of a window is, by whether a later window may still change it
 PROVISIONAL, FINAL = "provisional", "final"
+#: days: the week before a UTC day, and the day
+_JUDGED_BY = 8
 
 
 def solve_hour(
@@ -95,8 +97,21 @@ def window_settings(settings: Settings, hour: np.datetime64) -> Settings:
             remedy="lengthen cycle.window_hours, or begin flux_hours later",
             where="cycle.window_hours",
         )
-    hours = {"flux_hours": _window(start, end), "observation_hours": _window(start + lead, end)}
+    hours = {
+        "flux_hours": _window(start, end),
+        "observation_hours": _window(start + lead, end),
+        "known_hours": _window(start + lead - looked_back(settings) * HOUR, end),
+    }
     return settings.model_copy(update={"case": case.model_copy(update=hours)})
+
+
+def looked_back(settings: Settings) -> int:
+    """Return how many hours before its first observation a window's files are looked at.
+
+    A day is judged by the week before it, and so are the days that the bias filter learns from.
+    """
+    learned = 0 if settings.bias_filter is None else settings.bias_filter.history
+    return 24 * (_JUDGED_BY + learned)
 
 
 def with_status(result: xr.Dataset, cycle: CycleSettings) -> xr.Dataset:

@@ -20,7 +20,7 @@ from pipeline.ingest.neighbours import Alarm, NeighbourRules, Series, compare
 from pipeline.ingest.quality import assess_hours
 from pipeline.ingest.quarantine import refused_of
 from pipeline.ingest.registry import read_rules, rules_table
-from pipeline.ingest.rows import FeedRows, judge, read_rows, station_rules
+from pipeline.ingest.rows import FeedRows, Known, judge, read_rows, station_rules
 from pipeline.ingest.site import Periods, periods
 from pipeline.ingest.surroundings import Surroundings, selection_bits
 from pipeline.settings import Settings, StationSettings
@@ -90,7 +90,7 @@ def judge_case(
     for feed in settings.stations:
         paths = sorted({path for pattern in feed.files for path in expand(root, pattern)})
         try:
-            feeds.append(judge_feed(paths, feed, gas, registry, rules, root, calibrations, log))
+            feeds.append(judge_feed(paths, feed, gas, registry, rules, root, calibrations, log, known_hours(settings)))
             refused = feeds[-1].rows.refused
         except InputError as error:
             refused = refused_of(error, paths, shown_names(paths, root))
@@ -101,6 +101,11 @@ def judge_case(
         if settings.case.select:
             _select_by_class(one, around)
     return feeds, alarms, accounts
+
+
+def known_hours(settings: Settings) -> Known:
+    """Return the hours whose rows are looked at."""
+    return None if settings.case.known_hours is None else settings.case.known_hours.bounds
 
 
 def calibrations_of(settings: Settings, root: Path) -> list[Calibration]:
@@ -123,6 +128,7 @@ def judge_feed(
     root: Path | None,
     calibrations: Sequence[Calibration] = (),
     log: pd.DataFrame | None = None,
+    known: Known = None,
 ) -> Judged:
     """Return the rows of one feed and all its hours, judged by themselves.
 
@@ -142,6 +148,8 @@ def judge_feed(
         Corrections of sensors, this one's among them or not.
     log
         Checks of instruments, of `read_log`; none when not given.
+    known
+        Hours whose rows are looked at, [start, end); all when not given.
 
     Raises
     ------
@@ -150,7 +158,7 @@ def judge_feed(
     """
     names = shown_names(paths, root)
     mine = [one for one in calibrations if (one.station, one.species) == (feed.id, gas.name)]
-    rows = read_rows(paths, names, feed, gas, registry, rules, mine)
+    rows = read_rows(paths, names, feed, gas, registry, rules, mine, known)
     frame = rows.table
     facts = periods(frame["time"].to_numpy(), feed, gas, registry)
     own = station_rules(rules, facts, feed, gas)

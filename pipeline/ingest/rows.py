@@ -43,6 +43,8 @@ READERS: dict[str, Callable[[Path, StationSettings, Species], Samples]] = {
 #: numbers that mean missing in one network or another; none can be a mole fraction of air
 FILLS = (0.0, -9.99, -99.0, -99.9, -99.99, -999.0, -999.9, -999.99, -999.999, -9999.0, -9999.9, -9999.99, -99999.0,
          -999999.0)  # fmt: skip
+#: hours whose rows are looked at, [start, end); all when None
+Known = tuple[np.datetime64, np.datetime64] | None
 #: fills of netCDF and Fortran are larger than any mole fraction
 _FILLS_ABOVE = 1e15
 #: a median this many times outside the limits of air is a wrong unit, not odd air
@@ -91,10 +93,12 @@ def read_rows(
     registry: pd.DataFrame,
     rules: Rules,
     calibrations: Sequence[Calibration] = (),
+    known: Known = None,
 ) -> FeedRows:
     """Return the rows of all files of a feed; INSTRUMENT marks those whose surroundings are outside their bounds.
 
-    `calibrations` are the corrections of the sensor, if it is one that has any.
+    `calibrations` are the corrections of the sensor, if it is one that has any. Rows outside `known` are left out, as
+    if the files did not hold them.
 
     Raises
     ------
@@ -127,8 +131,31 @@ def read_rows(
     ]
     kept = [one for one in read if one[-1] == usual]
     joined = pd.concat([one[2].assign(source=number) for number, one in enumerate(kept)], ignore_index=True)
+    joined = inside(joined, known, where=f"station {feed.id}")
     order = joined.sort_values(["time", "source"], kind="stable", na_position="last", ignore_index=True)
     return FeedRows(order, usual, tuple(one[1] for one in kept), tuple(one[3] for one in kept), tuple(refused))
+
+
+def inside(table: pd.DataFrame, known: Known, *, where: str) -> pd.DataFrame:
+    """Return the rows of a table that lie in [start, end), and those without a time; all when nothing is given.
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    """
+    if known is None:
+        return table
+    time = table["time"]
+    chosen = (time >= known[0]) & (time < known[1])
+    if not chosen.any():
+        raise InputError(
+            "a feed must have rows in known_hours",
+            got=f"none from {known[0]} to {known[1]}",
+            remedy="add files of these hours",
+            where=where,
+        )
+    return table[time.isna() | chosen].reset_index(drop=True)
 
 
 def station_rules(rules: Rules, facts: Periods, feed: StationSettings, gas: Species) -> QualityRules:

@@ -16,13 +16,14 @@ import xarray as xr
 from pipeline.errors import ConfigError, InputError, RegistryError
 from pipeline.ingest import account
 from pipeline.ingest.account import Account
+from pipeline.ingest.feeds import known_hours
 from pipeline.ingest.files import expand
 from pipeline.ingest.flux_rows import Accepted, interval_faults, joined, judge_neighbours, rows_of
 from pipeline.ingest.formats import fluxnet
 from pipeline.ingest.formats.fluxnet import FluxColumns, FluxRows
 from pipeline.ingest.quarantine import Refused
 from pipeline.ingest.registry import read_rules
-from pipeline.ingest.rows import CONFLICT, DUPLICATE, MISSING_VALUE, OUTSIDE
+from pipeline.ingest.rows import CONFLICT, DUPLICATE, MISSING_VALUE, OUTSIDE, Known, inside
 from pipeline.ingest.tower import tower_facts, tower_rules
 from pipeline.schema import Flag, label
 from pipeline.settings import Settings, SinkSettings
@@ -134,7 +135,8 @@ def judge_sinks(settings: Settings, root: Path, registry: pd.DataFrame) -> list[
     towers = []
     for feed in settings.sinks:
         paths = sorted({path for pattern in feed.files for path in expand(root, pattern)})
-        towers.append(_read_feed(paths, feed, gas, registry, rules, settings.case.observation_hours.bounds, root))
+        window, known = settings.case.observation_hours.bounds, known_hours(settings)
+        towers.append(_read_feed(paths, feed, gas, registry, rules, window, root, known))
     return towers
 
 
@@ -177,6 +179,7 @@ def _read_feed(
     rules: Rules,
     window: tuple[np.datetime64, np.datetime64],
     root: Path,
+    known: Known = None,
 ) -> Tower:
     """Return one tower."""
     facts = _facts(feed, gas, registry, window)
@@ -206,7 +209,11 @@ def _read_feed(
         if fault is not None
     ]
     read = [one for one, fault in zip(read, faults, strict=True) if fault is None]
-    table = joined([one[3] for one in read])
+    try:
+        table = inside(joined([one[3] for one in read]), known, where=f"sink {feed.id}")
+    except InputError as error:
+        refused += [Refused(path, name, error).account(feed.id, gas.name, feed.height) for path, name, *_ in read]
+        return Tower(feed, _NO_ROWS, _NOTHING, facts, own, sink, refused)
     judge_neighbours(table, own, sink)
     _judge_friction(table, feed)
     _settle(table, window)

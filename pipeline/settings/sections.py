@@ -60,6 +60,13 @@ class CaseSettings(Section):
     species: Literal["co2", "ch4", "co"] = Field(description="the gas")
     flux_hours: Window = Field(description="hours whose fluxes are estimated")
     observation_hours: Window = Field(description="hours whose observations are used; lies inside flux_hours")
+    known_hours: Window | None = Field(
+        default=None,
+        description=(
+            "rows of stations and towers outside these hours are as if they were not there, for the tests of quality "
+            "too: the hourly service sets it; all rows when not given"
+        ),
+    )
     select: bool = Field(
         default=False,
         description=(
@@ -80,6 +87,9 @@ class CaseSettings(Section):
         outer, inner = self.flux_hours, self.observation_hours
         if inner.start < outer.start or inner.end > outer.end:
             raise ValueError("observation_hours must lie inside flux_hours")
+        known = self.known_hours
+        if known is not None and (inner.start < known.start or inner.end > known.end):
+            raise ValueError("observation_hours must lie inside known_hours")
         return self
 
 

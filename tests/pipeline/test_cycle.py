@@ -183,4 +183,5 @@ def test_the_hour_whose_window_is_the_cases_own_is_the_case(tmp_path):
     whole, _ = invert(plain, TACOLNESTON, root)
     for _ in range(2):
         found, _ = solve_hour(hourly, TACOLNESTON, root, end - HOUR, cache=tmp_path)
-        xr.testing.assert_identical(found.drop_vars("status"), whole)
+        # the account counts the rows of the window's known hours only; every number is that of the case
+        xr.testing.assert_equal(found.drop_vars("status"), whole)
