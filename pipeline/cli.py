@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 from pipeline._version import __version__
 from pipeline.cli_calibrate import calibrate
 from pipeline.cli_ingest import columns, mobile, unpack
+from pipeline.cli_listen import listen
 from pipeline.cli_qc import qc
 from pipeline.cli_tune import tune
 from pipeline.errors import TianyanError
@@ -56,6 +57,7 @@ app.command(osse)
 app.command(qc)
 app.command(tune)
 app.command(calibrate)
+app.command(listen)
 
 
 @app.command

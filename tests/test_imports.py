@@ -18,6 +18,7 @@ ALLOWED = {
     "pipeline.ingest": {"kernels", "pipeline.grid", "station_meta", "roots"},
     "pipeline.transport": {"kernels", "pipeline.grid", "roots"},
     "pipeline.inversion": {"kernels", "pipeline.grid", "roots"},
+    "pipeline.listener": {"roots"},
     "pipeline.flow": {
         "kernels", "roots", "station_meta", "pipeline.grid", "pipeline.ingest", "pipeline.transport",
         "pipeline.inversion",
@@ -26,7 +27,10 @@ ALLOWED = {
         "roots", "station_meta", "pipeline.grid", "pipeline.ingest", "pipeline.transport", "pipeline.inversion",
         "pipeline.flow",
     },
-    "pipeline.cli": {"roots", "station_meta", "pipeline.flow", "pipeline.grid", "pipeline.ingest", "pipeline.osse"},
+    "pipeline.cli": {
+        "roots", "station_meta", "pipeline.flow", "pipeline.grid", "pipeline.ingest", "pipeline.listener",
+        "pipeline.osse",
+    },
     "workflows": {"roots", "pipeline.flow"},
     "benchmarks": set(),  # anything: nobody imports it
 }  # fmt: skip
@@ -39,8 +43,8 @@ FLOW = {
     "pipeline.show_tables", "pipeline.show_track", "pipeline.station_weather", "pipeline.tune",
 }  # fmt: skip
 COMMAND = {
-    "pipeline.cli", "pipeline.cli_calibrate", "pipeline.cli_ingest", "pipeline.cli_osse", "pipeline.cli_qc",
-    "pipeline.cli_tune",
+    "pipeline.cli", "pipeline.cli_calibrate", "pipeline.cli_ingest", "pipeline.cli_listen", "pipeline.cli_osse",
+    "pipeline.cli_qc", "pipeline.cli_tune",
 }  # fmt: skip
 OUTSIDE = {"kernels": {"numpy", "numba"}, "station_meta": {"numpy", "pandas"}}
 STDLIB = __import__("sys").stdlib_module_names
