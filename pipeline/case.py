@@ -378,6 +378,7 @@ def input_files(settings: Settings, root: Path) -> list[Path]:
         *(settings.transport.meteorology.files if settings.transport else []),
         *(pattern for source in settings.footprints for pattern in source.files),
         *(source.file for sector in settings.sectors for source in sector.sources),
+        *(sector.mask.file for sector in settings.sectors if sector.mask is not None),
         settings.background.file,
         *([settings.regions.file] if settings.regions.file else []),
     ]

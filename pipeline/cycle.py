@@ -98,9 +98,9 @@ def window_settings(settings: Settings, hour: np.datetime64) -> Settings:
             where="cycle.window_hours",
         )
     hours = {
-        "flux_hours": _window(start, end),
-        "observation_hours": _window(start + lead, end),
-        "known_hours": _window(start + lead - looked_back(settings) * HOUR, end),
+        "flux_hours": hours_window(start, end),
+        "observation_hours": hours_window(start + lead, end),
+        "known_hours": hours_window(start + lead - looked_back(settings) * HOUR, end),
     }
     return settings.model_copy(update={"case": case.model_copy(update=hours)})
 
@@ -137,7 +137,8 @@ def cycle_of(settings: Settings) -> CycleSettings:
     return settings.cycle
 
 
-def _window(start: np.datetime64, end: np.datetime64) -> Window:
+def hours_window(start: np.datetime64, end: np.datetime64) -> Window:
+    """Return hours [start, end), UTC, as settings hold them."""
     first, last = (
         datetime.fromisoformat(str(np.datetime_as_string(t, unit="s"))).replace(tzinfo=UTC) for t in (start, end)
     )

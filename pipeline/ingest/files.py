@@ -41,6 +41,18 @@ def expand(root: Path, pattern: str) -> list[Path]:
     return kept
 
 
+def whole(root: Path, patterns: Iterable[str]) -> list[Path]:
+    """Return the files that patterns name under `root`, maybe none, sorted by name; not those under way by their name.
+
+    Raises
+    ------
+    InputError
+        When a pattern leaves the folder, or is none.
+    """
+    named = ((_is_wild(pattern), path) for pattern in patterns for path in _named(root, pattern))
+    return sorted({path for wild, path in named if not (wild and _is_under_way(path))})
+
+
 def under_way(root: Path, patterns: Iterable[str]) -> list[Path]:
     """Return the files that patterns would find but for their names, which say that they are not yet whole.
 

@@ -71,6 +71,17 @@ def weather_hours(settings: MeteorologySettings, root: Path) -> dict[np.datetime
     return {time: sorted(hours[time] + still) for time in sorted(hours)}
 
 
+def file_times(settings: MeteorologySettings, path: Path) -> tuple[np.datetime64, ...]:
+    """Return the times, UTC, whose weather a file holds; none for one that holds for every time.
+
+    Raises
+    ------
+    InputError
+        When it is truncated or not of the format.
+    """
+    return _file_times(settings.format, path, *_stamp(path))
+
+
 def source_keys(settings: MeteorologySettings, root: Path) -> dict[np.datetime64, str]:
     """Return for every time a digest of what its weather is made from, to know without decoding what has changed.
 

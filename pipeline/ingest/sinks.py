@@ -182,20 +182,14 @@ def _read_feed(
     known: Known = None,
 ) -> Tower:
     """Return one tower."""
-    facts = _facts(feed, gas, registry, window)
+    facts = facts_of(feed, gas, registry, window)
     own, sink = tower_rules(rules, feed.id)
-    columns = FluxColumns(
-        feed.variable, feed.quality, feed.friction, uncertainty=feed.uncertainty, radiation=feed.radiation
-    )
-    otherwise = Flag.GAP_FILLED if feed.quality_means == "filling" else Flag.LOW_TURBULENCE
-    accepted = Accepted(tuple(feed.accepted), tuple(feed.accepted_night), otherwise)
     read: list[tuple[Path, str, FluxRows, pd.DataFrame]] = []
     refused: list[Account] = []
     for path in paths:
         name = path.relative_to(root).as_posix()
         try:
-            one = fluxnet.read(path, columns)
-            frame = rows_of(one, facts, accepted, own, sink, where=name)
+            one, frame = tower_rows(path, name, feed, facts, rules)
         except InputError as error:
             refused.append(Refused(path, name, error).account(feed.id, gas.name, feed.height))
             continue
@@ -232,10 +226,44 @@ def _read_feed(
     return Tower(feed, table, hours, facts, own, sink, sorted(told + refused, key=lambda account: account.source))
 
 
-def _facts(
+def tower_rows(
+    path: Path, name: str, feed: SinkSettings, facts: Station, rules: Rules
+) -> tuple[FluxRows, pd.DataFrame]:
+    """Return what a tower's file says, and its rows judged by themselves, as `rows_of` gives them.
+
+    Parameters
+    ----------
+    path, name
+        The file, and what messages call it.
+    feed
+        How it is read.
+    facts, rules
+        Of `facts_of` and the thresholds.
+
+    Raises
+    ------
+    InputError
+        When it cannot be used.
+    """
+    columns = FluxColumns(
+        feed.variable, feed.quality, feed.friction, uncertainty=feed.uncertainty, radiation=feed.radiation
+    )
+    otherwise = Flag.GAP_FILLED if feed.quality_means == "filling" else Flag.LOW_TURBULENCE
+    accepted = Accepted(tuple(feed.accepted), tuple(feed.accepted_night), otherwise)
+    said = fluxnet.read(path, columns)
+    return said, rows_of(said, facts, accepted, *tower_rules(rules, feed.id), where=name)
+
+
+def facts_of(
     feed: SinkSettings, gas: Species, registry: pd.DataFrame, window: tuple[np.datetime64, np.datetime64]
 ) -> Station:
-    """Return the registry's facts about a tower, which must be those of the settings."""
+    """Return the registry's facts about a tower in the hours [start, end), which must be those of the settings.
+
+    Raises
+    ------
+    RegistryError
+        When they are not.
+    """
     where = f"sink {feed.id}"
     first = tower_facts(feed.id, registry, (window[0], window[1] - np.timedelta64(1, "ns")))
     if gas.name not in first.species:

@@ -26,7 +26,9 @@ from pipeline.inversion.lognormal_result import LogRun
 from pipeline.inversion.memory import memory_needed, require_memory
 from pipeline.inversion.operator import footprint_matrix, match_rows
 from pipeline.inversion.posterior import BATCH, Draw, Spread, draw, members, spread_of
+from pipeline.inversion.prior_only import prior_only
 from pipeline.inversion.problem import Problem
+from pipeline.inversion.problem_digest import problem_digest
 from pipeline.inversion.restated import Parameter, parameters_of, restated
 from pipeline.inversion.result import posterior, reporting_periods
 from pipeline.inversion.result_regions import region_functionals, region_weights
@@ -112,6 +114,8 @@ __all__ = [
     "passing",
     "period_totals",
     "posterior",
+    "prior_only",
+    "problem_digest",
     "products",
     "region_functionals",
     "region_weights",

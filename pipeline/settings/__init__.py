@@ -23,6 +23,7 @@ from pipeline.settings.sections import (
     Window,
 )
 from pipeline.settings.sensors import BiasFilterSettings, CompensationSettings
+from pipeline.settings.service import ServiceSettings
 from pipeline.settings.sinks import SinkSettings
 from pipeline.settings.transport import ColumnSettings, MeteorologySettings, TransportSettings
 
@@ -45,6 +46,7 @@ __all__ = [
     "OffsetSettings",
     "RegionSettings",
     "SectorSettings",
+    "ServiceSettings",
     "Settings",
     "SinkSettings",
     "StationSettings",

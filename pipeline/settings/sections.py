@@ -18,6 +18,7 @@ from pipeline.settings.inversion import OffsetSettings, OutputSettings, SectorSe
 from pipeline.settings.micro import Hj212Settings, NodeSettings
 from pipeline.settings.mobile import MobileSettings
 from pipeline.settings.sensors import BiasFilterSettings, CompensationSettings
+from pipeline.settings.service import ServiceSettings
 from pipeline.settings.sinks import SinkSettings
 from pipeline.settings.transport import ColumnSettings, TransportSettings
 
@@ -360,7 +361,8 @@ class Settings(Section):
     background: BackgroundSettings = Field(description="what is carried in from outside")
     solver: SolverSettings = Field(default=SolverSettings(), description="how the solution is computed")
     outputs: OutputSettings = Field(description="what is written")
-    cycle: CycleSettings | None = Field(default=None, description="the hourly service's window")
+    cycle: CycleSettings | None = Field(default=None, description="the window of an hour")
+    service: ServiceSettings | None = Field(default=None, description="the hourly service")
 
     @model_validator(mode="after")
     def _unique(self) -> Self:

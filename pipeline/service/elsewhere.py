@@ -1,0 +1,118 @@
+"""What an hour is made from besides deliveries: weather, inventories, backgrounds, tables, all chosen by the operator.
+
+They are read where they are. What files hold is kept by their stamps, so that a year of weather is not opened every
+hour.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.errors import InputError
+from pipeline.ingest import file_times
+from pipeline.ingest.files import whole
+from pipeline.provenance import file_digest
+from pipeline.service.spool import Stamp
+from pipeline.settings import Settings
+
+
+class Elsewhere:
+    """The inputs of a case that are no deliveries.
+
+    Parameters
+    ----------
+    database
+        Of `open_database`.
+    settings, root
+        The case, and its folder of inputs.
+    """
+
+    def __init__(self, database: sqlite3.Connection, settings: Settings, root: Path) -> None:
+        self._db, self._settings, self._root = database, settings, root
+        self._weather: list[tuple[Path, str, int | None, int | None, str]] = []
+
+    def weather(self, start: int, end: int) -> list[tuple[Path, str]]:
+        """Return the weather files that hold a time of hours [start, end] since 1970, or any time, and their stamps."""
+        return [
+            (path, stamp)
+            for path, stamp, first, last, error in self._weather
+            if not error and (first is None or last is None or (first <= end and last >= start))
+        ]
+
+    def unreadable(self) -> list[str]:
+        """Return a sentence for each weather file that cannot be used."""
+        return [error for *_, error in self._weather if error]
+
+    def newest(self) -> int | None:
+        """Return the newest hour, since 1970, that any weather file holds."""
+        return max((last for *_, last, error in self._weather if last is not None and not error), default=None)
+
+    def static(self) -> list[tuple[Path, str]]:
+        """Return every other file and the digest of its content."""
+        known = {path: rest for path, *rest in self._db.execute("SELECT * FROM static")}
+        found = []
+        for path in self._static_files():
+            name, stamp = path.relative_to(self._root).as_posix(), _stamp(path)
+            held = known.get(name)
+            if held is None or held[0] != stamp:
+                held = [stamp, file_digest(path)]
+                self._db.execute("INSERT OR REPLACE INTO static VALUES (?, ?, ?)", (name, *held))
+            found.append((path, held[1]))
+        return found
+
+    def look(self) -> None:
+        """See which weather there is."""
+        self._weather = list(self._weather_files())
+
+    def _weather_files(self) -> Iterator[tuple[Path, str, int | None, int | None, str]]:
+        if self._settings.transport is None:
+            return
+        known = {path: rest for path, *rest in self._db.execute("SELECT * FROM weather")}
+        meteorology = self._settings.transport.meteorology
+        for path in whole(self._root, meteorology.files):
+            name, stamp = path.relative_to(self._root).as_posix(), _stamp(path)
+            held = known.get(name)
+            if held is None or held[0] != stamp:
+                first = last = None
+                error = ""
+                try:
+                    times = np.array(file_times(meteorology, path), dtype="datetime64[h]").astype(np.int64)
+                    if times.size:
+                        first, last = int(times.min()), int(times.max())
+                except (InputError, OSError) as fault:
+                    error = str(fault)
+                held = [stamp, first, last, error]
+                self._db.execute("INSERT OR REPLACE INTO weather VALUES (?, ?, ?, ?, ?)", (name, *held))
+            yield path, *held
+
+    def _static_files(self) -> list[Path]:
+        settings = self._settings
+        patterns = [
+            *settings.inputs.station_tables,
+            *settings.inputs.quality_rules,
+            *settings.inputs.calibrations,
+            *settings.inputs.calibration_logs,
+            *(pattern for source in settings.footprints for pattern in source.files),
+            *(source.file for sector in settings.sectors for source in sector.sources),
+            *(sector.mask.file for sector in settings.sectors if sector.mask is not None),
+            settings.background.file,
+            *([settings.regions.file] if settings.regions.file else []),
+        ]
+        return whole(self._root, patterns)
+
+
+def digest_of(parts: object) -> str:
+    """Return the SHA-256 of what JSON makes of some lists and texts."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _stamp(path: Path) -> str:
+    found = path.stat()
+    stamp = Stamp(found.st_size, found.st_mtime_ns, found.st_ino)
+    return f"{stamp.size} {stamp.mtime} {stamp.inode}"

@@ -1,0 +1,302 @@
+"""The registry of deliveries: what came, what of it counts, which hours it tells of.
+
+The inbox belongs to its senders; what is taken from it stands in the spool, and only that is ever computed with. The
+tables are an index: lost, they are made again from spool and inbox.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from pipeline.errors import InputError
+from pipeline.ingest import Contents, Source, sandbox
+from pipeline.ingest.files import under_way, whole
+from pipeline.service.spool import Spool, Stamp, stamp_of
+from pipeline.service.standing import CURRENT, Delivery, standing
+
+#: called with (done, of)
+Told = Callable[[int, int], None]
+
+
+@dataclass
+class Looked:
+    """What a look at the inbox found.
+
+    Parameters
+    ----------
+    taken
+        Versions taken now.
+    waiting
+        Files that still change, or are under way by their name.
+    refused
+        Files that could not be used, with the reason.
+    """
+
+    taken: int = 0
+    waiting: list[str] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Inputs:
+    """The deliveries of a case.
+
+    Parameters
+    ----------
+    database
+        Of `open_database`.
+    spool
+        Where versions stand.
+    inbox
+        Where files come to.
+    sources
+        Feeds of the case.
+    config
+        Digest of the case: what a file says is asked again when it changes.
+    recalled
+        File with a digest a line: content that its provider withdrew. It may be missing.
+    """
+
+    def __init__(
+        self,
+        database: sqlite3.Connection,
+        spool: Spool,
+        inbox: Path,
+        sources: Sequence[Source],
+        config: str,
+        recalled: Path,
+    ) -> None:
+        self._db, self._spool, self._inbox, self._sources, self._config = database, spool, inbox, sources, config
+        self._recalled = recalled
+        if not self._db.execute("SELECT 1 FROM delivery LIMIT 1").fetchone():
+            self._restore()
+
+    def look(self, contents: Callable[[], Contents], now: datetime, quiet: float, told: Told | None = None) -> Looked:
+        """Take what is new and whole in the inbox, and settle what counts.
+
+        Parameters
+        ----------
+        contents
+            Makes what reads files; called when there is something to read.
+        now
+            The time.
+        quiet
+            Seconds without change after which a file is whole.
+        told
+            Called with how many files were read, of how many.
+        """
+        out = Looked()
+        wanted: dict[str, list[Source]] = {}
+        for source in self._sources:
+            for found in whole(self._inbox, source.patterns):
+                wanted.setdefault(found.relative_to(self._inbox).as_posix(), []).append(source)
+            out.waiting += [path.name for path in under_way(self._inbox, source.patterns)]
+        known = {row[0]: row[1:] for row in self._db.execute("SELECT * FROM look")}
+        for path in sorted(wanted):
+            self._take(path, known.get(path), now, quiet, out)
+        self._settle(contents, told, out)
+        return out
+
+    def hours(self, start: int, end: int) -> dict[int, str]:
+        """Return a digest of all that counts, of each hour [start, end) since 1970 that has anything."""
+        rows = self._db.execute(
+            "SELECT c.hour, s.source, c.digest FROM content c JOIN standing s"
+            " ON s.sha256 = c.sha256 AND s.source = c.source WHERE s.state = ? AND c.hour >= ? AND c.hour < ?"
+            " ORDER BY c.hour, s.source, s.path",
+            (CURRENT, start, end),
+        )
+        found: dict[int, hashlib._Hash] = {}
+        for hour, source, digest in rows:
+            found.setdefault(hour, hashlib.sha256()).update(f"{source} {digest}\n".encode())
+        return {hour: digest.hexdigest() for hour, digest in found.items()}
+
+    def files(self, start: int, end: int) -> list[tuple[str, str, Path]]:
+        """Return source, path and place of every version that counts and tells of an hour [start, end)."""
+        rows = self._db.execute(
+            "SELECT DISTINCT s.source, s.path, s.sequence, s.sha256 FROM standing s JOIN content c"
+            " ON s.sha256 = c.sha256 AND s.source = c.source WHERE s.state = ? AND c.hour >= ? AND c.hour < ?"
+            " ORDER BY s.source, s.path",
+            (CURRENT, start, end),
+        )
+        return [(source, path, self._spool.place(path, number, sha)) for source, path, number, sha in rows]
+
+    def newest(self) -> int | None:
+        """Return the newest hour any delivery tells of."""
+        row = self._db.execute("SELECT max(hour) FROM content").fetchone()
+        return None if row is None else row[0]
+
+    def states(self) -> list[tuple[str, str, str, str]]:
+        """Return source, path, state and reason of every version that does not count but for being superseded."""
+        rows = self._db.execute(
+            "SELECT source, path, state, reason FROM standing WHERE state NOT IN (?, 'superseded') ORDER BY 1, 2",
+            (CURRENT,),
+        )
+        return [tuple(row) for row in rows]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many versions there are of each state."""
+        return dict(self._db.execute("SELECT state, count(*) FROM standing GROUP BY state ORDER BY state"))
+
+    def _restore(self) -> None:
+        """Fill the index from the spool: a version that the next one begins with was dropped, and is not missed."""
+        self._db.execute("BEGIN IMMEDIATE")
+        for path, sequence, digest in self._spool.versions():
+            size = self._spool.place(path, sequence, digest).stat().st_size
+            self._db.execute(
+                "INSERT OR IGNORE INTO delivery VALUES (?, ?, ?, ?, ?, 0)", (path, sequence, digest, size, "")
+            )
+        self._db.execute("COMMIT")
+
+    def _take(
+        self,
+        path: str,
+        known: tuple[int, int, int, float, int | None] | None,
+        now: datetime,
+        quiet: float,
+        out: Looked,
+    ) -> None:
+        """Take one file if it is another than it was, and whole."""
+        source, stamp, at = self._inbox / path, stamp_of(self._inbox / path), now.timestamp()
+        if stamp is None:
+            return
+        same = known is not None and Stamp(*known[:3]) == stamp
+        if same and known is not None and known[4] is not None:
+            return
+        since = known[3] if same and known is not None else at
+        # by its own clock, or by ours: either may have jumped
+        if at - stamp.mtime * 1e-9 < quiet and at - since < quiet:
+            out.waiting.append(path)
+            self._looked(path, stamp, since, None)
+            return
+        last = self._db.execute(
+            "SELECT sequence, sha256 FROM delivery WHERE path = ? ORDER BY sequence DESC LIMIT 1", (path,)
+        ).fetchone()
+        sequence, digest = last or (0, "")
+        before = self._spool.place(path, sequence, digest) if last else None
+        try:
+            taken = self._spool.take(source, path, stamp, sequence + 1, before)
+        except InputError as error:
+            out.refused.append((path, str(error)))
+            self._looked(path, stamp, since, 0)
+            return
+        if taken is None:
+            out.waiting.append(path)
+            self._looked(path, stamp, at, None)
+            return
+        if taken.sha256 == digest:
+            self._spool.drop(path, taken.sequence, taken.sha256)
+            self._looked(path, stamp, since, sequence)
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        if taken.grown:
+            self._db.execute("UPDATE delivery SET grown = 1 WHERE path = ? AND sequence = ?", (path, sequence))
+        seen = now.astimezone(UTC).isoformat(timespec="seconds")
+        self._db.execute(
+            "INSERT OR REPLACE INTO delivery VALUES (?, ?, ?, ?, ?, 0)",
+            (path, taken.sequence, taken.sha256, taken.size, seen),
+        )
+        self._looked(path, stamp, since, taken.sequence)
+        self._db.execute("COMMIT")
+        if taken.grown:
+            self._spool.drop(path, sequence, digest)
+        out.taken += 1
+
+    def _looked(self, path: str, stamp: Stamp, since: float, sequence: int | None) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO look VALUES (?, ?, ?, ?, ?, ?)",
+            (path, stamp.size, stamp.mtime, stamp.inode, since, sequence),
+        )
+
+    def _settle(self, contents: Callable[[], Contents], told: Told | None, out: Looked) -> None:
+        """Read what was never read, and settle which versions of each feed count."""
+        deliveries: dict[str, list[tuple[int, str, bool]]] = {}
+        for path, *rest in self._db.execute("SELECT path, sequence, sha256, grown FROM delivery ORDER BY 1, 2"):
+            deliveries.setdefault(path, []).append((rest[0], rest[1], bool(rest[2])))
+        of_source = {source.name: [p for p in deliveries if _matches(p, source.patterns)] for source in self._sources}
+        known = {
+            (sha, source)
+            for sha, source in self._db.execute("SELECT sha256, source FROM told WHERE config = ?", (self._config,))
+        }
+        unread = [
+            (source, path, number, sha)
+            for source in self._sources
+            for path in of_source[source.name]
+            for number, sha, grown in deliveries[path]
+            if not grown and (sha, source.name) not in known
+        ]
+        if unread:
+            reader = contents()
+            for done, (source, path, number, sha) in enumerate(unread):
+                if told is not None:
+                    told(done, len(unread))
+                self._read(reader, source, path, number, sha, out)
+            sandbox.finish()
+        errors = dict[tuple[str, str], str]()
+        for sha, source, error in self._db.execute("SELECT sha256, source, error FROM told WHERE error != ''"):
+            errors[sha, source] = error
+        recalled = self._withdrawn()
+        self._db.execute("BEGIN IMMEDIATE")
+        for name, paths in of_source.items():
+            given = [
+                Delivery(path, number, sha, grown, errors.get((sha, name), ""))
+                for path in paths
+                for number, sha, grown in deliveries[path]
+            ]
+            digests = {(one.path, one.sequence): one.sha256 for one in given}
+            found = {(name, *at, digests[at], *state) for at, state in standing(given, recalled).items()}
+            there = set(self._db.execute("SELECT * FROM standing WHERE source = ?", (name,)))
+            self._change(there - found, found - there)
+        gone = {row for row in self._db.execute("SELECT * FROM standing") if row[0] not in of_source}
+        self._change(gone, ())
+        self._db.execute("COMMIT")
+
+    def _change(self, gone: Iterable[tuple[object, ...]], new: Iterable[tuple[object, ...]]) -> None:
+        self._db.executemany(
+            "DELETE FROM standing WHERE source = ? AND path = ? AND sequence = ?", [row[:3] for row in gone]
+        )
+        self._db.executemany("INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?, ?, ?)", list(new))
+
+    def _read(self, reader: Contents, source: Source, path: str, number: int, sha: str, out: Looked) -> None:
+        """Ask one version what it tells of each hour."""
+        error = ""
+        hours: dict[int, str] = {}
+        try:
+            hours = reader.hours(self._spool.place(path, number, sha), path, source)
+            if not hours:
+                error = "it holds no row with a time"
+        except InputError as found:
+            error = str(found)
+        if error:
+            out.refused.append((path, error))
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("DELETE FROM content WHERE sha256 = ? AND source = ?", (sha, source.name))
+        self._db.executemany(
+            "INSERT INTO content VALUES (?, ?, ?, ?)", [(sha, source.name, h, d) for h, d in hours.items()]
+        )
+        self._db.execute("INSERT OR REPLACE INTO told VALUES (?, ?, ?, ?)", (sha, source.name, self._config, error))
+        self._db.execute("COMMIT")
+
+    def _withdrawn(self) -> set[str]:
+        """Return the digests of withdrawn content."""
+        if not self._recalled.exists():
+            return set()
+        lines = self._recalled.read_text(encoding="utf-8").splitlines()
+        return {line.split()[0].lower() for line in lines if line.strip() and not line.startswith("#")}
+
+
+def _matches(path: str, patterns: Iterable[str]) -> bool:
+    """Return whether a path under the inbox is one of a feed's patterns, as `glob` matches them."""
+    return any(_glob_match(path.split("/"), pattern.split("/")) for pattern in patterns)
+
+
+def _glob_match(parts: list[str], pattern: list[str]) -> bool:
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_glob_match(parts[skip:], pattern[1:]) for skip in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _glob_match(parts[1:], pattern[1:])

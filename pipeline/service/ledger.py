@@ -1,0 +1,122 @@
+"""The ledger of runs and hours: what was tried, when, with what outcome. It is never what an hour's version rests on."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+
+from pipeline.service.clock import Reading
+from pipeline.service.window import hour_number
+
+RUNNING, DONE, FAILED = "running", "done", "failed"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the ledger says of an hour.
+
+    Parameters
+    ----------
+    hour
+        UTC.
+    state
+        running (or a run that was killed), done or failed.
+    tries
+        Since it was last done.
+    signature
+        Of what it was made from.
+    key
+        Digest of what was solved.
+    sequence
+        Of the commit.
+    condition
+        full, degraded or prior_only.
+    config, code
+        Digest of the case and version of the code.
+    error
+        Why it failed.
+    at
+        When.
+    seconds
+        Of each stage.
+    """
+
+    hour: np.datetime64
+    state: str
+    tries: int = 0
+    signature: str = ""
+    key: str = ""
+    sequence: int = 0
+    condition: str = ""
+    config: str = ""
+    code: str = ""
+    error: str = ""
+    at: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class Ledger:
+    """Reads and writes the ledger.
+
+    Parameters
+    ----------
+    database
+        Of `pipeline.service.database.open_database`.
+    """
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._db = database
+
+    def entries(self) -> dict[np.datetime64, Entry]:
+        """Return what is known of every hour, by hour."""
+        rows = self._db.execute("SELECT * FROM hour ORDER BY hour")
+        found = (Entry(np.datetime64(int(number), "h"), *rest, json.loads(spent)) for number, *rest, spent in rows)
+        return {one.hour: one for one in found}
+
+    def entry(self, hour: np.datetime64) -> Entry | None:
+        """Return what is known of one hour."""
+        return self.entries().get(hour.astype("datetime64[h]"))
+
+    def put(self, entry: Entry) -> None:
+        """Write what is known of an hour."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO hour VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                hour_number(entry.hour), entry.state, entry.tries, entry.signature, entry.key, entry.sequence,
+                entry.condition, entry.config, entry.code, entry.error, entry.at, json.dumps(entry.seconds),
+            ),
+        )  # fmt: skip
+
+    def forget(self) -> None:
+        """Forget all hours, so that what is due is found by the store alone."""
+        self._db.execute("DELETE FROM hour")
+
+    def begin(self, run: str, command: str, clocks: Reading) -> None:
+        """Write that a run began."""
+        began = json.dumps([clocks.wall.isoformat(), clocks.running, clocks.boot])
+        self._db.execute("INSERT OR REPLACE INTO run VALUES (?, ?, ?, NULL, NULL, 0, 0)", (run, command, began))
+
+    def end(self, run: str, at: datetime, outcome: str, made: int, failed: int) -> None:
+        """Write how a run ended."""
+        self._db.execute(
+            "UPDATE run SET ended = ?, outcome = ?, made = ?, failed = ? WHERE run = ?",
+            (at.astimezone(UTC).isoformat(), outcome, made, failed, run),
+        )
+
+    def last_clocks(self) -> Reading | None:
+        """Return the clocks when the last run began; None when there was none."""
+        row = self._db.execute("SELECT began FROM run ORDER BY rowid DESC LIMIT 1").fetchone()
+        if row is None:
+            return None
+        wall, running, boot = json.loads(row[0])
+        return Reading(datetime.fromisoformat(wall), running, boot)
+
+    def prune(self, keep: int) -> None:
+        """Keep only the newest so many runs."""
+        self._db.execute(
+            "DELETE FROM run WHERE rowid NOT IN (SELECT rowid FROM run ORDER BY rowid DESC LIMIT ?)", (keep,)
+        )

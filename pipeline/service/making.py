@@ -1,0 +1,312 @@
+"""The making of one hour: from what is delivered to versions of its window's hours; nothing is committed here."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from kernels.jit import set_threads
+from pipeline._version import __version__
+from pipeline.case import AssembledCase, Progress, assembled_case, domain_grid, input_files, inverted, quiet
+from pipeline.cycle import hours_window
+from pipeline.errors import GridError, InputError, SolverError
+from pipeline.grid import Grid, Regions, make_regions
+from pipeline.ingest import quarantine, read_fluxes
+from pipeline.inversion import prior_only, problem_digest
+from pipeline.schema import HOUR
+from pipeline.service import product
+from pipeline.service.elsewhere import Elsewhere, digest_of
+from pipeline.service.inputs import Inputs
+from pipeline.service.place import Place
+from pipeline.service.window import WindowOf, laid_out
+from pipeline.settings import Settings
+from station_meta import PRECISE_CLASSES
+
+FULL, DEGRADED, PRIOR_ONLY = "full", "degraded", "prior_only"
+#: of a version: the prior alone; its window ends with the hour; its window reaches `lag_hours` beyond it; consolidated
+P0, P1, P2, P3 = "P0", "P1", "P2", "P3"
+#: what stops a window's inversion, but not the hour: it is the prior then
+_STOPS = (InputError, SolverError, GridError, MemoryError)
+
+
+@dataclass
+class Stages:
+    """Seconds that each stage of an hour took.
+
+    Parameters
+    ----------
+    seconds
+        By stage, in the order they were entered.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count what is done inside."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - began, 3)
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """What all hours of a case share.
+
+    Parameters
+    ----------
+    grid, regions
+        Of the case.
+    feeds
+        Its station feeds, "station/height".
+    """
+
+    grid: Grid
+    regions: Regions
+    feeds: tuple[str, ...]
+
+
+def domain_of(place: Place) -> Domain:
+    """Return the domain of a case."""
+    set_threads(place.settings.solver.threads)
+    grid = domain_grid(place.settings)
+    regions = make_regions(place.settings.regions, grid, place.root)
+    return Domain(grid, regions, tuple(f"{one.id}/{one.height:g}" for one in place.settings.stations))
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A window that was read.
+
+    Parameters
+    ----------
+    window
+        The window.
+    settings
+        Of the window, without the feeds that are missing.
+    given
+        Its problem; None when there is none, and the hour is the prior.
+    key
+        Digest of all that decides the numbers.
+    missing
+        Feeds that have delivered nothing.
+    reasons
+        Why nothing was inverted, in words.
+    files
+        What was read: path, bytes and digest.
+    """
+
+    window: WindowOf
+    settings: Settings
+    given: AssembledCase | None
+    key: str
+    missing: tuple[str, ...]
+    reasons: tuple[str, ...]
+    files: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Version:
+    """A version of an hour, ready to be committed.
+
+    Parameters
+    ----------
+    hour
+        UTC.
+    data
+        Variables of `product.template`.
+    manifest
+        How it was made.
+    """
+
+    hour: np.datetime64
+    data: xr.Dataset
+    manifest: dict[str, Any]
+
+
+def prepare(
+    place: Place,
+    domain: Domain,
+    window: WindowOf,
+    inputs: Inputs,
+    elsewhere: Elsewhere,
+    stages: Stages,
+    *,
+    give_up: str = "",
+    progress: Progress = quiet,
+) -> Prepared:
+    """Read what a window may know of, and return its problem.
+
+    Parameters
+    ----------
+    give_up
+        Why the window is not to be solved; it is when not given.
+
+    Raises
+    ------
+    ConfigError
+        When the case itself cannot be right.
+    """
+    view = place.folder / "view"
+    with stages.stage("layout"):
+        settings, missing = laid_out(place, window, inputs, elsewhere, view)
+        files = tuple(_files(settings, place, view))
+    given: AssembledCase | None = None
+    reasons: tuple[str, ...] = ()
+    key = ""
+    try:
+        if give_up:
+            raise InputError("the hour must be solvable", got=give_up, remedy="see the log")
+        if not settings.stations and not settings.columns and not settings.mobile:
+            raise InputError("there must be deliveries", got="none in the window", remedy="see the inbox")
+        with stages.stage("reading"):
+            given = assembled_case(settings, domain.grid, place.path, view, progress)
+        key = digest_of([place.config, problem_digest(given.assembled.problem), *_seen(given)])
+    except _STOPS as error:
+        given, reasons = None, (_nothing_inverted(error),)
+    if given is None:
+        with stages.stage("reading"):
+            prior = _prior(replace(window, settings=settings), domain, view)
+        key = digest_of([place.config, "prior", *(bytes_digest(prior[name].values) for name in product.FIELDS[:2])])
+    return Prepared(window, settings, given, key, tuple(missing), reasons, files)
+
+
+def versions(
+    place: Place, domain: Domain, prepared: Prepared, stages: Stages, *, progress: Progress = quiet
+) -> list[Version]:
+    """Return the versions of a window's newest hour, and of the one whose lag it ends.
+
+    Parameters
+    ----------
+    prepared
+        Of `prepare`.
+
+    Returns
+    -------
+    That of the newest hour last.
+    """
+    window, given = prepared.window, prepared.given
+    if given is None:
+        return [_of_prior(place, domain, prepared, window.hour, [])]
+    with stages.stage("solving"):
+        try:
+            result, _ = inverted(prepared.settings, domain.grid, domain.regions, given, progress, cache=place.cache)
+        except _STOPS as error:
+            failed = replace(prepared, given=None, reasons=(_nothing_inverted(error),))
+            return [_of_prior(place, domain, failed, window.hour, [])]
+    out = []
+    lagged = window.hour - np.timedelta64(place.cycle.lag_hours, "h")
+    for hour, status in ((lagged, P2), (window.hour, P1)):
+        if hour < place.service.first or hour.astype("datetime64[ns]") not in result["time"].values:
+            continue
+        out.append(_of_result(place, domain, prepared, result, hour, status))
+    return out
+
+
+def _of_result(
+    place: Place, domain: Domain, prepared: Prepared, result: xr.Dataset, hour: np.datetime64, status: str
+) -> Version:
+    """Return the version of one hour of a solved window, by the rule of precise stations."""
+    assert prepared.given is not None
+    start = hour.astype("datetime64[ns]")
+    transport = place.settings.transport
+    travel = 1 if transport is None else transport.hours
+    end = min(start + travel * HOUR, prepared.window.hour.astype("datetime64[ns]") + HOUR)
+    found = product.reporting(prepared.given.observations, PRECISE_CLASSES, start, max(end, start + HOUR))
+    told = {"precise_stations": len(found)}
+    reasons = list(prepared.reasons)
+    if _has_precise(place.settings, prepared.given):
+        if not found:
+            return _of_prior(place, domain, prepared, hour, ["no precise station measured"])
+        if len(found) < place.service.spectrometers_least:
+            reasons.append(f"{len(found)} precise station(s) measured, of {place.service.spectrometers_least}")
+    if bool(result["degraded"].sel(time=start)):
+        reasons.append("the innovation gate was off: too many of a kind of observation lay beyond it")
+    counts = product.counts(result, start, start + HOUR)
+    reasons += product.shortages(counts)
+    manifest = _manifest(place, prepared, hour, status, reasons) | told
+    manifest |= {
+        "counts": counts,
+        "window_counts": product.counts(result, *prepared.window.settings.case.observation_hours.bounds),
+        "diagnostics": product.diagnostics(result),
+        "notes": str(result.attrs["notes"]).splitlines(),
+        "quarantine": quarantine.record(prepared.given.accounts),
+    }
+    return Version(hour, product.of_hour(result, hour, domain.feeds), manifest)
+
+
+def _of_prior(place: Place, domain: Domain, prepared: Prepared, hour: np.datetime64, more: list[str]) -> Version:
+    """Return the prior as the version of an hour."""
+    window = replace(prepared.window, settings=prepared.settings, hour=hour)
+    result = _prior(window, domain, place.folder / "view")
+    manifest = _manifest(place, prepared, hour, P0, [*prepared.reasons, *more])
+    manifest["condition"] = PRIOR_ONLY
+    return Version(hour, product.of_hour(result, hour, domain.feeds), manifest)
+
+
+def _nothing_inverted(error: BaseException) -> str:
+    return f"nothing was inverted: {error}" if str(error) else "nothing was inverted: memory is too small"
+
+
+def _seen(given: AssembledCase) -> list[str]:
+    """Return digests of everything observed, used or not: what a manifest counts."""
+    tables = [given.observations, *([] if given.towers is None else [given.towers])]
+    names = ("time", "station", "height", "value", "flag")
+    return [bytes_digest(table[name].values) for table in tables for name in names]
+
+
+def bytes_digest(values: np.ndarray) -> str:
+    """Return the SHA-256 of an array's values, texts by their characters."""
+    plain = values if values.dtype.kind not in "OT" else values.astype(str)
+    return hashlib.sha256(f"{plain.dtype.str} {plain.shape}".encode() + plain.tobytes()).hexdigest()
+
+
+def _manifest(place: Place, prepared: Prepared, hour: np.datetime64, status: str, reasons: list[str]) -> dict[str, Any]:
+    start, end = prepared.window.settings.case.flux_hours.bounds
+    return {
+        "hour": str(hour.astype("datetime64[h]")),
+        "status": status,
+        "condition": DEGRADED if reasons else FULL,
+        "reasons": reasons,
+        "missing": list(prepared.missing),
+        "key": prepared.key,
+        "window": [str(start.astype("datetime64[h]")), str(end.astype("datetime64[h]"))],
+        "window_complete": bool(end >= hour.astype("datetime64[ns]") + place.cycle.lag_hours * HOUR),
+        "config": place.config,
+        "code": __version__,
+        "inputs": list(prepared.files),
+    }
+
+
+def _has_precise(settings: Settings, given: AssembledCase) -> bool:
+    """Return whether a case has precise stations at all: one of columns or cheap sensors alone has no such rule."""
+    platform = given.observations["platform"].values.astype(str)
+    return bool(np.isin(platform, PRECISE_CLASSES).any()) or any(feed.offset is None for feed in settings.stations)
+
+
+def _prior(window: WindowOf, domain: Domain, view: Any) -> xr.Dataset:
+    """Return the prior of the window's newest hour."""
+    settings = window.settings
+    start = window.hour.astype("datetime64[ns]")
+    case = settings.case.model_copy(update={"flux_hours": hours_window(start, start + HOUR)})
+    fluxes, _ = read_fluxes(settings.model_copy(update={"case": case}), domain.grid, view)
+    return prior_only(settings, domain.grid, domain.regions, fluxes)
+
+
+def _files(settings: Settings, place: Place, view: Any) -> Iterator[dict[str, Any]]:
+    """Give path, bytes and digest of what a window reads; a delivery's digest stands in the name it is kept by."""
+    for path in sorted(set(input_files(settings, view))):
+        target = path.resolve()
+        told: dict[str, Any] = {"path": path.relative_to(view).as_posix(), "bytes": target.stat().st_size}
+        if target.is_relative_to(place.spool):
+            told["sha256"] = target.name.partition("-")[2]
+        yield told

@@ -1,0 +1,98 @@
+"""The folder of a service, and the case it serves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pipeline.errors import ConfigError
+from pipeline.settings import CycleSettings, ServiceSettings, Settings, input_root, read_settings
+
+
+@dataclass(frozen=True)
+class Place:
+    """A case that is served, and where.
+
+    Parameters
+    ----------
+    path
+        The case's TOML file.
+    settings
+        What it says.
+    root
+        Folder that deliveries come to, and of all other inputs.
+    """
+
+    path: Path
+    settings: Settings
+    root: Path
+
+    @property
+    def service(self) -> ServiceSettings:
+        """Section [service]."""
+        assert self.settings.service is not None
+        return self.settings.service
+
+    @property
+    def cycle(self) -> CycleSettings:
+        """Section [cycle]."""
+        assert self.settings.cycle is not None
+        return self.settings.cycle
+
+    @property
+    def folder(self) -> Path:
+        """Folder of everything the service keeps."""
+        return (self.path.parent / self.service.folder).resolve()
+
+    @property
+    def store(self) -> Path:
+        """Versions of every hour."""
+        return self.folder / "store"
+
+    @property
+    def database(self) -> Path:
+        """Ledger of runs and index of deliveries; both can be made again."""
+        return self.folder / "service.db"
+
+    @property
+    def spool(self) -> Path:
+        """Every delivery as it came."""
+        return self.folder / "spool"
+
+    @property
+    def cache(self) -> Path:
+        """What windows share; may be removed at any time."""
+        return self.folder / "cache"
+
+    @property
+    def lock(self) -> Path:
+        """Locked by the run that is under way."""
+        return self.folder / "run.lock"
+
+    @cached_property
+    def config(self) -> str:
+        """Digest of what the case file says about an hour."""
+        said = self.settings.model_dump(mode="json", exclude={"service", "outputs"})
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def read_place(path: Path) -> Place:
+    """Return the place of a case file.
+
+    Raises
+    ------
+    ConfigError
+        When the case has no sections [service] and [cycle], or cannot be read.
+    """
+    settings = read_settings(path)
+    for name in ("service", "cycle"):
+        if getattr(settings, name) is None:
+            raise ConfigError(
+                f"a case that is served must have a section [{name}]",
+                remedy="see docs/service.md and `tianyan config explain`",
+                where=path.name,
+            )
+    return Place(path.resolve(), settings, input_root(settings, path))

@@ -1,0 +1,124 @@
+"""What one window reads: a folder of links to just the deliveries and the weather it may know of."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.cycle import window_settings
+from pipeline.ingest import Source, sources_of
+from pipeline.service.elsewhere import Elsewhere, digest_of
+from pipeline.service.inputs import Inputs
+from pipeline.service.place import Place
+from pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class WindowOf:
+    """The window that ends with an hour.
+
+    Parameters
+    ----------
+    hour
+        The newest hour of it, UTC.
+    settings
+        The case's, for this window.
+    """
+
+    hour: np.datetime64
+    settings: Settings
+
+    @property
+    def known(self) -> tuple[int, int]:
+        """Hours [start, end) since 1970 of the deliveries it may know of."""
+        assert self.settings.case.known_hours is not None
+        return _hours(self.settings.case.known_hours.bounds)
+
+    @property
+    def carried(self) -> tuple[int, int]:
+        """Hours [start, end] since 1970 of the weather it may read."""
+        transport = self.settings.transport
+        back = 0 if transport is None else transport.hours
+        # air that is judged by its weather is that of all known hours
+        start = self.known[0] if self.settings.case.select or self.settings.bias_filter else None
+        first, last = _hours(self.settings.case.observation_hours.bounds)
+        return (first if start is None else start) - back - 1, last + 1
+
+
+def window_of(place: Place, hour: np.datetime64) -> WindowOf:
+    """Return the window that ends with an hour."""
+    return WindowOf(hour, window_settings(place.settings, hour))
+
+
+def signature(place: Place, window: WindowOf, inputs: Inputs, elsewhere: Elsewhere) -> str:
+    """Return a digest of all that a window may read: as long as it is the same, there is nothing to do again."""
+    weather = [[path.relative_to(place.root).as_posix(), stamp] for path, stamp in elsewhere.weather(*window.carried)]
+    static = [[path.relative_to(place.root).as_posix(), digest] for path, digest in elsewhere.static()]
+    hours = sorted(inputs.hours(*window.known).items())
+    return digest_of([str(window.hour), place.config, static, weather, hours])
+
+
+def laid_out(
+    place: Place, window: WindowOf, inputs: Inputs, elsewhere: Elsewhere, target: Path
+) -> tuple[Settings, list[str]]:
+    """Fill a folder with links to what a window may read.
+
+    Parameters
+    ----------
+    target
+        The folder; what is there is removed first.
+
+    Returns
+    -------
+    settings
+        The window's, without the feeds of which nothing is there.
+    missing
+        Names of these feeds.
+    """
+    shutil.rmtree(target, ignore_errors=True)
+    there: set[str] = set()
+    for source, path, delivered in inputs.files(*window.known):
+        there.add(source)
+        _link(target / path, delivered)
+    others = [path for path, _ in elsewhere.static()] + [path for path, _ in elsewhere.weather(*window.carried)]
+    for other in others:
+        _link(target / other.relative_to(place.root), other)
+    target.mkdir(parents=True, exist_ok=True)
+    sources = sources_of(window.settings)
+    missing = [one.name for one in sources if one.name not in there]
+    return _without(window.settings, [one for one in sources if one.name in there]), missing
+
+
+def _without(settings: Settings, kept: Sequence[Source]) -> Settings:
+    feeds = [one.settings for one in kept]
+    kinds = ("stations", "columns", "mobile", "sinks")
+    changed: dict[str, object] = {kind: [f for f in getattr(settings, kind) if f in feeds] for kind in kinds}
+    if not any(feed.offset for feed in settings.stations if feed in feeds):
+        changed["bias_filter"] = None
+    return settings.model_copy(update=changed)
+
+
+def _link(name: Path, target: Path) -> None:
+    name.parent.mkdir(parents=True, exist_ok=True)
+    if not name.is_symlink():
+        name.symlink_to(target)
+
+
+def _hours(bounds: tuple[np.datetime64, np.datetime64]) -> tuple[int, int]:
+    start, end = (int(time.astype("datetime64[h]").astype(np.int64)) for time in bounds)
+    return start, end
+
+
+def hour_number(hour: np.datetime64) -> int:
+    """Return hours since 1970 of an hour.
+
+    Examples
+    --------
+    >>> hour_number(np.datetime64("1970-01-02T03"))
+    27
+    """
+    return int(hour.astype("datetime64[h]").astype(np.int64))
