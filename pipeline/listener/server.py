@@ -29,7 +29,7 @@ _UNREAD = 1 << 16
 _REJECTED_WAITING = 1 << 20
 #: seconds: a sender that has closed its side still gets its answers; a connection that never sent a message is safe
 #: from being closed for a new one; all messages are on disk after a signal, or the process ends without
-_LINGER, _FRESH, _LAST = 10.0, 5.0, 10.0
+_LINGER, _FRESH, _LAST = 10.0, 5.0, 3.0
 _LINGER_LOOK = 0.05
 #: seconds between two looks at the clock, and between two writings of the counters
 _LOOK, _TELL = 1.0, 5.0
@@ -108,7 +108,7 @@ class Listener:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, about: self.log("fault", str(about.get("exception") or about["message"])))
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._end)
+            loop.add_signal_handler(number, self.stop)
         try:
             server = await asyncio.start_server(self._connected, bind, port, limit=_READ, backlog=256)
         except OSError as error:
@@ -125,15 +125,18 @@ class Listener:
         server.close()
         # a disk that hangs must not keep a process from ending
         hung = loop.call_later(3 * _LAST, os._exit, 1)
-        for task in list(self._connections):
+        senders = dict(self._connections)
+        for task in senders:
             task.cancel()
         await writing
+        await asyncio.gather(*(_part(sender.writer, 1.0) for sender in senders.values()), *senders)
         hung.cancel()
         left = len(self._queue)
         self.log("stopped", f"{self.counters.messages} messages stored, {left} not", always=True)
         return left
 
-    def _end(self) -> None:
+    def stop(self) -> None:
+        """Take no more, store what was taken, end."""
         self._stop.set()
         self._wake()
 
@@ -162,11 +165,12 @@ class Listener:
         finally:
             for frame in framer.end():
                 self._take(frame, sender)
+            self.counters.closed[why] += 1
+            # after a signal the answers are still to be given: `run` parts then
+            if not self._stop.is_set():
+                await _part(writer, _LINGER)
             del self._connections[task]
             self._count_connections()
-            self.counters.closed[why] += 1
-            if not self._stop.is_set():
-                writer.close()
 
     def _refusal(self, address: str) -> str:
         """Return why a connection is not served, in words; empty when it is."""
@@ -341,6 +345,16 @@ class Listener:
 
     async def _on_disk(self, work: Callable[P, R], *given: P.args, **named: P.kwargs) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._disk, partial(work, *given, **named))
+
+
+async def _part(writer: asyncio.StreamWriter, seconds: float) -> None:
+    """Close a connection; what the other side has not read some seconds later is thrown away."""
+    writer.close()
+    with suppress(OSError, TimeoutError, asyncio.CancelledError):
+        async with asyncio.timeout(seconds):
+            await writer.wait_closed()
+    writer.transport.abort()
+    await asyncio.sleep(0)
 
 
 async def _within(seconds: float, event: asyncio.Event) -> None:

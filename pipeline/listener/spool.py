@@ -4,10 +4,10 @@
     hj212_20240701T0100Z_0000.txt         whole, never written again
     rejected/rejected_20240701.jsonl      what was no message, a line each
     listener.json                         counters
-    .listener.lock                        held by the one listener of the folder
 
 A `.part` becomes a file by: fsync, rename, fsync of the folder. One that a crash left behind becomes one at the next
 start, without what follows its last whole message. Names are made of the time and a counter, of nothing that was sent.
+The folder itself is locked: it has one listener.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ _NEW = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O
 #: the files hold the senders' passwords
 _MODE, _FOLDER_MODE = 0o640, 0o750
 _READ = 1 << 16
+#: what the reader of the files takes is 256 MB; one writing may go beyond the size by what waited
+MOST_SIZE = 128 << 20
 
 
 class Spool:
@@ -55,7 +57,7 @@ class Spool:
     InputError
         When there can be no such folder.
     ConfigError
-        When another process writes into it.
+        When another process writes into it, or files could not be finished at such an age and size.
     """
 
     def __init__(
@@ -73,24 +75,27 @@ class Spool:
         self._part: int | None = None
         self._path, self._begun, self._durable, self._left_over = folder, 0.0, 0, False
         self.finished = 0
+        if not (seconds > 0 and 0 < size <= MOST_SIZE):
+            raise ConfigError(
+                f"a file is finished after some seconds, and at no more than {MOST_SIZE >> 20} MB",
+                got=(seconds, size), remedy="give positive numbers that are not too large", where="listener",
+            )  # fmt: skip
         try:
             folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
             (folder / "rejected").mkdir(mode=_FOLDER_MODE, exist_ok=True)
             self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            lock = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            self._lock = os.open(folder / ".listener.lock", lock, _MODE)
         except OSError as error:
             raise InputError(
                 "the folder must be there, or its parent, and be writable", got=str(folder),
                 remedy=f"make it and give it to this user ({error.strerror})", where="listener",
             ) from error  # fmt: skip
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            os.close(self._lock)
             os.close(self._folder)
             raise ConfigError(
-                "a folder must have one listener", got=str(folder), remedy="stop the other one, or give another folder",
+                "a folder must have one listener", got=str(folder),
+                remedy=f"stop the other one, or give another folder, on a local disk ({error.strerror})",
                 where="listener",
             ) from error  # fmt: skip
 
@@ -194,7 +199,6 @@ class Spool:
         try:
             self.finish()
         finally:
-            os.close(self._lock)
             os.close(self._folder)
 
     def _begin(self) -> int:
