@@ -13,7 +13,9 @@ from pipeline._version import __version__
 from pipeline.cli_calibrate import calibrate
 from pipeline.cli_ingest import columns, mobile, unpack
 from pipeline.cli_listen import listen
+from pipeline.cli_progress import Bar
 from pipeline.cli_qc import qc
+from pipeline.cli_service import backfill, hour, run_due
 from pipeline.cli_tune import tune
 from pipeline.errors import TianyanError
 
@@ -57,6 +59,9 @@ app.command(osse)
 app.command(qc)
 app.command(tune)
 app.command(calibrate)
+app.command(hour)
+app.command(run_due)
+app.command(backfill)
 app.command(listen)
 
 
@@ -79,7 +84,7 @@ def run(
     """
     from pipeline.case import run_case
 
-    with _Progress() as progress:
+    with Bar() as progress:
         written = run_case(case, root=data, store=store, scheduler=scheduler, progress=progress)
     _show(written)
 
@@ -142,7 +147,7 @@ def demo(
     from pipeline.case import run_case
     from pipeline.osse import make_demo, print_score
 
-    with _Progress() as progress:
+    with Bar() as progress:
         progress("simulating", 0, 0)
         case = make_demo(folder, seed=seed, progress=progress)
         store = run_case(case, progress=progress)
@@ -240,7 +245,7 @@ def make(
     from pipeline.cli_footprints import account
     from pipeline.cli_footprints import make as make_between
 
-    with _Progress() as progress:
+    with Bar() as progress:
         outcome = make_between(case, start, end, data=data, threads=threads, scheduler=scheduler, progress=progress)
     print("\n".join(account(outcome)))
 
@@ -309,7 +314,7 @@ def make_simulated(
         spectrometers=spectrometers, micro=micro, sinks=5 if sinks else 0, columns=columns, mobile=mobile,
         transport_error=TransportError() if transport_error else None, matched=matched, faults=fault_names(faults),
     )  # fmt: skip
-    with _Progress() as progress:
+    with Bar() as progress:
         told = make_in(folder, plan, progress=progress)
     print("\n".join(told))
 
@@ -341,29 +346,6 @@ def detect_faults(folder: Path) -> None:
     from pipeline.osse import print_detection
 
     print_detection(folder)
-
-
-class _Progress:
-    """A progress bar on a terminal, nothing elsewhere."""
-
-    def __enter__(self) -> _Progress:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-        console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description:>14}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
-            console=console, transient=True, disable=not console.is_terminal,
-        )  # fmt: skip
-        self._task = self._bar.add_task("starting", total=None)
-        self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def __call__(self, stage: str, done: int, of: int) -> None:
-        self._bar.update(self._task, description=stage, completed=done, total=of or None)
 
 
 def _show(store: Path, *, picture: Path | None = None, full: bool = False) -> None:

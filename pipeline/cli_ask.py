@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.ask import Answer, Run
-from pipeline.cli_footprints import parse_time
+from pipeline.cli_times import parse_time, utc
 from pipeline.errors import ConfigError
 from pipeline.grid import file_area
 from pipeline.schema import HOUR
@@ -107,7 +106,7 @@ def _hour(text: str | None, where: str, default: np.datetime64) -> np.datetime64
     """Return a time that was typed, UTC."""
     if text is None:
         return default
-    return np.datetime64(parse_time(text, where).astimezone(UTC).replace(tzinfo=None), "ns")
+    return utc(parse_time(text, where))
 
 
 def _print(run: Run, answer: Answer, area: str, period: tuple[np.datetime64, np.datetime64], console: Console) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 
@@ -13,7 +12,8 @@ import numpy as np
 import xarray as xr
 
 from pipeline.case import domain_grid, station_weather, transport_folder
-from pipeline.errors import ConfigError, InputError
+from pipeline.cli_times import parse_time, utc
+from pipeline.errors import InputError
 from pipeline.footprints import Made, make_footprints, told_of_ends
 from pipeline.ingest import all_receptors, read_registry
 from pipeline.settings import Settings, Window, input_root, read_settings, validated
@@ -50,31 +50,6 @@ class Outcome:
     folder: Path
     window: tuple[np.datetime64, np.datetime64]
     seconds: float
-
-
-def parse_time(text: str, where: str) -> datetime:
-    """Return a time that was typed.
-
-    Raises
-    ------
-    ConfigError
-        When it is no ISO time, or has no zone.
-
-    Examples
-    --------
-    >>> parse_time("2022-12-07T00Z", "--from").isoformat()
-    '2022-12-07T00:00:00+00:00'
-    """
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ConfigError(
-            "a time must be ISO, with a zone", got=text, remedy="write it as 2022-12-07T00Z", where=where
-        ) from error
-    if time.tzinfo is None:
-        remedy = "end it with Z" if "T" in text or " " in text else f"give the hour and end it with Z: {text}T00Z"
-        raise ConfigError("a time must have a zone", got=text, remedy=remedy, where=where)
-    return time
 
 
 def make(
@@ -187,7 +162,7 @@ def draw(
     """
     settings = read_settings(case)
     folder, grid = transport_folder(settings, case), domain_grid(settings)
-    at = None if time is None else _utc(parse_time(time, "--time"))
+    at = None if time is None else utc(parse_time(time, "--time"))
     chosen = choose(folder, grid, station=station, time=at)
     name = str(chosen.row["station"].values[0])
     hour = str(chosen.row["time"].values[0].astype("datetime64[h]"))
@@ -216,7 +191,3 @@ def _written(made: Made) -> Iterator[xr.Dataset]:
     for path in made.paths:
         with xr.open_dataset(path, engine="netcdf4") as dataset:
             yield dataset
-
-
-def _utc(time: datetime) -> np.datetime64:
-    return np.datetime64(int(time.timestamp()), "s").astype("datetime64[ns]")

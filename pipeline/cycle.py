@@ -72,8 +72,17 @@ def solve_hour(
     return with_status(result, cycle_of(settings)), solution
 
 
-def window_settings(settings: Settings, hour: np.datetime64) -> Settings:
+def window_settings(settings: Settings, hour: np.datetime64, first: np.datetime64 | None = None) -> Settings:
     """Return the settings of the window that ends with an hour.
+
+    Parameters
+    ----------
+    settings
+        The case, with a section [cycle].
+    hour
+        The newest hour of the window, UTC.
+    first
+        The earliest hour an observation may be of: windows that would begin before are shorter.
 
     Raises
     ------
@@ -90,6 +99,8 @@ def window_settings(settings: Settings, hour: np.datetime64) -> Settings:
     lead = case.observation_hours.bounds[0] - case.flux_hours.bounds[0]
     end = hour.astype("datetime64[ns]") + HOUR
     start = end - cycle.window_hours * HOUR
+    if first is not None:
+        start = max(start, first.astype("datetime64[ns]") - lead)
     if start + lead >= end:
         raise ConfigError(
             "a window must reach beyond the hours before its first observation",

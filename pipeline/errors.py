@@ -11,6 +11,7 @@ TianyanError
   SchemaError        a Dataset that does not keep the contract of `pipeline.schema`
   GridError          a grid or a region that cannot exist
   SolverError        an inversion that has no trustworthy answer
+  LockedError        another process is at it
 """
 
 from __future__ import annotations
@@ -110,3 +111,7 @@ class GridError(TianyanError):
 
 class SolverError(TianyanError):
     """An inversion that has no trustworthy answer."""
+
+
+class LockedError(TianyanError):
+    """Another process holds what only one may hold."""

@@ -27,15 +27,19 @@ ALLOWED = {
         "roots", "station_meta", "pipeline.grid", "pipeline.ingest", "pipeline.transport", "pipeline.inversion",
         "pipeline.flow",
     },
+    "pipeline.service": {
+        "kernels", "roots", "station_meta", "pipeline.grid", "pipeline.ingest", "pipeline.inversion", "pipeline.flow",
+    },
     "pipeline.cli": {
         "roots", "station_meta", "pipeline.flow", "pipeline.grid", "pipeline.ingest", "pipeline.listener",
-        "pipeline.osse",
+        "pipeline.service", "pipeline.osse",
     },
     "workflows": {"roots", "pipeline.flow"},
     "benchmarks": set(),  # anything: nobody imports it
 }  # fmt: skip
 FLOW = {
-    "pipeline.ask", "pipeline.case", "pipeline.cli_ask", "pipeline.cli_footprints", "pipeline.coast",
+    "pipeline.ask", "pipeline.case", "pipeline.cli_ask", "pipeline.cli_footprints", "pipeline.cli_times",
+    "pipeline.coast",
     "pipeline.cycle", "pipeline.footprints", "pipeline.footprints_dask", "pipeline.footprints_weather",
     "pipeline.drives", "pipeline.inversion_dask",
     "pipeline.provenance", "pipeline.qc", "pipeline.qc_friction", "pipeline.qc_sinks",
@@ -44,7 +48,7 @@ FLOW = {
 }  # fmt: skip
 COMMAND = {
     "pipeline.cli", "pipeline.cli_calibrate", "pipeline.cli_ingest", "pipeline.cli_listen", "pipeline.cli_osse",
-    "pipeline.cli_qc", "pipeline.cli_tune",
+    "pipeline.cli_progress", "pipeline.cli_qc", "pipeline.cli_service", "pipeline.cli_tune",
 }  # fmt: skip
 OUTSIDE = {"kernels": {"numpy", "numba"}, "station_meta": {"numpy", "pandas"}}
 STDLIB = __import__("sys").stdlib_module_names

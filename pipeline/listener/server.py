@@ -86,6 +86,8 @@ class Listener:
     def __post_init__(self) -> None:
         self._all = Bucket(self.limits.total_rate)
         self._connections: dict[asyncio.Task[None], _Connection] = {}
+        #: those there are when it is stopped
+        self._parting: dict[asyncio.Task[None], _Connection] = {}
         self._queue: list[_Waiting] = []
         self._size = 0
         self._rejects: list[str] = []
@@ -125,11 +127,11 @@ class Listener:
         server.close()
         # a disk that hangs must not keep a process from ending
         hung = loop.call_later(3 * _LAST, os._exit, 1)
-        senders = dict(self._connections)
-        for task in senders:
+        for task in self._parting:
             task.cancel()
         await writing
-        await asyncio.gather(*(_part(sender.writer, 1.0) for sender in senders.values()), *senders)
+        await asyncio.gather(*(_part(sender.writer, 1.0) for sender in self._parting.values()))
+        await asyncio.wait([*self._parting, loop.create_task(asyncio.sleep(0.0))])
         hung.cancel()
         left = len(self._queue)
         self.log("stopped", f"{self.counters.messages} messages stored, {left} not", always=True)
@@ -137,6 +139,7 @@ class Listener:
 
     def stop(self) -> None:
         """Take no more, store what was taken, end."""
+        self._parting |= self._connections
         self._stop.set()
         self._wake()
 
@@ -354,7 +357,6 @@ async def _part(writer: asyncio.StreamWriter, seconds: float) -> None:
         async with asyncio.timeout(seconds):
             await writer.wait_closed()
     writer.transport.abort()
-    await asyncio.sleep(0)
 
 
 async def _within(seconds: float, event: asyncio.Event) -> None:

@@ -1,4 +1,4 @@
-"""The ledger of runs and hours: what was tried, when, with what outcome. It is never what an hour's version rests on."""
+"""The ledger of runs and hours: what was tried, when, with what outcome. No version of an hour rests on it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import sqlite3
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
@@ -59,6 +60,12 @@ class Entry:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
+def _entry(number: int, *rest: Any) -> Entry:
+    names = ("state", "tries", "signature", "key", "sequence", "condition", "config", "code", "error", "at")
+    *said, spent = rest
+    return Entry(np.datetime64(number, "h"), **dict(zip(names, said, strict=True)), seconds=json.loads(spent))
+
+
 class Ledger:
     """Reads and writes the ledger.
 
@@ -74,8 +81,7 @@ class Ledger:
     def entries(self) -> dict[np.datetime64, Entry]:
         """Return what is known of every hour, by hour."""
         rows = self._db.execute("SELECT * FROM hour ORDER BY hour")
-        found = (Entry(np.datetime64(int(number), "h"), *rest, json.loads(spent)) for number, *rest, spent in rows)
-        return {one.hour: one for one in found}
+        return {np.datetime64(number, "h"): _entry(number, *rest) for number, *rest in rows}
 
     def entry(self, hour: np.datetime64) -> Entry | None:
         """Return what is known of one hour."""

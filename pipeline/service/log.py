@@ -1,4 +1,4 @@
-"""What a service tells: one JSON object a line, with the run it is of; a full disk or a closed terminal stops nothing."""
+"""What a service tells: one JSON object a line, with its run's id. A full disk or a closed terminal stops nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 _BYTES, _FILES = 4 << 20, 5
 
@@ -37,6 +37,13 @@ class _Quiet(RotatingFileHandler):
         self.lost += 1
 
 
+class _Stream(logging.StreamHandler[TextIO]):
+    """Standard error, which may be closed."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Go on."""
+
+
 class Log:
     """The log of one run.
 
@@ -60,9 +67,8 @@ class Log:
                 handler.setFormatter(_Json())
                 self._logger.addHandler(handler)
         if echo:
-            stream = logging.StreamHandler(sys.stderr)
+            stream = _Stream(sys.stderr)
             stream.setFormatter(_Json())
-            stream.handleError = lambda record: None  # type: ignore[method-assign]
             self._logger.addHandler(stream)
 
     def info(self, event: str, **told: Any) -> None:

@@ -176,7 +176,7 @@ def prepare(
     if given is None:
         with stages.stage("reading"):
             prior = _prior(replace(window, settings=settings), domain, view)
-        key = digest_of([place.config, "prior", *(bytes_digest(prior[name].values) for name in product.FIELDS[:2])])
+        key = digest_of([place.config, *reasons, *(bytes_digest(prior[name].values) for name in product.FIELDS[:2])])
     return Prepared(window, settings, given, key, tuple(missing), reasons, files)
 
 

@@ -19,7 +19,7 @@ LOST = 0.25
 #: of an hour's observation at each feed
 _STATION = ("value", "error", "prior", "prior_std", "posterior", "background_prior", "background_posterior", "offset")
 #: bits that say that a good measurement is not used: its station reports
-_GOOD = np.uint32(~int(Flag.NOT_SELECTED_HOUR | Flag.NOT_SELECTED_WEATHER | Flag.HELD_OUT | Flag.INNOVATION))
+_GOOD = ~np.uint32(Flag.NOT_SELECTED_HOUR | Flag.NOT_SELECTED_WEATHER | Flag.HELD_OUT | Flag.INNOVATION)
 
 
 def template(settings: Settings, grid: Grid, regions: Regions) -> xr.Dataset:

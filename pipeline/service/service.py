@@ -1,13 +1,15 @@
-"""The service of a case: one hour made and committed, all that is due, the months that are over.
+"""The service of a case: deliveries taken, one hour made and committed.
 
-What is due follows from comparing signatures: of what each hour's window may read now, and of what it was made from.
-A run that is killed leaves nothing to clean up that the next one does not.
+A window gives versions of two hours: of its newest, and of the one whose lag it ends. A version from a later window is
+never replaced by one from an earlier window.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC
+from typing import Any
 
 import numpy as np
 
@@ -25,38 +27,10 @@ from pipeline.service.log import Log
 from pipeline.service.making import Domain, Stages
 from pipeline.service.place import Place
 from pipeline.service.spool import Spool
-from pipeline.service.window import signature, window_of
+from pipeline.service.window import Signatures, window_of
 
 #: an hour that took its process down so often is not solved again, but is the prior
 _DEADLY = 3
-
-
-@dataclass
-class Outcome:
-    """What a run did.
-
-    Parameters
-    ----------
-    made
-        Hours of which a version was written.
-    same
-        Hours looked at again, of which nothing changed.
-    failed
-        Hours that could not be made, with why.
-    left
-        Hours that are due still.
-    looked
-        What the inbox held.
-    skew
-        Seconds by which the clock jumped; 0 when it did not.
-    """
-
-    made: list[np.datetime64] = field(default_factory=list)
-    same: list[np.datetime64] = field(default_factory=list)
-    failed: dict[np.datetime64, str] = field(default_factory=dict)
-    left: list[np.datetime64] = field(default_factory=list)
-    looked: Looked = field(default_factory=Looked)
-    skew: float = 0.0
 
 
 class Service:
@@ -87,6 +61,7 @@ class Service:
         self.elsewhere = Elsewhere(database, place.settings, place.root)
         self._domain: Domain | None = None
         self._store: HourStore | None = None
+        self._signatures: Signatures | None = None
 
     @property
     def domain(self) -> Domain:
@@ -99,13 +74,20 @@ class Service:
     def store(self) -> HourStore:
         """The store; made when it is missing."""
         if self._store is None:
-            wanted = product.template(self.place.settings, self.domain.grid, self.domain.regions)
+            asked = product.template(self.place.settings, self.domain.grid, self.domain.regions)
             if self.place.store.exists():
                 self._store = HourStore.open(self.place.store)
-                self._store.require_template(wanted)
+                self._store.require_template(asked)
             else:
-                self._store = HourStore.create(self.place.store, wanted, start=self.place.service.first)
+                self._store = HourStore.create(self.place.store, asked, start=self.place.service.first)
         return self._store
+
+    @property
+    def signatures(self) -> Signatures:
+        """Of what there was at the last look."""
+        if self._signatures is None:
+            self._signatures = Signatures(self.place, self.inputs, self.elsewhere)
+        return self._signatures
 
     def look(self, progress: Progress = quiet) -> Looked:
         """Take what is new in the inbox, and see which weather there is."""
@@ -116,9 +98,16 @@ class Service:
             lambda done, of: progress("deliveries", done, of),
         )
         self.elsewhere.look()
+        self._signatures = None
         for path, error in found.refused:
             self.log.warn("set aside", file=path, reason=error)
         return found
+
+    def is_made(self, hour: np.datetime64, entry: Entry | None) -> bool:
+        """Return whether an hour is made from just what there is."""
+        if entry is None or entry.state != DONE:
+            return False
+        return entry.signature == self.signatures.of(window_of(self.place, hour))
 
     def make(self, hour: np.datetime64, *, progress: Progress = quiet, force: bool = False) -> bool:
         """Make one hour, unless it is made from just what there is; return whether a version was written.
@@ -136,53 +125,72 @@ class Service:
             Nothing is committed then.
         """
         hour = hour.astype("datetime64[h]")
-        window = window_of(self.place, hour)
-        now = signature(self.place, window, self.inputs, self.elsewhere)
         before = self.ledger.entry(hour)
-        if not force and before is not None and before.state == DONE and before.signature == now:
+        if not force and self.is_made(hour, before):
             return False
         tries = 1 if before is None or before.state == DONE else before.tries + 1
         entry = Entry(hour, RUNNING, tries, at=self._now(), config=self.place.config, code=__version__)
         self.ledger.put(entry)
         stages = Stages()
         try:
-            written, entry = self._made(entry, now, stages, force, progress)
+            written, entry = self._made(entry, stages, force, progress)
         except Exception as error:
-            # a run that is stopped leaves the entry running: the next one counts it as a try
+            # a run that is killed leaves the entry running, and that counts as a try too
             self.ledger.put(replace(entry, state=FAILED, error=str(error), at=self._now(), seconds=stages.seconds))
             raise
         finally:
             sandbox.finish()
-        self.ledger.put(replace(entry, state=DONE, signature=now, at=self._now(), seconds=stages.seconds))
+        self.ledger.put(replace(entry, state=DONE, at=self._now(), seconds=stages.seconds))
         told = {"condition": entry.condition, "written": written, "sequence": entry.sequence}
         self.log.info("hour", hour=str(hour), **told, seconds=stages.seconds)
         return written
 
-    def _made(self, entry: Entry, signed: str, stages: Stages, force: bool, progress: Progress) -> tuple[bool, Entry]:
+    def _made(self, entry: Entry, stages: Stages, force: bool, progress: Progress) -> tuple[bool, Entry]:
         """Read, solve and commit an hour; return whether a version was written, and its entry."""
         hour, place = entry.hour, self.place
         window = window_of(place, hour)
+        entry = replace(entry, signature=self.signatures.of(window))
+        with stages.stage("store"):
+            reader = self.store.at()
+            known = {at: reader.manifest(at) for at in wanted(place, hour)}
+        targets = [at for at, manifest in known.items() if manifest is None or _end(manifest) <= hour]
+        if not targets:
+            # every hour it would tell of has a version of a later window
+            return False, replace(entry, condition="superseded")
         give_up = f"{entry.tries - 1} tries ended without a word" if entry.tries > _DEADLY else ""
         prepared = making.prepare(
             place, self.domain, window, self.inputs, self.elsewhere, stages, give_up=give_up, progress=progress
         )
-        with stages.stage("store"):
-            reader = self.store.at()
-            expected = reader.seq
-            known = reader.manifest(hour)
-        if not force and known is not None and known.get("key") == prepared.key and known["signature_of"] == "key":
-            return False, replace(entry, key=prepared.key, sequence=known["seq"], condition=known["condition"])
-        found = making.versions(place, self.domain, prepared, stages, progress=progress)
+        entry = replace(entry, key=prepared.key)
+        current = [known[at] for at in targets]
+        if not force and all(m is not None and (m["key"], _end(m)) == (prepared.key, hour) for m in current):
+            newest = current[-1]
+            assert newest is not None
+            return False, replace(entry, sequence=newest["seq"], condition=newest["condition"])
+        made = making.versions(place, self.domain, prepared, stages, progress=progress)
+        made = [one for one in made if one.hour in targets]
         progress("committing", 0, 0)
         with stages.stage("commit"):
             commit = self.store.commit(
-                [HourVersion(one.hour, one.data, one.manifest | {"signature": signed}) for one in found],
+                [HourVersion(one.hour, one.data, one.manifest | {"signature": entry.signature}) for one in made],
                 at=self.clock.wall(),
-                message=f"{hour}",
-                expected_seq=expected,
+                message=str(hour),
+                expected_seq=reader.seq,
             )
-        newest = found[-1].manifest
-        return commit.written, replace(entry, key=prepared.key, sequence=commit.seq, condition=newest["condition"])
+        condition = made[-1].manifest["condition"] if made else "superseded"
+        return commit.written, replace(entry, sequence=commit.seq, condition=condition)
 
     def _now(self) -> str:
         return self.clock.wall().astimezone(UTC).isoformat(timespec="seconds")
+
+
+def wanted(place: Place, hour: np.datetime64) -> list[np.datetime64]:
+    """Return the hours the window that ends with an hour gives versions of: the one whose lag it ends, and its own."""
+    lagged = hour - np.timedelta64(place.cycle.lag_hours, "h")
+    return [at for at in (lagged, hour) if at >= place.service.first]
+
+
+def _end(manifest: Mapping[str, Any]) -> np.datetime64:
+    """Return the last hour of the window that a version was made from."""
+    end: np.datetime64 = np.datetime64(str(manifest["window"][1]), "h")
+    return end - np.timedelta64(1, "h")

@@ -16,6 +16,9 @@ from pipeline.service.inputs import Inputs
 from pipeline.service.place import Place
 from pipeline.settings import Settings
 
+#: hours since 1970 that no delivery lies outside of
+_EVER = (-(2**40), 2**40)
+
 
 @dataclass(frozen=True)
 class WindowOf:
@@ -51,15 +54,35 @@ class WindowOf:
 
 def window_of(place: Place, hour: np.datetime64) -> WindowOf:
     """Return the window that ends with an hour."""
-    return WindowOf(hour, window_settings(place.settings, hour))
+    return WindowOf(hour, window_settings(place.settings, hour, place.service.first))
 
 
-def signature(place: Place, window: WindowOf, inputs: Inputs, elsewhere: Elsewhere) -> str:
-    """Return a digest of all that a window may read: as long as it is the same, there is nothing to do again."""
-    weather = [[path.relative_to(place.root).as_posix(), stamp] for path, stamp in elsewhere.weather(*window.carried)]
-    static = [[path.relative_to(place.root).as_posix(), digest] for path, digest in elsewhere.static()]
-    hours = sorted(inputs.hours(*window.known).items())
-    return digest_of([str(window.hour), place.config, static, weather, hours])
+class Signatures:
+    """Digests of all that windows may read: as long as one stays the same, there is nothing to do again.
+
+    Parameters
+    ----------
+    place
+        The case.
+    inputs, elsewhere
+        What there is now.
+    """
+
+    def __init__(self, place: Place, inputs: Inputs, elsewhere: Elsewhere) -> None:
+        self._place, self._inputs, self._elsewhere = place, inputs, elsewhere
+        self._static = [[path.relative_to(place.root).as_posix(), digest] for path, digest in elsewhere.static()]
+        self._hours: dict[int, str] | None = None
+
+    def of(self, window: WindowOf) -> str:
+        """Return the signature of a window."""
+        if self._hours is None:
+            self._hours = self._inputs.hours(*_EVER)
+        weather = [
+            [path.relative_to(self._place.root).as_posix(), stamp]
+            for path, stamp in self._elsewhere.weather(*window.carried)
+        ]
+        hours = [[hour, self._hours[hour]] for hour in range(*window.known) if hour in self._hours]
+        return digest_of([str(window.hour), self._place.config, self._static, weather, hours])
 
 
 def laid_out(

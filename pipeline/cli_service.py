@@ -1,0 +1,128 @@
+"""The commands of the hourly service: `tianyan hour`, `run-due`, `backfill`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from pipeline.cli_progress import Bar
+
+if TYPE_CHECKING:
+    from pipeline.service.clock import Clock
+    from pipeline.service.runs import Outcome
+
+#: exit codes: some hour failed; another run is under way (EX_TEMPFAIL of sysexits.h)
+FAILED, LOCKED = 1, 75
+
+CaseFile = Annotated[
+    Path, Parameter(name="--case", env_var="TIANYAN_CASE", help="the case's TOML file, with [cycle] and [service]")
+]
+Now = Annotated[
+    str | None, Parameter(help="pretend that it is this time, with zone: for simulations, and to see what would be due")
+]
+
+
+def hour(time: str, *, case: CaseFile = Path("case.toml"), again: bool = False, now: Now = None) -> None:
+    """Make one hour: take what was delivered, judge it, trace what is new, solve the window, commit.
+
+    Same inputs, same configuration: nothing is done, and the exit code is 0.
+
+    Parameters
+    ----------
+    time
+        The hour, with zone: 2024-07-15T06Z.
+    again
+        Solve it though nothing changed.
+    """
+    from pipeline.cli_times import parse_time, utc
+    from pipeline.service.place import read_place
+    from pipeline.service.runs import hours_of, make_all, running
+
+    place, asked = read_place(case), utc(parse_time(time, "hour"))
+    with Bar() as progress, running(place, f"hour {time}", clock=_clock(now)) as (service, outcome):
+        hours = hours_of(place, asked, asked, outcome.now)
+        outcome.looked = service.look(progress)
+        make_all(service, hours, outcome, force=again, progress=progress)
+    _tell(outcome)
+
+
+def run_due(*, case: CaseFile = Path("case.toml"), now: Now = None, log: bool = False) -> None:
+    """Make everything that is due: the newest hour, then hours with late or revised data and gaps, oldest first.
+
+    A run makes the newest hour and `service.catch_up` others at most; call it every quarter of an hour or so. Started
+    twice, the second does nothing.
+
+    Parameters
+    ----------
+    log
+        Write the log to standard error too, as JSON lines.
+    """
+    from pipeline.errors import LockedError
+    from pipeline.service.place import read_place
+    from pipeline.service.runs import run_due as make_due
+    from pipeline.service.runs import running
+
+    place = read_place(case)
+    try:
+        with Bar() as progress, running(place, "run-due", clock=_clock(now), echo=log) as (service, outcome):
+            make_due(service, outcome, progress=progress)
+    except LockedError:
+        print("another run is under way")
+        return
+    _tell(outcome)
+
+
+def backfill(start: str, end: str, *, case: CaseFile = Path("case.toml"), again: bool = False, now: Now = None) -> None:
+    """Make all hours from one to another that are not made from just what there is, oldest first.
+
+    Parameters
+    ----------
+    start, end
+        First and last hour, both included, with zone: 2024-07-15T00Z 2024-07-16T23Z.
+    again
+        Solve them though nothing changed.
+    """
+    from pipeline.cli_times import parse_time, utc
+    from pipeline.service.place import read_place
+    from pipeline.service.runs import hours_of, make_all, running
+
+    place, first, last = read_place(case), utc(parse_time(start, "from")), utc(parse_time(end, "to"))
+    with Bar() as progress, running(place, f"backfill {start} {end}", clock=_clock(now)) as (service, outcome):
+        hours = hours_of(place, first, last, outcome.now)
+        outcome.looked = service.look(progress)
+        make_all(service, hours, outcome, force=again, progress=progress)
+    _tell(outcome)
+
+
+def _clock(now: str | None) -> Clock:
+    """Return the system's clock, or one that stands still at a time."""
+    from pipeline.cli_times import parse_time
+    from pipeline.service.clock import SYSTEM, Clock
+
+    if now is None:
+        return SYSTEM
+    at = parse_time(now, "--now")
+    return Clock(lambda: at, lambda: 0.0, lambda: "")
+
+
+def _tell(outcome: Outcome) -> None:
+    """Print what a run did; end with a code that says whether an hour failed."""
+    looked = outcome.looked
+    if looked.taken or looked.waiting or looked.refused:
+        print(f"deliveries: {looked.taken} taken, {len(looked.waiting)} not yet whole, {len(looked.refused)} set aside")
+    for path, reason in looked.refused:
+        print(f"set aside: {path}: {reason}")
+    if outcome.skew:
+        print(f"the clock jumped by {outcome.skew:.0f} s: hours that have not been are not made")
+    for word, hours in (("made", outcome.made), ("unchanged", outcome.same), ("still due", outcome.left)):
+        if hours:
+            print(f"{word}: {len(hours)} hour(s), {min(hours)} to {max(hours)}")
+    for hour, reason in outcome.failed.items():
+        print(f"failed: {hour}: {reason}", file=sys.stderr)
+    if not (outcome.made or outcome.same or outcome.failed):
+        print("nothing is due")
+    if outcome.failed:
+        sys.exit(FAILED)

@@ -1,0 +1,183 @@
+"""What a scheduler calls: everything that is due, newest hour first, then the others from the oldest on, bounded.
+
+What is due follows from comparing signatures: of what each hour's window may read now, and of what it was made from.
+No list of things to do is kept that could be lost, and a run that is killed leaves nothing that the next one must clean
+up first.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from pipeline.case import Progress, quiet
+from pipeline.errors import LockedError, TianyanError, TimeError
+from pipeline.service.clock import SYSTEM, Clock, trusted
+from pipeline.service.inputs import Looked
+from pipeline.service.ledger import FAILED, Entry
+from pipeline.service.lock import locked
+from pipeline.service.log import Log
+from pipeline.service.place import Place
+from pipeline.service.service import Service
+
+#: runs the ledger keeps
+_RUNS = 10_000
+
+
+@dataclass
+class Outcome:
+    """What a run did.
+
+    Parameters
+    ----------
+    made
+        Hours of which a version was written.
+    same
+        Hours looked at again, of which nothing changed.
+    failed
+        Hours that could not be made, with why.
+    left
+        Hours that are due still.
+    looked
+        What the inbox held.
+    skew
+        Seconds by which the clock jumped; 0 when it did not.
+    now
+        The time as far as it is trusted.
+    """
+
+    made: list[np.datetime64] = field(default_factory=list)
+    same: list[np.datetime64] = field(default_factory=list)
+    failed: dict[np.datetime64, str] = field(default_factory=dict)
+    left: list[np.datetime64] = field(default_factory=list)
+    looked: Looked = field(default_factory=Looked)
+    skew: float = 0.0
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+@contextmanager
+def running(
+    place: Place, command: str, *, clock: Clock = SYSTEM, echo: bool = False
+) -> Iterator[tuple[Service, Outcome]]:
+    """Hold the lock of a service for one run, and write down how it ended.
+
+    Raises
+    ------
+    LockedError
+        When another run is under way.
+    """
+    place.folder.mkdir(parents=True, exist_ok=True)
+    run = uuid.uuid4().hex[:12]
+    with locked(place.lock) as ours:
+        if not ours:
+            raise LockedError("one run at a time", got="another is under way", remedy="wait for it", where="run.lock")
+        log = Log(run, place.folder, echo=echo)
+        service, outcome = Service(place, log, clock), Outcome()
+        clocks = clock.read()
+        outcome.now, outcome.skew = trusted(clocks, service.ledger.last_clocks())
+        if outcome.skew:
+            log.warn("clock jumped", seconds=outcome.skew)
+        service.ledger.begin(run, command, clocks)
+        log.info("run began", command=command)
+        ended = "stopped"
+        try:
+            yield service, outcome
+            ended = "failed" if outcome.failed else "done"
+        except TianyanError as error:
+            ended = f"failed: {error}"
+            raise
+        finally:
+            service.ledger.end(run, clock.wall(), ended, len(outcome.made), len(outcome.failed))
+            service.ledger.prune(_RUNS)
+            log.info("run ended", outcome=ended, made=[str(hour) for hour in outcome.made], left=len(outcome.left))
+            log.close()
+
+
+def newest_due(place: Place, now: datetime) -> np.datetime64:
+    """Return the newest hour whose files are to be there at a time.
+
+    With `ready_minutes` 75, at 13:14 that is the hour from 11:00, and at 13:15 the one from 12:00.
+    """
+    ready = now.astimezone(UTC) - timedelta(minutes=place.service.ready_minutes)
+    return np.datetime64(ready.replace(tzinfo=None), "h")
+
+
+def due(service: Service, now: datetime) -> list[np.datetime64]:
+    """Return the hours that are due: the newest first, then the others from the oldest on."""
+    place = service.place
+    last = newest_due(place, now)
+    entries = service.ledger.entries()
+    hours = np.arange(place.service.first, last + np.timedelta64(1, "h"))
+    found = [h for h in hours if not _waits(entries.get(h), place, now) and not service.is_made(h, entries.get(h))]
+    return [*(h for h in found if h == last), *(h for h in found if h != last)]
+
+
+def run_due(service: Service, outcome: Outcome, *, progress: Progress = quiet) -> None:
+    """Take what is new, and make what is due: the newest hour, and as many others as a run may catch up.
+
+    An hour that cannot be made does not stop the others.
+    """
+    outcome.looked = service.look(progress)
+    hours = due(service, outcome.now)
+    last = newest_due(service.place, outcome.now)
+    most = service.place.service.catch_up + (1 if hours and hours[0] == last else 0)
+    make_all(service, hours[:most], outcome, progress=progress)
+    outcome.left += hours[most:]
+
+
+def make_all(
+    service: Service,
+    hours: Sequence[np.datetime64],
+    outcome: Outcome,
+    *,
+    force: bool = False,
+    progress: Progress = quiet,
+) -> None:
+    """Make hours one after the other."""
+    for number, hour in enumerate(hours):
+        progress(f"{hour}", number, len(hours))
+        try:
+            written = service.make(hour, progress=progress, force=force)
+        except (TianyanError, OSError) as error:
+            outcome.failed[hour] = str(error)
+            service.log.warn("hour failed", hour=str(hour), error=str(error))
+        else:
+            (outcome.made if written else outcome.same).append(hour)
+
+
+def hours_of(place: Place, first: np.datetime64, last: np.datetime64, now: datetime) -> list[np.datetime64]:
+    """Return the hours from one to another, both included, that a service may make.
+
+    Raises
+    ------
+    TimeError
+        When one is not whole, lies before the service's first hour, or is not over.
+    """
+    for hour in (first, last):
+        if hour.astype("datetime64[h]") != hour:
+            raise TimeError("an hour must be whole", got=str(hour), remedy="give it as 2024-07-15T06Z", where="hour")
+    first, last = first.astype("datetime64[h]"), last.astype("datetime64[h]")
+    if first > last or first < place.service.first:
+        raise TimeError(
+            "hours must lie in order, from service.start on",
+            got=f"{first} to {last}",
+            remedy=f"begin at {place.service.first} or later",
+            where="hour",
+        )
+    over = np.datetime64(now.astimezone(UTC).replace(tzinfo=None), "h")
+    if last >= over:
+        raise TimeError("an hour must be over", got=str(last), remedy=f"give one before {over}", where="hour")
+    return list(np.arange(first, last + np.timedelta64(1, "h")))
+
+
+def _waits(entry: Entry | None, place: Place, now: datetime) -> bool:
+    """Return whether an hour failed so recently that it is not tried again yet; each time takes twice as long."""
+    if entry is None or entry.state != FAILED or not entry.at:
+        return False
+    pause = timedelta(minutes=place.service.retry_minutes * 2.0 ** min(entry.tries - 1, 6))
+    return datetime.fromisoformat(entry.at) + pause > now
