@@ -12,6 +12,8 @@ TianyanError
   GridError          a grid or a region that cannot exist
   SolverError        an inversion that has no trustworthy answer
   LockedError        another process is at it
+  StoreError         a store of hours that cannot do what is asked
+    CorruptError       what it holds is not what was written
 """
 
 from __future__ import annotations
@@ -115,3 +117,11 @@ class SolverError(TianyanError):
 
 class LockedError(TianyanError):
     """Another process holds what only one may hold."""
+
+
+class StoreError(TianyanError):
+    """A store of hours that cannot do what is asked."""
+
+
+class CorruptError(StoreError):
+    """What a store of hours holds is not what was written, or cannot be read."""
