@@ -17,8 +17,9 @@ def listen(
         str, Parameter(help="address to listen on; any but this machine's own needs --allow")
     ] = "127.0.0.1",
     allow: Annotated[
-        tuple[str, ...], Parameter(help="network that may connect, 10.0.0.0/8; once for each, or the word any")
-    ] = (),
+        list[str] | None,
+        Parameter(negative=(), help="network that may connect, 10.0.0.0/8; once for each, or the word any"),
+    ] = None,
     rotate_seconds: Annotated[float, Parameter(help="age at which a file is finished and named")] = 300.0,
     rotate_mb: Annotated[float, Parameter(help="size at which it is")] = 16.0,
     hold: Annotated[float, Parameter(help="seconds messages are gathered for one writing to disk")] = 0.5,
@@ -60,7 +61,7 @@ def listen(
     from pipeline.listener import Limits, Spool, networks
     from pipeline.listener import listen as listen_in
 
-    allowed = networks(bind, allow)
+    allowed = networks(bind, allow or ())
     limits = Limits(
         connections=connections, idle=idle, patience=patience, rate=1e3 * rate_kb, total_rate=1e3 * total_rate_kb,
         longest=longest, hold=hold,

@@ -6,6 +6,7 @@ import asyncio
 import os
 import resource
 import signal
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,13 +24,13 @@ from pipeline.listener.limits import Bucket, Limits
 from pipeline.listener.spool import Spool, record
 
 _READ = 4096
-#: bytes of answers a sender may leave unread
+#: bytes of answers a sender may leave unread, here and in the kernel
 _UNREAD = 1 << 16
 #: bytes of rejected records that wait for the disk
 _REJECTED_WAITING = 1 << 20
 #: seconds: a sender that has closed its side still gets its answers; a connection that never sent a message is safe
 #: from being closed for a new one; all messages are on disk after a signal, or the process ends without
-_LINGER, _FRESH, _LAST = 10.0, 5.0, 3.0
+_LINGER, _FRESH, _LAST = 10.0, 5.0, 2.0
 _LINGER_LOOK = 0.05
 #: seconds between two looks at the clock, and between two writings of the counters
 _LOOK, _TELL = 1.0, 5.0
@@ -153,6 +154,9 @@ class Listener:
             self.log("refused", f"{peer}, {refusal}")
             writer.transport.abort()
             return
+        line = writer.get_extra_info("socket")
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD)
         sender = _Connection(peer, writer, Bucket(self.limits.rate), monotonic())
         task = asyncio.current_task()
         assert task is not None

@@ -50,7 +50,7 @@ def test_every_byte_but_line_ends_is_told_once(stream):
     assert told.translate(None, b"\r\n") == stream.translate(None, b"\r\n")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(streams)
 def test_what_is_a_message_here_is_one_for_the_reader_of_the_files(stream):
     taken = messages(frames(stream, longest=9999))
