@@ -8,7 +8,7 @@ from pipeline.ingest.files import expand
 from pipeline.ingest.footprints import read_footprints
 from pipeline.ingest.inspection import inspect
 from pipeline.ingest.inventories import read_fluxes
-from pipeline.ingest.meteorology import file_times, read_meteorology, source_keys
+from pipeline.ingest.meteorology import file_times, forecast_leads, read_meteorology, source_keys, weather_hours
 from pipeline.ingest.receptors import all_receptors
 from pipeline.ingest.registry import load_registry, read_registry
 from pipeline.ingest.sinks import random_error, read_sinks
@@ -23,6 +23,7 @@ __all__ = [
     "all_receptors",
     "expand",
     "file_times",
+    "forecast_leads",
     "inspect",
     "inspect_columns",
     "layer_edges",
@@ -43,4 +44,5 @@ __all__ = [
     "source_keys",
     "sources_of",
     "versions_told",
+    "weather_hours",
 ]

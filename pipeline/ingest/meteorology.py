@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from pipeline.ingest.arl import periods
 from pipeline.ingest.arl_meteorology import read_arl
 from pipeline.ingest.era5 import read_era5
 from pipeline.ingest.era5_files import era5_times
-from pipeline.ingest.files import expand
+from pipeline.ingest.files import expand, whole
 from pipeline.ingest.wrf import read_wrf, wrf_times
 from pipeline.schema import HOUR, label
 from pipeline.settings import MeteorologySettings
@@ -41,7 +43,8 @@ def weather_hours(settings: MeteorologySettings, root: Path) -> dict[np.datetime
 
     Returns
     -------
-    UTC datetime64[ns], ascending, to files sorted by name. Files without a time hold for every time.
+    UTC datetime64[ns], ascending, to files sorted by name. Files without a time hold for every time. Times that only
+    forecasts hold are of the newest cycle, if it is not too far back.
 
     Raises
     ------
@@ -68,7 +71,74 @@ def weather_hours(settings: MeteorologySettings, root: Path) -> dict[np.datetime
                 remedy="leave one of them out of meteorology.files",
                 where="meteorology",
             )
+    hours |= {time: paths for time, (_, paths) in _forecast(settings, root).items() if time not in hours}
     return {time: sorted(hours[time] + still) for time in sorted(hours)}
+
+
+def forecast_leads(settings: MeteorologySettings, root: Path) -> dict[np.datetime64, int]:
+    """Return the times whose weather is a forecast, UTC datetime64[ns], to hours since its cycle.
+
+    Parameters
+    ----------
+    settings, root
+        As `weather_hours`.
+
+    Raises
+    ------
+    InputError
+        As `weather_hours`.
+    """
+    analysed = {time for path in _files(settings, root) for time in file_times(settings, path)}
+    return {time: lead for time, (lead, _) in sorted(_forecast(settings, root).items()) if time not in analysed}
+
+
+def _forecast(settings: MeteorologySettings, root: Path) -> dict[np.datetime64, tuple[int, list[Path]]]:
+    """Return of each time that forecasts hold the hours since its newest cycle, and that cycle's files."""
+    if settings.forecast is None:
+        return {}
+    found: dict[np.datetime64, tuple[int, list[Path]]] = {}
+    for path in whole(root, settings.forecast.files):
+        cycle = _cycle(settings.forecast.cycle, path.relative_to(root).as_posix())
+        for time in file_times(settings, path):
+            lead = int((time - cycle) // HOUR)
+            if not 0 <= lead <= settings.forecast.lead_most:
+                continue
+            best, paths = found.get(time, (lead, []))
+            if lead < best:
+                found[time] = lead, [path]
+            elif lead == best:
+                found[time] = lead, [*paths, path]
+    return found
+
+
+def _cycle(form: str, name: str) -> np.datetime64:
+    """Return the cycle a path tells.
+
+    Raises
+    ------
+    TimeError
+        When it tells none.
+
+    Examples
+    --------
+    >>> str(_cycle("%Y%m%d%H", "forecast/2024071506/wrfout_d01_2024-07-15_09:00:00"))[:13]
+    '2024-07-15T06'
+    """
+    widths = {"%Y": r"\d{4}", **dict.fromkeys(("%m", "%d", "%H", "%M", "%S", "%y"), r"\d\d"), "%j": r"\d{3}"}
+    pattern = re.sub(r"%.|[^%]+", lambda part: widths.get(part[0], re.escape(part[0])), form)
+    place = re.search(pattern, name)
+    try:
+        time = datetime.strptime(place[0], form) if place else None
+    except ValueError:
+        time = None
+    if time is None:
+        raise TimeError(
+            "the path of a forecast must tell its cycle",
+            got=name,
+            remedy=f"correct meteorology.forecast.cycle, which is {form!r}",
+            where="meteorology.forecast",
+        )
+    return np.datetime64(time, "ns")
 
 
 def file_times(settings: MeteorologySettings, path: Path) -> tuple[np.datetime64, ...]:

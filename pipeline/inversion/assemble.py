@@ -225,6 +225,7 @@ def _air_part(
     sees = used["kernel_sum"].values.astype(float) if "kernel_sum" in used else np.ones(rows.size)
     from_prior = used["prior_part"].values.astype(float) if "prior_part" in used else np.zeros(rows.size)
     representation, share, offset = _of_settings(settings, used)
+    inflation = _inflation(settings, used["time"].values)
     # uptake and emission err on their own: they do not cancel here
     enhancement = matrix @ total
     measured = used["uncertainty"].values.astype(np.float64)
@@ -232,7 +233,7 @@ def _air_part(
     return _Part(
         keys=used,
         value=used["value"].values.astype(np.float64),
-        variance=own * measured**2 + representation**2 + (share * enhancement) ** 2,
+        variance=own * measured**2 + inflation**2 * (representation**2 + (share * enhancement) ** 2),
         background=from_prior + sees * carried,
         background_sigma=settings.background.sigma * sees,
         matrix=matrix,
@@ -242,6 +243,16 @@ def _air_part(
         rows=rows,
         reason=reason,
     )
+
+
+def _inflation(settings: Settings, time: np.ndarray) -> np.ndarray:
+    """Return the factor on the errors of comparing with the model: not 1 in hours whose weather is a forecast."""
+    forecast = None if settings.transport is None else settings.transport.meteorology.forecast
+    out = np.ones(time.size)
+    if forecast is not None:
+        for start, end in (window.bounds for window in settings.case.forecast_hours):
+            out[(time >= start) & (time < end)] = forecast.inflation
+    return out
 
 
 def _offset_sigma(used: xr.Dataset, offset: list[OffsetSettings | None]) -> np.ndarray:

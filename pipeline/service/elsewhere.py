@@ -75,7 +75,8 @@ class Elsewhere:
             return
         known = {path: rest for path, *rest in self._db.execute("SELECT * FROM weather")}
         meteorology = self._settings.transport.meteorology
-        for path in whole(self._root, meteorology.files):
+        forecast = [] if meteorology.forecast is None else meteorology.forecast.files
+        for path in whole(self._root, [*meteorology.files, *forecast]):
             name, stamp = path.relative_to(self._root).as_posix(), _stamp(path)
             held = known.get(name)
             if held is None or held[0] != stamp:

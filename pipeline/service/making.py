@@ -22,6 +22,7 @@ from pipeline.ingest import quarantine, read_fluxes
 from pipeline.inversion import prior_only, problem_digest
 from pipeline.schema import HOUR
 from pipeline.service import product
+from pipeline.service.carrier import Carrier, carrier_of, with_forecasts
 from pipeline.service.elsewhere import Elsewhere, digest_of
 from pipeline.service.inputs import Inputs
 from pipeline.service.place import Place
@@ -101,6 +102,8 @@ class Prepared:
         Feeds that have delivered nothing.
     reasons
         Why nothing was inverted, in words.
+    carrier
+        Its weather.
     files
         What was read: path, bytes and digest.
     """
@@ -111,6 +114,7 @@ class Prepared:
     key: str
     missing: tuple[str, ...]
     reasons: tuple[str, ...]
+    carrier: Carrier
     files: tuple[dict[str, Any], ...]
 
 
@@ -160,6 +164,8 @@ def prepare(
     with stages.stage("layout"):
         settings, missing = laid_out(place, window, inputs, elsewhere, view)
         files = tuple(_files(settings, place, view))
+        carrier = carrier_of(settings, view)
+        settings = with_forecasts(settings, carrier)
     given: AssembledCase | None = None
     reasons: tuple[str, ...] = ()
     key = ""
@@ -170,14 +176,15 @@ def prepare(
             raise InputError("there must be deliveries", got="none in the window", remedy="see the inbox")
         with stages.stage("reading"):
             given = assembled_case(settings, domain.grid, place.path, view, progress)
-        key = digest_of([place.config, problem_digest(given.assembled.problem), *_seen(given)])
+        carried = [[int(carrier.has(hour)), carrier.lead(hour)] for hour in wanted(place, window.hour)]
+        key = digest_of([place.config, problem_digest(given.assembled.problem), *_seen(given), carried])
     except _STOPS as error:
         given, reasons = None, (_nothing_inverted(error),)
     if given is None:
         with stages.stage("reading"):
             prior = _prior(replace(window, settings=settings), domain, view)
         key = digest_of([place.config, *reasons, *(bytes_digest(prior[name].values) for name in product.FIELDS[:2])])
-    return Prepared(window, settings, given, key, tuple(missing), reasons, files)
+    return Prepared(window, settings, given, key, tuple(missing), reasons, carrier, files)
 
 
 def versions(
@@ -204,12 +211,16 @@ def versions(
             failed = replace(prepared, given=None, reasons=(_nothing_inverted(error),))
             return [_of_prior(place, domain, failed, window.hour, [])]
     out = []
-    lagged = window.hour - np.timedelta64(place.cycle.lag_hours, "h")
-    for hour, status in ((lagged, P2), (window.hour, P1)):
-        if hour < place.service.first or hour.astype("datetime64[ns]") not in result["time"].values:
-            continue
+    for hour in wanted(place, window.hour):
+        status = P1 if hour == window.hour else P2
         out.append(_of_result(place, domain, prepared, result, hour, status))
     return out
+
+
+def wanted(place: Place, hour: np.datetime64) -> list[np.datetime64]:
+    """Return the hours the window that ends with an hour gives versions of: the one whose lag it ends, and its own."""
+    lagged = hour - np.timedelta64(place.cycle.lag_hours, "h")
+    return [at for at in (lagged, hour) if at >= place.service.first]
 
 
 def _of_result(
@@ -224,6 +235,11 @@ def _of_result(
     found = product.reporting(prepared.given.observations, PRECISE_CLASSES, start, max(end, start + HOUR))
     told = {"precise_stations": len(found)}
     reasons = list(prepared.reasons)
+    if not prepared.carrier.has(hour):
+        return _of_prior(place, domain, prepared, hour, ["the weather of the hour is missing"])
+    lead = prepared.carrier.lead(hour)
+    if lead:
+        reasons.append(f"the weather is that of a forecast {lead} hours old")
     if _has_precise(place.settings, prepared.given):
         if not found:
             return _of_prior(place, domain, prepared, hour, ["no precise station measured"])
@@ -280,6 +296,7 @@ def _manifest(place: Place, prepared: Prepared, hour: np.datetime64, status: str
         "missing": list(prepared.missing),
         "key": prepared.key,
         "window": [str(start.astype("datetime64[h]")), str(end.astype("datetime64[h]"))],
+        "met_lead_h": prepared.carrier.lead(hour),
         "window_complete": bool(end >= hour.astype("datetime64[ns]") + place.cycle.lag_hours * HOUR),
         "config": place.config,
         "code": __version__,

@@ -152,7 +152,7 @@ class Service:
         entry = replace(entry, signature=self.signatures.of(window))
         with stages.stage("store"):
             reader = self.store.at()
-            known = {at: reader.manifest(at) for at in wanted(place, hour)}
+            known = {at: reader.manifest(at) for at in making.wanted(place, hour)}
         targets = [at for at, manifest in known.items() if manifest is None or _end(manifest) <= hour]
         if not targets:
             # every hour it would tell of has a version of a later window
@@ -182,12 +182,6 @@ class Service:
 
     def _now(self) -> str:
         return self.clock.wall().astimezone(UTC).isoformat(timespec="seconds")
-
-
-def wanted(place: Place, hour: np.datetime64) -> list[np.datetime64]:
-    """Return the hours the window that ends with an hour gives versions of: the one whose lag it ends, and its own."""
-    lagged = hour - np.timedelta64(place.cycle.lag_hours, "h")
-    return [at for at in (lagged, hour) if at >= place.service.first]
 
 
 def _end(manifest: Mapping[str, Any]) -> np.datetime64:

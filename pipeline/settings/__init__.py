@@ -25,7 +25,7 @@ from pipeline.settings.sections import (
 from pipeline.settings.sensors import BiasFilterSettings, CompensationSettings
 from pipeline.settings.service import ServiceSettings
 from pipeline.settings.sinks import SinkSettings
-from pipeline.settings.transport import ColumnSettings, MeteorologySettings, TransportSettings
+from pipeline.settings.transport import ColumnSettings, ForecastSettings, MeteorologySettings, TransportSettings
 
 __all__ = [
     "MOST_CELLS",
@@ -38,6 +38,7 @@ __all__ = [
     "CycleSettings",
     "FluxSource",
     "FootprintSettings",
+    "ForecastSettings",
     "GridSettings",
     "Hj212Settings",
     "MeteorologySettings",

@@ -68,6 +68,13 @@ class CaseSettings(Section):
             "too: the hourly service sets it; all rows when not given"
         ),
     )
+    forecast_hours: list[Window] = Field(
+        default_factory=list,
+        description=(
+            "hours whose weather is a forecast, so that comparing with the model errs more (meteorology.forecast): the "
+            "hourly service sets it"
+        ),
+    )
     select: bool = Field(
         default=False,
         description=(

@@ -9,6 +9,22 @@ from pydantic import Field, model_validator
 from pipeline.settings.base import NonNegative, Positive, Section
 
 
+class ForecastSettings(Section):
+    """Weather of earlier forecasts, for times that the other files lack."""
+
+    files: list[str] = Field(
+        min_length=1, description="paths or glob patterns under inputs.root; they may name nothing"
+    )
+    cycle: str = Field(
+        default="%Y%m%d%H",
+        description="how a path tells the cycle it is of, UTC, as strptime writes it; the first place that fits counts",
+    )
+    lead_most: int = Field(default=36, ge=1, description="a time farther from its cycle is not used, hours")
+    inflation: Positive = Field(
+        default=1.5, description="factor on the errors of comparing with the model, for hours whose weather is forecast"
+    )
+
+
 class MeteorologySettings(Section):
     """The weather that carries the particles."""
 
@@ -19,6 +35,9 @@ class MeteorologySettings(Section):
         )
     )
     files: list[str] = Field(min_length=1, description="paths or glob patterns under inputs.root")
+    forecast: ForecastSettings | None = Field(
+        default=None, description="what to take for times that files lack; nothing when not given"
+    )
     roughness: Positive | None = Field(
         default=None, description="roughness length, m, everywhere, for files that hold none"
     )
