@@ -11,6 +11,7 @@ from pipeline.ingest.inventories import read_fluxes
 from pipeline.ingest.meteorology import file_times, forecast_leads, read_meteorology, source_keys, weather_hours
 from pipeline.ingest.receptors import all_receptors
 from pipeline.ingest.registry import load_registry, read_registry
+from pipeline.ingest.series import series_hours
 from pipeline.ingest.sinks import random_error, read_sinks
 from pipeline.ingest.soundings import layer_edges, prior_and_share, sounding_ids
 from pipeline.ingest.stations import read_station, read_stations
@@ -40,6 +41,7 @@ __all__ = [
     "read_station",
     "read_stations",
     "sandbox",
+    "series_hours",
     "sounding_ids",
     "source_keys",
     "sources_of",

@@ -95,3 +95,21 @@ def _check_labels(rows: Table, *, where: str) -> None:
             remedy="average to hours; complete the column",
             where=where,
         )
+
+
+def series_hours(path: Path, table: TableColumns) -> dict[int, str]:
+    """Return of each hour since 1970 (UTC) that a series tells of what it says, as text: to see which hours change.
+
+    Raises
+    ------
+    FormatError
+        When the table cannot be read or lacks a column.
+    """
+    rows = read_table(path, table)
+    every = np.full(rows.label.size, "") if rows.station is None else rows.station
+    hour = rows.label.astype("datetime64[h]").astype(np.int64)
+    found: dict[int, str] = {}
+    for row in np.flatnonzero(~np.isnat(rows.label)):
+        said = f"{every[row]} {rows.label[row]} {float(rows.value[row]).hex()} {rows.reason[row]}"
+        found[int(hour[row])] = f"{found.get(int(hour[row]), '')}{said}\n"
+    return found

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.ingest import file_times
+from pipeline.ingest import file_times, series_hours
 from pipeline.ingest.files import whole
 from pipeline.provenance import file_digest
 from pipeline.service.spool import Stamp
@@ -36,6 +36,7 @@ class Elsewhere:
     def __init__(self, database: sqlite3.Connection, settings: Settings, root: Path) -> None:
         self._db, self._settings, self._root = database, settings, root
         self._weather: list[tuple[Path, str, int | None, int | None, str]] = []
+        self._series: dict[int, str] = {}
 
     def weather(self, start: int, end: int) -> list[tuple[Path, str]]:
         """Return the weather files that hold a time of hours [start, end] since 1970, or any time, and their stamps."""
@@ -54,10 +55,14 @@ class Elsewhere:
         return max((last for *_, last, error in self._weather if last is not None and not error), default=None)
 
     def static(self) -> list[tuple[Path, str]]:
-        """Return every other file and the digest of its content."""
+        """Return every other file and the digest of its content; of a background's series the path alone counts."""
         known = {path: rest for path, *rest in self._db.execute("SELECT * FROM static")}
         found = []
+        series = self._settings.background.file if self._settings.background.kind == "series" else None
         for path in self._static_files():
+            if series is not None and path == self._root / series:
+                found.append((path, "series"))
+                continue
             name, stamp = path.relative_to(self._root).as_posix(), _stamp(path)
             held = known.get(name)
             if held is None or held[0] != stamp:
@@ -66,9 +71,21 @@ class Elsewhere:
             found.append((path, held[1]))
         return found
 
+    def series(self, start: int, end: int) -> list[list[object]]:
+        """Return what a background series says of each hour [start, end) since 1970; nothing for other kinds."""
+        return [[hour, said] for hour, said in sorted(self._series.items()) if start <= hour < end]
+
     def look(self) -> None:
-        """See which weather there is."""
+        """See which weather there is, and what the background's series says."""
         self._weather = list(self._weather_files())
+        self._series = {}
+        chosen = self._settings.background
+        for path in whole(self._root, [chosen.file]) if chosen.table is not None else []:
+            try:
+                self._series = series_hours(path, chosen.table)
+            except InputError as error:
+                # whoever reads it says so; when it is mended every hour is looked at again
+                self._series = dict.fromkeys(self._series, str(error))
 
     def _weather_files(self) -> Iterator[tuple[Path, str, int | None, int | None, str]]:
         if self._settings.transport is None:

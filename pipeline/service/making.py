@@ -67,13 +67,10 @@ class Domain:
     ----------
     grid, regions
         Of the case.
-    feeds
-        Its station feeds, "station/height".
     """
 
     grid: Grid
     regions: Regions
-    feeds: tuple[str, ...]
 
 
 def domain_of(place: Place) -> Domain:
@@ -81,7 +78,7 @@ def domain_of(place: Place) -> Domain:
     set_threads(place.settings.solver.threads)
     grid = domain_grid(place.settings)
     regions = make_regions(place.settings.regions, grid, place.root)
-    return Domain(grid, regions, tuple(f"{one.id}/{one.height:g}" for one in place.settings.stations))
+    return Domain(grid, regions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,12 +249,13 @@ def _of_result(
     manifest = _manifest(place, prepared, hour, status, reasons) | told
     manifest |= {
         "counts": counts,
+        "stations": product.stations(result, hour),
         "window_counts": product.counts(result, *prepared.window.settings.case.observation_hours.bounds),
         "diagnostics": product.diagnostics(result),
         "notes": str(result.attrs["notes"]).splitlines(),
         "quarantine": quarantine.record(prepared.given.accounts),
     }
-    return Version(hour, product.of_hour(result, hour, domain.feeds), manifest)
+    return Version(hour, product.of_hour(result, hour), manifest)
 
 
 def _of_prior(place: Place, domain: Domain, prepared: Prepared, hour: np.datetime64, more: list[str]) -> Version:
@@ -266,7 +264,7 @@ def _of_prior(place: Place, domain: Domain, prepared: Prepared, hour: np.datetim
     result = _prior(window, domain, place.folder / "view")
     manifest = _manifest(place, prepared, hour, P0, [*prepared.reasons, *more])
     manifest["condition"] = PRIOR_ONLY
-    return Version(hour, product.of_hour(result, hour, domain.feeds), manifest)
+    return Version(hour, product.of_hour(result, hour), manifest)
 
 
 def _nothing_inverted(error: BaseException) -> str:

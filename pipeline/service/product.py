@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from pipeline.grid import Grid, Regions
-from pipeline.schema import Flag, is_used
+from pipeline.schema import Flag, is_single, is_used
 from pipeline.settings import Settings
 
 FIELDS = ("flux_prior", "flux_prior_std", "flux_posterior", "flux_posterior_std")
@@ -28,10 +28,9 @@ def template(settings: Settings, grid: Grid, regions: Regions) -> xr.Dataset:
     Parameters
     ----------
     settings, grid, regions
-        Of the case: sectors and feeds in the order of the settings.
+        Of the case: sectors in the order of the settings. Stations come and go: they are in the manifests.
     """
     names = [sector.name for sector in settings.sectors]
-    feeds = settings.stations
     shape = (len(names), *grid.shape)
     count = len(regions.ids)
     text: dict[str, Any] = {
@@ -42,21 +41,16 @@ def template(settings: Settings, grid: Grid, regions: Regions) -> xr.Dataset:
         "region_name_en": ("region", np.array(regions.names_en, dtype=object)),
         "region_level": ("region", np.array(regions.levels, dtype=object)),
         "region_area": ("region", np.asarray(regions.areas), {"units": "m2", "long_name": "area inside the grid"}),
-        "feed": ("feed", np.array([f"{one.id}/{one.height:g}" for one in feeds], dtype=object)),
-        "feed_station": ("feed", np.array([one.id for one in feeds], dtype=object)),
-        "feed_height": ("feed", np.array([one.height for one in feeds]), {"units": "m"}),
     }
     variables: dict[str, Any] = {
         **{name: (("sector", "y", "x"), np.zeros(shape, np.float32)) for name in FIELDS},
         **{f"region_{name}": (("sector", "region"), np.zeros((len(names), count))) for name in TOTALS},
         "region_covariance": (("sector", "sector_2", "region"), np.zeros((len(names), len(names), count))),
-        **{f"station_{name}": ("feed", np.zeros(len(feeds))) for name in _STATION},
-        "station_flag": ("feed", np.zeros(len(feeds))),
     }
     return xr.Dataset(variables, coords={**grid.coordinates(), **text}, attrs={"species": settings.case.species})
 
 
-def of_hour(result: xr.Dataset, hour: np.datetime64, feeds: Sequence[str]) -> xr.Dataset:
+def of_hour(result: xr.Dataset, hour: np.datetime64) -> xr.Dataset:
     """Return what the store keeps of one hour of a result.
 
     Parameters
@@ -65,8 +59,6 @@ def of_hour(result: xr.Dataset, hour: np.datetime64, feeds: Sequence[str]) -> xr
         Of a window (`pipeline.inversion.posterior`) or of `prior_only`.
     hour
         One of its times.
-    feeds
-        Feeds of the store, "station/height".
     """
     at = int(np.flatnonzero(result["time"].values == hour.astype("datetime64[ns]"))[0])
     one = result.isel(time=at, drop=True)
@@ -79,23 +71,27 @@ def of_hour(result: xr.Dataset, hour: np.datetime64, feeds: Sequence[str]) -> xr
     squared = "region_hourly_posterior_covariance"
     covariance = np.einsum("srtr->str", one[squared].values) if squared in one else np.zeros((sectors, sectors, 0))
     variables["region_covariance"] = (("sector", "sector_2", "region"), covariance)
-    variables |= _of_stations(result, hour, feeds)
     return xr.Dataset(variables)
 
 
-def _of_stations(result: xr.Dataset, hour: np.datetime64, feeds: Sequence[str]) -> dict[str, Any]:
-    """Return what each feed measured in an hour and what the models say of it; NaN where it did not."""
-    out = {name: np.full(len(feeds), np.nan) for name in (*_STATION, "flag")}
-    if "obs_time" in result:
-        rows = np.flatnonzero(result["obs_time"].values.astype("datetime64[h]") == hour.astype("datetime64[h]"))
-        names = zip(result["obs_station"].values[rows], result["obs_height"].values[rows], strict=True)
-        place = {name: number for number, name in enumerate(feeds)}
-        for row, (station, height) in zip(rows, names, strict=True):
-            feed = place.get(f"{station}/{height:g}")
-            if feed is not None:
-                for name in (*_STATION, "flag"):
-                    out[name][feed] = float(result[f"obs_{name}"].values[row])
-    return {f"station_{name}": ("feed", values) for name, values in out.items()}
+def stations(result: xr.Dataset, hour: np.datetime64) -> dict[str, dict[str, float | None]]:
+    """Return what each station and inlet measured in an hour, and what the models say of it, "station/height" first.
+
+    Numbers have six digits, which no measurement exceeds; None is not a number.
+    """
+    rows = np.flatnonzero(result["obs_time"].values.astype("datetime64[h]") == hour.astype("datetime64[h]"))
+    names = zip(result["obs_station"].values[rows], result["obs_height"].values[rows], strict=True)
+    single = is_single(result["obs_platform"].values[rows].astype(str))
+    found = {
+        f"{station}/{height:g}": {key: _number(result[f"obs_{key}"].values[row]) for key in (*_STATION, "flag")}
+        for row, (station, height), alone in zip(rows, names, single, strict=True)
+        if not alone
+    }
+    return dict(sorted(found.items()))
+
+
+def _number(value: float) -> float | None:
+    return float(f"{float(value):.6g}") if np.isfinite(value) else None
 
 
 def counts(result: xr.Dataset, start: np.datetime64, end: np.datetime64) -> dict[str, dict[str, int]]:

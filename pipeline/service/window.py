@@ -81,8 +81,9 @@ class Signatures:
             [path.relative_to(self._place.root).as_posix(), stamp]
             for path, stamp in self._elsewhere.weather(*window.carried)
         ]
+        carried = self._elsewhere.series(*_hours(window.settings.case.flux_hours.bounds))
         hours = [[hour, self._hours[hour]] for hour in range(*window.known) if hour in self._hours]
-        return digest_of([str(window.hour), self._place.config, self._static, weather, hours])
+        return digest_of([str(window.hour), self._place.config, self._static, weather, carried, hours])
 
 
 def laid_out(
