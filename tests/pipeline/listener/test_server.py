@@ -131,14 +131,14 @@ def test_answers_nobody_reads_are_not_gathered_for_ever(tmp_path):
     def client(port):
         with Sender(port, 3.0) as sender:
             sender.socket.setsockopt(1, 8, 2048)  # SO_RCVBUF
-            lot = b"".join(asking(number) for number in range(40_000))
+            lot = b"".join(asking(number) for number in range(1000)) * 200
             with pytest.raises(ConnectionError):
                 sender.send(lot)
 
     serve(listener, client)
     counted = listener.counters.told()
     assert counted["connections"]["refused"] == {"answers left unread": 1}
-    assert counted["messages"] < 40_000
+    assert counted["messages"] < 100_000
 
 
 def test_stations_told_by_name_are_bounded_and_the_last_ones_stay():
