@@ -6,6 +6,9 @@ Everything about where a number is and over which area it counts.
 from pipeline.grid.axes import ascending
 from pipeline.grid.build import grid_from_settings, lambert_grid, make_regions
 from pipeline.grid.definition import Grid
+from pipeline.grid.hours import HourStore
+from pipeline.grid.hours_reader import HourReader
+from pipeline.grid.hours_version import Commit, HourVersion
 from pipeline.grid.overlap import Overlap, overlap
 from pipeline.grid.region_files import file_area, file_regions
 from pipeline.grid.regions import Regions, box_regions, regions_from_polygons
@@ -14,7 +17,11 @@ from pipeline.grid.store import open_kept, open_store, require_writable, write_s
 from pipeline.grid.zhejiang import zhejiang_regions
 
 __all__ = [
+    "Commit",
     "Grid",
+    "HourReader",
+    "HourStore",
+    "HourVersion",
     "Overlap",
     "Regions",
     "Regridded",

@@ -1,0 +1,285 @@
+"""The versioned store of hours: one committed version of every hour, with all that came before it.
+
+It is an Icechunk repository (transactional Zarr v3) that plain xarray reads. A commit is whole or has not been; readers
+have a snapshot each; what an hour said before can be read until retention removes it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pipeline.errors import StoreError
+from pipeline.grid import hours_layout as layouts
+from pipeline.grid.hours_files import PATIENCE, Lease, locked, put
+from pipeline.grid.hours_journal import Record, newest_at, runs
+from pipeline.grid.hours_reader import HourReader
+from pipeline.grid.hours_repo import MAIN, Repo
+from pipeline.grid.hours_version import Commit, HourVersion, digests, next_manifest, stored_values, text_of
+from pipeline.grid.hours_writer import HourWriter, Row
+
+_MARK = "store.json"
+
+
+class HourStore:
+    """A store of hours in a folder; `create` and `open` make it.
+
+    Parameters
+    ----------
+    repo
+        Its repository.
+    """
+
+    def __init__(self, repo: Repo) -> None:
+        self._repo = repo
+        self.path = repo.path
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        template: xr.Dataset,
+        *,
+        start: np.datetime64,
+        hours: int = layouts.HOURS,
+        attrs: Mapping[str, Any] | None = None,
+    ) -> HourStore:
+        """Make a store.
+
+        Parameters
+        ----------
+        path
+            Its folder, which must not exist or be empty.
+        template
+            Variables of one hour (float, without time) with their coordinates and attributes.
+        start
+            First hour of the axis, UTC.
+        hours
+            Hours of the axis; they cost nothing until they are written.
+        attrs
+            Of the Dataset that readers open.
+
+        Raises
+        ------
+        StoreError
+            When something stands there, or the template cannot be stored.
+        """
+        layout = layouts.layout_of(template, start, hours)
+        path.mkdir(parents=True, exist_ok=True)
+        with locked(path / "lock"):
+            # what is there without a mark is what a kill left of this
+            if (path / _MARK).exists() or {p.name for p in path.iterdir()} - {"lock", "repo", "sums", "journal.jsonl"}:
+                raise StoreError(
+                    "a store is made in a folder of its own",
+                    got=str(path),
+                    remedy="open it, or give another path",
+                )
+            _remove(path / "repo")
+            _remove(path / "sums")
+            repo = Repo(path, create=True)
+            session = repo.icechunk.writable_session(MAIN)
+            layouts.write_empty(session.store, template, layout, attrs or {})
+            at = text_of(datetime.fromisoformat("1970-01-01T00:00:00+00:00"))
+            repo.publish(session, Record(0, "", at, MAIN, "create"))
+            put(path / _MARK, b'{"layout": %d}\n' % layouts.LAYOUT)
+        return cls(repo)
+
+    @classmethod
+    def open(cls, path: Path) -> HourStore:
+        """Open a store.
+
+        Raises
+        ------
+        StoreError
+            When there is none, or one of another layout.
+        """
+        if not (path / _MARK).is_file() or not (path / "repo").is_dir():
+            raise StoreError(
+                "there must be a store of hours", got=str(path), remedy="give its folder, or create one", where="store"
+            )
+        layouts.require_layout((path / _MARK).read_bytes(), str(path))
+        return cls(Repo(path))
+
+    def require_template(self, template: xr.Dataset) -> None:
+        """Raise unless the store was made with this template.
+
+        Raises
+        ------
+        StoreError
+            With the first thing that differs.
+        """
+        with self.at() as reader:
+            layouts.require_template(reader.layout, template, str(self.path))
+
+    def at(
+        self,
+        as_of: datetime | None = None,
+        *,
+        snapshot: str | None = None,
+        tag: str | None = None,
+        branch: str = MAIN,
+    ) -> HourReader:
+        """Return a reader of one snapshot: the newest, or another.
+
+        Parameters
+        ----------
+        as_of
+            What the branch said at that time.
+        snapshot
+            By its id.
+        tag
+            By its name.
+        branch
+            Whose newest.
+
+        Raises
+        ------
+        StoreError
+            When there is none, or it is no longer kept.
+        CorruptError
+            When it cannot be read.
+        """
+        if snapshot is None:
+            snapshot = self._found(as_of, tag, branch)
+        lease = Lease(self.path / "leases", snapshot)
+        try:
+            return HourReader(self._repo, snapshot, lease)
+        except BaseException:
+            lease.close()
+            raise
+
+    def read_revision(self, hour: np.datetime64, revision: int) -> dict[str, np.ndarray]:
+        """Return the values of a version of an hour, verified.
+
+        Raises
+        ------
+        StoreError
+            When the hour has no such version, or it is no longer kept.
+        """
+        with self.at() as reader:
+            for line in reader.revisions(hour):
+                if line["revision"] == revision:
+                    with self.at(snapshot=line["snapshot"]) as then:
+                        then.verify(hour)
+                        return then.values(hour)
+        raise StoreError(
+            "the hour must have the version", got=revision, remedy="ask for one of `revisions`", where=str(hour)
+        )
+
+    def commit(
+        self,
+        versions: Sequence[HourVersion],
+        *,
+        at: datetime,
+        message: str = "",
+        branch: str = MAIN,
+        expected_seq: int | None = None,
+        patience: float = PATIENCE,
+    ) -> Commit:
+        """Write versions of hours, all of them or none.
+
+        An hour whose version says the same already (values, status, condition and key) is not written: a commit whose
+        answer was lost can be made again.
+
+        Parameters
+        ----------
+        versions
+            Of different hours.
+        at
+            The time, with a zone.
+        message
+            For people.
+        branch
+            Which.
+        expected_seq
+            `seq` of the reader that the work began with: if an hour was written since, nothing is.
+        patience
+            Seconds to wait for another committer.
+
+        Raises
+        ------
+        StoreError
+            When a version cannot be stored, or an hour was written since.
+        LockedError
+            When another process commits.
+        """
+        when = text_of(at)
+        with locked(self.path / "lock", patience):
+            records = self._repo.settle()
+            parent = self._repo.tip(branch)
+            reader = HourReader(self._repo, parent)
+            layout = reader.layout
+            seq = max(record.seq for record in records) + 1
+            places = [layout.index(version.hour) for version in versions]
+            if len(set(places)) != len(places):
+                raise StoreError("the versions of a commit must be of different hours", remedy="give each hour once")
+            rows, newest = [], 0
+            known = _manifests(reader, places)
+            for place, version in zip(places, versions, strict=True):
+                values = stored_values(version, layout)
+                before = known.get(place)
+                manifest = next_manifest(version, digests(values), before, parent, seq, at)
+                if manifest is not None:
+                    if before is not None and expected_seq is not None and before["seq"] > expected_seq:
+                        raise StoreError(
+                            "an hour must not have been written since the work on it began",
+                            got=f"commit {before['seq']} after {expected_seq}",
+                            remedy="begin again from what the store holds now",
+                            where=str(version.hour),
+                        )
+                    rows.append(Row(place, values, manifest))
+                elif before is not None:
+                    newest = max(newest, int(before["seq"]))
+            if not rows:
+                return Commit(newest or reader.seq, parent, (), False)
+            session = self._repo.icechunk.writable_session(branch)
+            writer = HourWriter(session, layout)
+            writer.write(rows)
+            writer.finish()
+            hours = runs(layout.start + row.at for row in rows)
+            done = self._repo.publish(session, Record(seq, "", when, branch, "commit", hours, message))
+            return Commit(seq, done.snapshot, tuple(layout.hour(row.at) for row in rows), True)
+
+    def tag(self, name: str, *, branch: str = MAIN) -> str:
+        """Name the newest snapshot of a branch, for ever; return its id.
+
+        Raises
+        ------
+        StoreError
+            When the name is taken or cannot be one.
+        """
+        with locked(self.path / "lock"):
+            return self._repo.tag(name, self._repo.tip(branch))
+
+    def _found(self, as_of: datetime | None, tag: str | None, branch: str) -> str:
+        if tag is not None:
+            return self._repo.tagged(tag)
+        if as_of is None:
+            return self._repo.tip(branch)
+        text_of(as_of)
+        record = newest_at(self._repo.records(), branch, as_of)
+        if record is None:
+            raise StoreError(
+                "there must be a commit at or before that time", got=str(as_of), remedy="ask for a later time"
+            )
+        return record.snapshot
+
+
+def _manifests(reader: HourReader, places: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Return manifests of places on the axis, read in one go where they are close."""
+    out = {}
+    for first, count in runs(places):
+        found = reader.manifests(reader.layout.hour(first), reader.layout.hour(first + count))
+        out.update({reader.layout.index(hour): manifest for hour, manifest in found.items()})
+    return out
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)

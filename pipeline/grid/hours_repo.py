@@ -1,0 +1,306 @@
+"""The Icechunk repository under a store of hours: snapshots, the refs that name them, and the sums of their files.
+
+Icechunk 1 as it lies on a disk: `chunks`, `manifests` (which chunk file is where), `snapshots` (which manifests an
+array has, and all metadata), `transactions`, and `refs/branch.NAME/ref.json`. Every file but a ref is written once,
+under a random name. Its commits are safe neither from a second committer nor from a power cut (it does not fsync), and
+its manifests and snapshots have no checksum. Therefore: one committer by a lock; a snapshot is written aside (`flush`),
+its files' sums beside it, all of it synced, and only then is the ref replaced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import icechunk
+
+from pipeline.errors import CorruptError, StoreError
+from pipeline.grid import hours_files
+from pipeline.grid.hours_journal import Journal, Record, record_of
+from pipeline.grid.hours_layout import configuration
+
+# it warns at every open that two may not commit at once; they cannot
+icechunk.set_logs_filter("error")
+MAIN = "main"
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class Repo:
+    """A repository and what lies beside it.
+
+    Parameters
+    ----------
+    path
+        Folder of the store: `repo`, `sums`, `leases`, `journal.jsonl`, `lock`.
+    create
+        Make it.
+    """
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        self.path = path
+        self.folder = path / "repo"
+        self.journal = Journal(path / "journal.jsonl")
+        self._whole: set[str] = set()
+        storage = icechunk.local_filesystem_storage(str(self.folder))
+        make = icechunk.Repository.create if create else icechunk.Repository.open
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.icechunk = make(storage, config=configuration())
+
+    # refs
+
+    def tip(self, branch: str) -> str:
+        """Return the snapshot a branch points to.
+
+        Raises
+        ------
+        StoreError
+            When there is no such branch.
+        CorruptError
+            When its ref is damaged.
+        """
+        path = self._ref(branch)
+        if branch != MAIN and not path.exists():
+            raise StoreError("the branch must exist", got=branch, remedy="make it with `branch`", where=str(self.path))
+        try:
+            found = json.loads(path.read_bytes())["snapshot"]
+            if not (self.folder / "snapshots" / str(found)).is_file():
+                raise ValueError(f"there is no snapshot {found}")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CorruptError(
+                "a branch must name a snapshot", got=str(error), remedy="run `repair`", where=str(path)
+            ) from error
+        return str(found)
+
+    def point(self, branch: str, snapshot: str) -> None:
+        """Let a branch point to a snapshot; after a power cut it points to that or to the one before."""
+        hours_files.put(self._ref(branch), json.dumps({"snapshot": snapshot}).encode())
+        hours_files.sync_folder(self.folder / "refs")
+
+    def branches(self) -> list[str]:
+        """Return the names of all branches."""
+        found = (self.folder / "refs").glob("branch.*/ref.json")
+        return sorted(path.parent.name.removeprefix("branch.") for path in found)
+
+    def drop(self, branch: str) -> None:
+        """Remove a branch's ref."""
+        path = self._ref(branch)
+        path.unlink(missing_ok=True)
+        if path.parent.exists():
+            path.parent.rmdir()
+        hours_files.sync_folder(self.folder / "refs")
+
+    def tag(self, name: str, snapshot: str) -> str:
+        """Name a snapshot for ever; return its id.
+
+        Raises
+        ------
+        StoreError
+            When the name stands for another.
+        """
+        if name in self.icechunk.list_tags():
+            if self.tagged(name) == snapshot:
+                return snapshot
+            raise StoreError("a tag never moves", got=name, remedy="give another name", where=str(self.path))
+        self.require_name(name)
+        hours_files.put(self.folder / "refs" / f"tag.{name}" / "ref.json", json.dumps({"snapshot": snapshot}).encode())
+        hours_files.sync_folder(self.folder / "refs")
+        return snapshot
+
+    def tagged(self, name: str) -> str:
+        """Return the snapshot a tag names.
+
+        Raises
+        ------
+        StoreError
+            When there is no such tag.
+        """
+        try:
+            return str(self.icechunk.lookup_tag(name))
+        except icechunk.IcechunkError as error:
+            raise StoreError(
+                "the tag must exist", got=name, remedy="make it with `tag`", where=str(self.path)
+            ) from error
+
+    def require_name(self, name: str) -> None:
+        """Raise unless a tag or a branch may be called so.
+
+        Raises
+        ------
+        StoreError
+            When not.
+        """
+        if not _NAME.fullmatch(name):
+            raise StoreError("a name must be letters, digits, - and _, at most 64", got=name, remedy="rename it")
+
+    def _ref(self, branch: str) -> Path:
+        return self.folder / "refs" / f"branch.{branch}" / "ref.json"
+
+    # snapshots
+
+    def record(self, snapshot: str) -> Record:
+        """Return what a snapshot's commit says of itself."""
+        try:
+            info = self.icechunk.lookup_snapshot(snapshot)
+        except icechunk.IcechunkError as error:
+            raise StoreError(
+                "the snapshot must be kept", got=snapshot, remedy="ask for a newer one", where=str(self.path)
+            ) from error
+        found = record_of(info.id, dict(info.metadata), info.message)
+        if found is None:
+            raise StoreError("the snapshot must be one of the store's", got=snapshot, remedy="ask for a newer one")
+        return found
+
+    def history(self, **ref: str) -> Iterator[Record]:
+        """Give the commits of a branch, tag or snapshot, newest first."""
+        for info in self.icechunk.ancestry(**ref):
+            found = record_of(info.id, dict(info.metadata), info.message)
+            if found is not None:
+                yield found
+
+    def publish(self, session: icechunk.Session, record: Record) -> Record:
+        """Write a session's changes as a snapshot, and let its branch point to it.
+
+        Parameters
+        ----------
+        session
+            Writable, with changes.
+        record
+            Of the commit; its snapshot is not known yet.
+
+        Returns
+        -------
+        Record
+            With the snapshot.
+        """
+        parent = session.snapshot_id
+        snapshot = session.flush(record.message or record.kind, metadata=record.metadata)
+        self._write_sums(snapshot, parent)
+        hours_files.sync(self.path)
+        done = Record(**{**record.__dict__, "snapshot": snapshot})
+        self.point(record.branch, snapshot)
+        self.journal.append(done)
+        return done
+
+    # the journal, settled with the refs
+
+    def settle(self) -> list[Record]:
+        """Return the journal's lines in their order, after what a kill or damage left out of it was added.
+
+        The lock must be held.
+        """
+        records, whole = self.journal.read()
+        if not whole:
+            records = self._rebuilt(records)
+            self.journal.replace(records)
+            return records
+        known = {record.snapshot for record in records}
+        missing = []
+        for branch in self.branches():
+            if self.tip(branch) in known:
+                continue
+            for record in self.history(branch=branch):
+                if record.snapshot in known:
+                    break
+                missing.append(record)
+        for record in sorted(missing, key=lambda r: r.seq):
+            self.journal.append(record)
+            records.append(record)
+        return sorted(records, key=lambda r: r.seq)
+
+    def records(self) -> list[Record]:
+        """Return the journal's lines, with those it lacks, and change nothing."""
+        records, whole = self.journal.read()
+        tips = {self.tip(branch) for branch in self.branches()}
+        if whole and tips <= {record.snapshot for record in records}:
+            return sorted(records, key=lambda r: r.seq)
+        return self._rebuilt(records)
+
+    def _rebuilt(self, records: list[Record]) -> list[Record]:
+        found = {(record.seq, record.snapshot): record for record in records}
+        refs = [{"branch": branch} for branch in self.branches()] + [{"tag": tag} for tag in self.icechunk.list_tags()]
+        for ref in refs:
+            for record in self.history(**ref):
+                found.setdefault((record.seq, record.snapshot), record)
+        return [found[key] for key in sorted(found)]
+
+    # sums
+
+    def files_of(self, snapshot: str) -> list[str]:
+        """Return the files that say where a snapshot's chunks are: itself and its manifests."""
+        told: dict[str, Any] = json.loads(self.icechunk.inspect_snapshot(snapshot, pretty=False))
+        return [f"snapshots/{snapshot}", *(f"manifests/{one['id']}" for one in told["manifests"])]
+
+    def sums(self, snapshot: str) -> dict[str, str] | None:
+        """Return the sums of a snapshot's files; None when there are none.
+
+        Raises
+        ------
+        CorruptError
+            When they are damaged.
+        """
+        path = self.path / "sums" / f"{snapshot}.json"
+        try:
+            check, text = path.read_bytes().split(b"\n", 1)
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            check, text = b"", b""
+        if hashlib.sha256(text).hexdigest().encode() != check:
+            raise CorruptError("the sums of a snapshot must be whole", remedy="run `repair`", where=str(path))
+        found: dict[str, str] = json.loads(text)
+        return found
+
+    def write_sums(self, snapshot: str, sums: dict[str, str]) -> None:
+        """Write the sums of a snapshot's files; not yet on the disk when this returns."""
+        text = json.dumps(sums, separators=(",", ":")).encode()
+        path = self.path / "sums" / f"{snapshot}.json"
+        path.parent.mkdir(exist_ok=True)
+        aside = path.with_suffix(".partial")
+        aside.write_bytes(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
+        aside.replace(path)
+
+    def _write_sums(self, snapshot: str, parent: str) -> None:
+        try:
+            known = self.sums(parent) or {}
+        except CorruptError:
+            known = {}
+        self.write_sums(snapshot, {name: known.get(name) or self.sum(name) for name in self.files_of(snapshot)})
+
+    def sum(self, name: str) -> str:
+        """Return the SHA-256 of a file of the repository."""
+        return hashlib.sha256((self.folder / name).read_bytes()).hexdigest()
+
+    def require_whole(self, snapshot: str) -> None:
+        """Raise unless the files that say where a snapshot's chunks are hold what was written; each is read once.
+
+        Raises
+        ------
+        CorruptError
+            When one is missing or another.
+        """
+        key = f"snapshots/{snapshot}"
+        if key in self._whole:
+            return
+        sums = self.sums(snapshot)
+        for name, expected in (sums or {}).items():
+            if name in self._whole:
+                continue
+            try:
+                found = self.sum(name)
+            except OSError as error:
+                found = str(error)
+            if found != expected:
+                raise CorruptError(
+                    "a file of the store must be as it was written",
+                    got=found,
+                    remedy="run `repair`",
+                    where=f"{self.folder / name}",
+                )
+            self._whole.add(name)
+        self._whole.add(key)
