@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 from pipeline._version import __version__
 from pipeline.cli_calibrate import calibrate
 from pipeline.cli_ingest import columns, mobile, unpack
+from pipeline.cli_install import service
 from pipeline.cli_listen import listen
 from pipeline.cli_progress import Bar
 from pipeline.cli_qc import qc
@@ -63,6 +64,7 @@ app.command(hour)
 app.command(run_due)
 app.command(backfill)
 app.command(listen)
+app.command(service)
 
 
 @app.command
