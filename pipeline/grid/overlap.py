@@ -7,7 +7,7 @@ overlaps); two grids of one projected CRS are split along all edges of both; any
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pyproj
@@ -52,8 +52,9 @@ class Overlap:
         return np.where(np.abs(inside - 1.0) < WHOLE, 0.0, 1.0 - inside)
 
 
+@lru_cache(maxsize=16)
 def overlap(source: Grid, target: Grid) -> Overlap:
-    """Return the shared areas of two grids in any CRSs.
+    """Return the shared areas of two grids in any CRSs; kept for the next call, whose files have the same grids.
 
     Source cells may be global and their longitudes whole turns away from the target's.
 
