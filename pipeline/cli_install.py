@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from pipeline.cli_backup import backup, restore
 from pipeline.cli_service import CaseFile
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ service = App(
         "docs/operations.md has the rest."
     ),
 )
+service.command(backup)
+service.command(restore)
 
 User = Annotated[bool, Parameter(negative=(), help="units of this user, not of the machine")]
 Dry = Annotated[bool, Parameter(negative=(), help="print what would be written and run, and do nothing")]
