@@ -17,10 +17,15 @@ import xarray as xr
 
 from pipeline.errors import StoreError
 from pipeline.grid import hours_layout as layouts
+from pipeline.grid.hours_branch import adopt, branch
+from pipeline.grid.hours_check import corrupt_hours
+from pipeline.grid.hours_collect import Collected, collect
 from pipeline.grid.hours_files import PATIENCE, Lease, locked, put
 from pipeline.grid.hours_journal import Record, newest_at, runs
 from pipeline.grid.hours_reader import HourReader
+from pipeline.grid.hours_repair import Repaired, repair
 from pipeline.grid.hours_repo import MAIN, Repo
+from pipeline.grid.hours_seal import extend, seal
 from pipeline.grid.hours_version import Commit, HourVersion, digests, next_manifest, stored_values, text_of
 from pipeline.grid.hours_writer import HourWriter, Row
 
@@ -257,6 +262,79 @@ class HourStore:
         with locked(self.path / "lock"):
             return self._repo.tag(name, self._repo.tip(branch))
 
+    def seal(self, start: np.datetime64, end: np.datetime64, *, at: datetime, branch: str = MAIN) -> Commit:
+        """Move hours [start, end) that are final to the archive; what they say stays, to the bit.
+
+        A later version of one is kept beside it, and counts.
+        """
+        with locked(self.path / "lock"):
+            return seal(self._repo, start, end, text_of(at), branch)
+
+    def extend(self, hours: int, *, at: datetime, branch: str = MAIN) -> Commit:
+        """Make the axis so many hours long.
+
+        Raises
+        ------
+        StoreError
+            When it would become shorter.
+        """
+        with locked(self.path / "lock"):
+            return extend(self._repo, hours, text_of(at), branch)
+
+    def branch(self, name: str, *, at: datetime) -> str:
+        """Make a branch at the newest snapshot of main; return its first snapshot.
+
+        Raises
+        ------
+        StoreError
+            When there is one, or the name cannot be one.
+        """
+        with locked(self.path / "lock"):
+            return branch(self._repo, name, text_of(at))
+
+    def adopt(self, name: str, *, at: datetime) -> Commit:
+        """Let main be what a branch says, after the caller's checks; the old end of main is tagged.
+
+        Hours that main wrote since the branch began and the branch did not are carried over.
+
+        Raises
+        ------
+        StoreError
+            When there is no such branch.
+        """
+        with locked(self.path / "lock"):
+            return adopt(self._repo, name, text_of(at))
+
+    def collect(self, older_than: datetime) -> Collected:
+        """Remove what was superseded before a time and nobody needs: no branch, no tag, no living reader."""
+        text_of(older_than)
+        with locked(self.path / "lock"):
+            return collect(self._repo, older_than)
+
+    def check(self) -> dict[np.datetime64, str]:
+        """Return what is wrong with each hour of main that is not as it was written; nothing when all is well.
+
+        Raises
+        ------
+        CorruptError
+            When main cannot be read at all.
+        """
+        with self.at() as reader:
+            found = corrupt_hours(reader, np.arange(reader.layout.hours))
+            return {reader.layout.hour(at): words for at, words in found.items()}
+
+    @classmethod
+    def repair(cls, path: Path, *, at: datetime) -> Repaired:
+        """Bring the store in a folder back to what is whole, after a power cut or a fault of the disk.
+
+        Raises
+        ------
+        CorruptError
+            When nothing is whole.
+        """
+        with locked(path / "lock"):
+            return repair(path, text_of(at))
+
     def _found(self, as_of: datetime | None, tag: str | None, branch: str) -> str:
         if tag is not None:
             return self._repo.tagged(tag)
@@ -266,7 +344,7 @@ class HourStore:
         record = newest_at(self._repo.records(), branch, as_of)
         if record is None:
             raise StoreError(
-                "there must be a commit at or before that time", got=str(as_of), remedy="ask for a later time"
+                "a commit at or before that time must be kept", got=str(as_of), remedy="ask for a later time"
             )
         return record.snapshot
 

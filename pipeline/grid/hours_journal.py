@@ -159,7 +159,7 @@ def _parsed(line: bytes) -> Record | None:
 
 
 def newest_at(records: Sequence[Record], branch: str, as_of: datetime) -> Record | None:
-    """Return the newest move of a branch up to a time; None when there was none yet.
+    """Return the newest move of a branch up to a time; None when there was none yet, or it is no longer known.
 
     The order is the counter's. A clock that went back gives a commit the time of the latest before it: what readers
     could see then was what came first.
@@ -167,4 +167,12 @@ def newest_at(records: Sequence[Record], branch: str, as_of: datetime) -> Record
     mine = [record for record in records if record.branch == branch]
     latest = list(itertools.accumulate((datetime.fromisoformat(r.at) for r in mine), max))
     number = bisect.bisect_right(latest, as_of)
-    return mine[number - 1] if number else None
+    if not number:
+        return None
+    found = mine[number - 1]
+    if number < len(mine):
+        # a number nobody has was removed by retention, and may have been this branch's
+        known = {record.seq for record in records}
+        if any(seq not in known for seq in range(found.seq + 1, mine[number].seq)):
+            return None
+    return found

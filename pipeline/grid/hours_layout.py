@@ -130,7 +130,7 @@ class Layout:
             )
         return at
 
-    def hour(self, at: int) -> np.datetime64:
+    def hour(self, at: int | np.integer) -> np.datetime64:
         """Return the hour at a place of the axis."""
         return np.datetime64(self.start + int(at), "h")
 

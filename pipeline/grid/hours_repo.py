@@ -27,6 +27,8 @@ from pipeline.grid.hours_layout import configuration
 # it warns at every open that two may not commit at once; they cannot
 icechunk.set_logs_filter("error")
 MAIN = "main"
+#: begins the names of branches that retention makes for what is being read, while it runs
+PINNED = "pinned-"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -82,10 +84,11 @@ class Repo:
         hours_files.put(self._ref(branch), json.dumps({"snapshot": snapshot}).encode())
         hours_files.sync_folder(self.folder / "refs")
 
-    def branches(self) -> list[str]:
-        """Return the names of all branches."""
-        found = (self.folder / "refs").glob("branch.*/ref.json")
-        return sorted(path.parent.name.removeprefix("branch.") for path in found)
+    def branches(self, *, pinned: bool = False) -> list[str]:
+        """Return the names of all branches; of those that hold what is being read, if `pinned`."""
+        found = [path.parent.name for path in (self.folder / "refs").glob("branch.*/ref.json")]
+        names = [name.removeprefix("branch.") for name in found]
+        return sorted(name for name in names if name.startswith(PINNED) == pinned)
 
     def drop(self, branch: str) -> None:
         """Remove a branch's ref."""
@@ -135,7 +138,7 @@ class Repo:
         StoreError
             When not.
         """
-        if not _NAME.fullmatch(name):
+        if not _NAME.fullmatch(name) or name.startswith(PINNED):
             raise StoreError("a name must be letters, digits, - and _, at most 64", got=name, remedy="rename it")
 
     def _ref(self, branch: str) -> Path:
@@ -274,7 +277,7 @@ class Repo:
 
     def sum(self, name: str) -> str:
         """Return the SHA-256 of a file of the repository."""
-        return hashlib.sha256((self.folder / name).read_bytes()).hexdigest()
+        return hours_files.sum_of(self.folder / name)
 
     def require_whole(self, snapshot: str) -> None:
         """Raise unless the files that say where a snapshot's chunks are hold what was written; each is read once.

@@ -71,12 +71,20 @@ class HourWriter:
                 # one chunk holds a day
                 for first, last, block in _neighbours(rows):
                     array[first:last] = np.stack([row.values[variable.name] for row in block])
+        for row in rows:
+            self.vectors["tier"][row.at] = 0
+        self.write_manifests(rows)
+
+    def write_manifests(self, rows: Iterable[Row]) -> None:
+        """Write manifests, and the vectors that tell of them; values stay."""
+        rows = sorted(rows, key=lambda row: row.at)
         for first, last, block in _neighbours(rows):
             self.array(HOT, MANIFEST)[first:last] = np.array([_text(row.manifest) for row in block], dtype=object)
         for row in rows:
             state, maturity = codes(row.manifest)
             number, seq = row.manifest["revision"], row.manifest["seq"]
-            for name, value in zip(VECTORS, (state, maturity, number, seq, 0), strict=True):
+            told = {"state": state, "maturity": maturity, "revision": number, "sequence": seq}
+            for name, value in told.items():
                 self.vectors[name][row.at] = value
 
     def finish(self) -> None:
