@@ -17,6 +17,7 @@ from pipeline.cli_listen import listen
 from pipeline.cli_progress import Bar
 from pipeline.cli_qc import qc
 from pipeline.cli_service import backfill, hour, run_due
+from pipeline.cli_status import status
 from pipeline.cli_tune import tune
 from pipeline.errors import TianyanError
 
@@ -63,6 +64,7 @@ app.command(calibrate)
 app.command(hour)
 app.command(run_due)
 app.command(backfill)
+app.command(status)
 app.command(listen)
 app.command(service)
 

@@ -49,7 +49,8 @@ FLOW = {
 COMMAND = {
     "pipeline.cli", "pipeline.cli_backup", "pipeline.cli_calibrate", "pipeline.cli_ingest", "pipeline.cli_install",
     "pipeline.cli_listen",
-    "pipeline.cli_osse", "pipeline.cli_progress", "pipeline.cli_qc", "pipeline.cli_service", "pipeline.cli_tune",
+    "pipeline.cli_osse", "pipeline.cli_progress", "pipeline.cli_qc", "pipeline.cli_service", "pipeline.cli_status",
+    "pipeline.cli_tune",
 }  # fmt: skip
 OUTSIDE = {"kernels": {"numpy", "numba"}, "station_meta": {"numpy", "pandas"}}
 STDLIB = __import__("sys").stdlib_module_names
