@@ -250,7 +250,7 @@ def _sources(place: Place) -> Iterator[tuple[str, Path]]:
 
 
 def _files(folder: Path, left_out: set[Path], depth: int = 0) -> Iterator[Path]:
-    """Give the files below a folder by name; a link to a folder is followed at the top: the store may be on another disk."""
+    """Give the files below a folder by name; a link to a folder is followed at the top alone."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except FileNotFoundError:
