@@ -4,8 +4,8 @@ place -> gather -> Facts -> health -> Health -> text, metrics, page -> report (f
 """
 
 from pipeline.service.health.alarms import GREEN, KINDS, NOTICE, RED, YELLOW, Alarm, alarms
-from pipeline.service.health.drawing import BEIJING, local
-from pipeline.service.health.facts import Facts, Feed, Line, Run, SetAside
+from pipeline.service.health.drawing import local
+from pipeline.service.health.facts import BEIJING, Facts, Feed, Line, Run, SetAside
 from pipeline.service.health.gather import HEALTH, gather
 from pipeline.service.health.health import SCHEMA, Health, health
 from pipeline.service.health.metrics import metrics

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from pipeline.service.health.facts import DEGRADED, PRIOR_ONLY, Facts, Feed
+import numpy as np
+
+from pipeline.service.health.facts import BEIJING, DEGRADED, PRIOR_ONLY, Facts, Feed
 
 GREEN, YELLOW, RED, NOTICE = "green", "yellow", "red", "notice"
 #: hours beyond `ready_minutes` after which the newest hour is behind, and late: an hour passes between two of them
@@ -218,31 +220,31 @@ def _of_hours(facts: Facts) -> Iterator[tuple[str, str]]:
     readable = not {"store_unreadable", "store_busy"} & facts.faults.keys()
     if facts.newest is None:
         if facts.is_due and readable:
-            yield "no_hours", f"due since {facts.first}"
+            yield "no_hours", f"due since {_hour(facts.first)}"
         return
     promised = facts.ready_minutes / 60
     # a service that ends, or begins with an hour to come, is not late
     age = facts.age(facts.newest.hour)
     if facts.newest.hour < facts.expected:
         if age > promised + LATE:
-            yield "hours_late", f"{facts.newest.hour}, {age:.1f} h old"
+            yield "hours_late", f"{_hour(facts.newest.hour)}, {age:.1f} h old"
         elif age > promised + BEHIND:
-            yield "hours_behind", f"{facts.newest.hour}, {age:.1f} h old"
+            yield "hours_behind", f"{_hour(facts.newest.hour)}, {age:.1f} h old"
     why = "; ".join(facts.newest.reasons) or "no reason is told"
     if facts.newest.condition == DEGRADED:
-        yield "degraded", f"{facts.newest.hour}: {why}"
+        yield "degraded", f"{_hour(facts.newest.hour)}: {why}"
     if facts.newest.condition == PRIOR_ONLY:
-        yield "prior_only", f"{facts.newest.hour}: {why}"
+        yield "prior_only", f"{_hour(facts.newest.hour)}: {why}"
     since = facts.first if facts.solved is None else facts.solved.hour
     if facts.age(since) > promised + UNSOLVED:
-        yield "unsolved", "none ever" if facts.solved is None else f"the newest is {since}"
+        yield "unsolved", "none ever" if facts.solved is None else f"the newest is {_hour(since)}"
     if facts.failed:
         last = facts.failed[-1]
-        yield "hours_failed", f"{len(facts.failed)}, the newest {last.hour}, {last.tries} tries: {last.error}"
+        yield "hours_failed", f"{len(facts.failed)}, the newest {_hour(last.hour)}, {last.tries} tries: {last.error}"
     # the newest that are due are being made
     gaps = [hour for hour in facts.missing if hour < facts.expected]
     if gaps:
-        yield "hours_missing", f"{len(gaps)}, {gaps[0]} to {gaps[-1]}"
+        yield "hours_missing", f"{len(gaps)}, {_hour(gaps[0])} to {_hour(gaps[-1])}"
     if facts.future:
         yield "hours_in_future", f"{facts.future}"
 
@@ -255,7 +257,7 @@ def _of_runs(facts: Facts) -> Iterator[tuple[str, str]]:
         return
     past = (facts.now - run.began).total_seconds() / 3600
     if run.ended is None and not facts.locked:
-        yield "run_killed", f"{run.command}, begun {run.began:%Y-%m-%dT%H:%MZ}"
+        yield "run_killed", f"{run.command}, begun {_time(run.began)}"
     elif run.ended is None and past > LONG_RUN:
         yield "run_long", f"{run.command}, {past:.1f} h"
     elif run.ended is not None and run.outcome.startswith("failed:"):
@@ -263,7 +265,7 @@ def _of_runs(facts: Facts) -> Iterator[tuple[str, str]]:
     elif run.ended is not None and run.outcome == "stopped":
         yield "run_stopped", run.command
     if past > NO_RUN and not facts.locked:
-        yield "scheduler_silent", f"the last began {run.began:%Y-%m-%dT%H:%MZ}"
+        yield "scheduler_silent", f"the last began {_time(run.began)}"
 
 
 def _of_disk(facts: Facts) -> Iterator[tuple[str, str]]:
@@ -326,7 +328,16 @@ def _of_listener(facts: Facts) -> Iterator[tuple[str, str]]:
         yield "listener_silent", "its counters cannot be read"
         return
     if past > LISTENER:
-        yield "listener_silent", f"the last counters are of {written:%Y-%m-%dT%H:%MZ}"
+        yield "listener_silent", f"the last counters are of {_time(written)}"
     waiting = facts.listener.get("waiting")
     if isinstance(waiting, int) and waiting > 0 and facts.listener.get("failures"):
         yield "listener_failing", str(facts.listener.get("last_failure", ""))
+
+
+def _hour(hour: np.datetime64) -> str:
+    return _time(datetime.fromtimestamp(int(hour.astype("datetime64[s]").astype(np.int64)), UTC))
+
+
+def _time(at: datetime) -> str:
+    """Return a time for people: in UTC and in Beijing."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ} ({at.astimezone(BEIJING):%m-%d %H:%M} Beijing)"

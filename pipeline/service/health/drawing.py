@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from html import escape
 
 import numpy as np
 
 from pipeline.errors import shown
-from pipeline.service.health.facts import Line
+from pipeline.service.health.facts import BEIJING, Line
 
-BEIJING = timezone(timedelta(hours=8), "UTC+8")
 #: told apart by every kind of eye (Okabe and Ito), and by its sign
 COLOURS = {
     "full": "#0072B2", "degraded": "#E69F00", "prior_only": "#999999", "missing": "#FFFFFF", "failed": "#D55E00",
@@ -20,7 +19,7 @@ COLOURS = {
 SIGNS = {"missing": "–", "failed": "×"}
 #: of bars, one on the other: no two that look alike are next to each other
 BARS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000", "#999999")
-_CELL, _LEFT, _TOP = 24, 52, 18
+_CELL, _LEFT, _TOP = 24, 58, 20
 
 
 def safe(text: object) -> str:
@@ -83,7 +82,7 @@ def bars(values: Mapping[np.datetime64, Mapping[str, float]], unit: str) -> str:
     values
         By hour, in order: by part, not negative.
     unit
-        Of the values, behind the numbers of the axis.
+        Of the values, behind the axis' last number.
     """
     parts = list(dict.fromkeys(name for found in values.values() for name in found))
     totals = [sum(found.values()) for found in values.values()]
@@ -96,8 +95,7 @@ def bars(values: Mapping[np.datetime64, Mapping[str, float]], unit: str) -> str:
     for share in (0.0, 0.5, 1.0):
         y = _TOP + high * (1 - share)
         out.append(f'<line x1="{_LEFT}" x2="{_LEFT + wide}" y1="{y:g}" y2="{y:g}" class="grid"/>')
-        out.append(_text(_LEFT - 5, y + 4, f"{top * share:g}", "end"))
-    out.append(_text(_LEFT - 5, _TOP - 6, unit, "end"))
+        out.append(_text(_LEFT - 5, y + 4, f"{top * share:g}{unit if share == 1 else ''}", "end"))
     labelled = max(1, round(len(values) / 8))
     for number, (hour, found) in enumerate(values.items()):
         at, base = local(hour), 0.0

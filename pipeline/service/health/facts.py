@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
 
+BEIJING = timezone(timedelta(hours=8), "UTC+8")
 FULL, DEGRADED, PRIOR_ONLY = "full", "degraded", "prior_only"
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
 
 from pipeline.service.health.alarms import GREEN, RED, YELLOW, silent_hours
-from pipeline.service.health.drawing import BEIJING, COLOURS, bars, legend, local, look_of, safe, strip
-from pipeline.service.health.facts import Facts, Feed, Line
+from pipeline.service.health.drawing import COLOURS, bars, legend, local, look_of, safe, strip
+from pipeline.service.health.facts import BEIJING, Facts, Feed, Line
 from pipeline.service.health.health import Health
 
 #: hours of bars and of the table; feeds that are listed without being asked
@@ -39,6 +39,7 @@ svg .grid{stroke:#ddd}
 table{border-collapse:collapse;width:100%;font-size:13px}th,td{text-align:left;padding:3px 8px 3px 0;vertical-align:top;
 border-bottom:1px solid #eceef0}td{overflow-wrap:anywhere}th,.n{white-space:nowrap}.n{text-align:right}
 summary{cursor:pointer}
+@media(max-width:640px){svg{font-size:18px}.wide{display:none}}
 """
 
 
@@ -56,8 +57,8 @@ def page(health: Health) -> str:
             strip(facts.lines) + _looks() if facts.lines else "",
             "数字：版本级别 P0–P3。The digit is how final: P0 prior, P1 preliminary, P2 with its lag, P3 consolidated.",
         ),
-        _section("各阶段耗时 Seconds of each stage", bars(stages, "s"), ""),
-        _section("逐时采用观测数 Observations used, by class", bars(used, "n"), ""),
+        _section("各阶段耗时 Seconds of each stage", bars(stages, " s"), ""),
+        _section("逐时采用观测数 Observations used, by class", bars(used, ""), ""),
         _section("最近 48 小时 Last 48 hours", _hours(recent), ""),
         _section("数据源 Feeds", _feeds(facts), ""),
         _section("文件与磁盘 Files and disk", _rest(health), ""),
@@ -114,18 +115,16 @@ def _hours(lines: Iterable[Line]) -> str:
     rows = []
     for line in reversed(list(lines)):
         why = "; ".join(line.reasons) or line.error
-        counts = " ".join(f"{name} {used}/{line.seen[name]}" for name, used in line.used.items())
+        counts = ", ".join(f"{name} {used}/{line.seen[name]}" for name, used in line.used.items() if line.seen[name])
         version = f"{line.status} r{line.revision}" if line.status else ""
         seconds = f"{sum(line.seconds.values()):.1f}" if line.seconds else ""
         chi2 = "" if line.chi2 is None else f"{line.chi2:.2f}"
-        rows.append(
-            [
-                (f"{local(line.hour):%m-%d %H}:00", "n"), (str(line.hour)[5:].replace("T", " "), "n"),
-                (_LOOKS.get(look_of(line), look_of(line)), ""), (version, "n"), (counts, ""), (chi2, "n"),
-                (seconds, "n"), (why, ""),
-            ]
-        )  # fmt: skip
-    heads = ("北京", "UTC", "状态 condition", "版本", "采用/收到 used/seen", "chi2", "s", "原因 reasons")
+        times = f"{local(line.hour):%m-%d %H}:00", str(line.hour)[5:].replace("T", " ")
+        rows.append([*times, _LOOKS.get(look_of(line), look_of(line)), version, counts, chi2, seconds, why])
+    heads = {
+        "北京": "n", "UTC": "n wide", "状态 condition": "", "版本": "n", "采用/收到 used/seen": "", "chi2": "n wide",
+        "s": "n wide", "原因 reasons": "",
+    }  # fmt: skip
     return _table(heads, rows) if rows else ""
 
 
@@ -138,8 +137,8 @@ def _feeds(facts: Facts) -> str:
     for feed in sorted(facts.feeds, key=lambda one: (-past(one), one.name)):
         last = "–" if feed.last is None else f"{local(feed.last):%Y-%m-%d %H}:00"
         silent = "从未 never" if feed.last is None else f"{past(feed):.0f}"
-        rows.append([(feed.name, ""), (feed.klass, ""), (last, "n"), (silent, "n")])
-    heads = ("数据源 feed", "类别 class", "最新小时（北京）", "静默 h")
+        rows.append([feed.name, feed.klass, last, silent])
+    heads = {"数据源 feed": "", "类别 class": "", "最新小时（北京）": "n", "静默 h": "n"}
     if len(rows) <= _FEEDS:
         return _table(heads, rows) if rows else ""
     more = f"<details><summary>全部 all {len(rows)}</summary>{_table(heads, rows)}</details>"
@@ -148,23 +147,30 @@ def _feeds(facts: Facts) -> str:
 
 def _rest(health: Health) -> str:
     facts = health.facts
-    rows = [[(f"{state}", ""), (f"{count}", "n")] for state, count in facts.deliveries.items()]
+    rows = [[f"文件 files: {state}", f"{count}"] for state, count in facts.deliveries.items()]
     if facts.disk is not None:
-        rows.append([("磁盘可用 disk free", ""), (f"{facts.disk[0] / 1e9:.1f} / {facts.disk[1] / 1e9:.0f} GB", "n")])
+        rows.append(["磁盘可用 disk free", f"{facts.disk[0] / 1e9:.1f} / {facts.disk[1] / 1e9:.0f} GB"])
     for name, size in facts.sizes.items():
         least = "" if size.get("complete") else "≥ "
-        rows.append([(name, ""), (f"{least}{float(size.get('bytes', 0)) / 1e6:.1f} MB", "n")])
-    aside = [[(one.path, ""), (one.state, ""), (one.reason, ""), (one.at, "n")] for one in facts.set_aside[:_FEEDS]]
-    told = _table(("", ""), rows)
+        rows.append([f"占用 size: {name}", f"{least}{float(size.get('bytes', 0)) / 1e6:.1f} MB"])
+    aside = [[one.path, one.state, one.reason, one.at] for one in facts.set_aside[:_FEEDS]]
+    told = _table({"": "", "数量": "n"}, rows)
     if aside:
-        told += "<p><b>未采用文件 Set aside</b></p>" + _table(("文件 file", "状态", "原因 reason", "UTC"), aside)
+        told += "<p><b>未采用文件 Set aside</b></p>" + _table(
+            {"文件 file": "", "状态": "", "原因 reason": "", "UTC": "n wide"}, aside
+        )
     return told
 
 
-def _table(heads: Iterable[str], rows: Iterable[list[tuple[str, str]]]) -> str:
-    first = "".join(f"<th>{safe(name)}</th>" for name in heads)
+def _table(heads: Mapping[str, str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table; heads tell the style of their columns."""
+    styles = tuple(heads.values())
+    first = "".join(f'<th class="{css}">{safe(name)}</th>' for name, css in heads.items())
     body = "".join(
-        "<tr>" + "".join(f'<td class="{css}">{safe(text)}</td>' for text, css in row) + "</tr>" for row in rows
+        "<tr>"
+        + "".join(f'<td class="{css}">{safe(text)}</td>' for text, css in zip(row, styles, strict=True))
+        + "</tr>"
+        for row in rows
     )
     return f"<table><thead><tr>{first}</tr></thead><tbody>{body}</tbody></table>"
 
