@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from pipeline.cli_progress import Bar
+from pipeline.service.quick import is_quiet
 
 if TYPE_CHECKING:
     from pipeline.service.clock import Clock
@@ -41,6 +43,9 @@ def hour(time: str, *, case: CaseFile = Path("case.toml"), again: bool = False, 
     from pipeline.service.place import read_place
     from pipeline.service.runs import hours_of, make_all, running
 
+    if not again and is_quiet(case, _at(now), parse_time(time, "hour")):
+        print("unchanged")
+        return
     place, asked = read_place(case), utc(parse_time(time, "hour"))
     with Bar() as progress, running(place, f"hour {time}", clock=_clock(now)) as (service, outcome):
         hours = hours_of(place, asked, asked, outcome.now)
@@ -60,6 +65,9 @@ def run_due(*, case: CaseFile = Path("case.toml"), now: Now = None, log: bool = 
     log
         Write the log to standard error too, as JSON lines.
     """
+    if is_quiet(case, _at(now)):
+        print("nothing is due")
+        return
     from pipeline.errors import LockedError
     from pipeline.service.place import read_place
     from pipeline.service.runs import run_due as make_due
@@ -97,14 +105,20 @@ def backfill(start: str, end: str, *, case: CaseFile = Path("case.toml"), again:
     _tell(outcome)
 
 
+def _at(now: str | None) -> datetime:
+    """Return the time, or the one to pretend."""
+    from pipeline.cli_times import parse_time
+
+    return datetime.now(UTC) if now is None else parse_time(now, "--now")
+
+
 def _clock(now: str | None) -> Clock:
     """Return the system's clock, or one that stands still at a time."""
-    from pipeline.cli_times import parse_time
     from pipeline.service.clock import SYSTEM, Clock
 
     if now is None:
         return SYSTEM
-    at = parse_time(now, "--now")
+    at = _at(now)
     return Clock(lambda: at, lambda: 0.0, lambda: "")
 
 

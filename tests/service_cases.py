@@ -14,13 +14,13 @@ from pipeline.service.runs import run_due, running
 
 FIRST = np.datetime64("2024-07-15T00", "h")
 PLAN = {
-    "seed": 3, "hours": 12, "spacing_km": 30.0, "hours_back": 6, "particles": 40, "spectrometers": 5, "micro": 4,
+    "seed": 3, "hours": 8, "spacing_km": 30.0, "hours_back": 4, "particles": 30, "spectrometers": 3, "micro": 2,
     "sinks": 1, "columns": False, "mobile": False,
 }  # fmt: skip
 SECTIONS = """
 [cycle]
-window_hours = 18
-lag_hours = 4
+window_hours = 12
+lag_hours = 3
 
 [service]
 start = 2024-07-15T00:00:00Z

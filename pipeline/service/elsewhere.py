@@ -80,7 +80,9 @@ class Elsewhere:
         self._weather = list(self._weather_files())
         self._series = {}
         chosen = self._settings.background
-        for path in whole(self._root, [chosen.file]) if chosen.table is not None else []:
+        if chosen.table is None:
+            return
+        for path in whole(self._root, [chosen.file]):
             try:
                 self._series = series_hours(path, chosen.table)
             except InputError as error:

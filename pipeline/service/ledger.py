@@ -28,6 +28,8 @@ class Entry:
         running (or a run that was killed), done or failed.
     tries
         Since it was last done.
+    deaths
+        How many of them took their process down.
     signature
         Of what it was made from.
     key
@@ -49,6 +51,7 @@ class Entry:
     hour: np.datetime64
     state: str
     tries: int = 0
+    deaths: int = 0
     signature: str = ""
     key: str = ""
     sequence: int = 0
@@ -61,7 +64,7 @@ class Entry:
 
 
 def _entry(number: int, *rest: Any) -> Entry:
-    names = ("state", "tries", "signature", "key", "sequence", "condition", "config", "code", "error", "at")
+    names = ("state", "tries", "deaths", "signature", "key", "sequence", "condition", "config", "code", "error", "at")
     *said, spent = rest
     return Entry(np.datetime64(number, "h"), **dict(zip(names, said, strict=True)), seconds=json.loads(spent))
 
@@ -90,12 +93,16 @@ class Ledger:
     def put(self, entry: Entry) -> None:
         """Write what is known of an hour."""
         self._db.execute(
-            "INSERT OR REPLACE INTO hour VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO hour VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                hour_number(entry.hour), entry.state, entry.tries, entry.signature, entry.key, entry.sequence,
-                entry.condition, entry.config, entry.code, entry.error, entry.at, json.dumps(entry.seconds),
+                hour_number(entry.hour), entry.state, entry.tries, entry.deaths, entry.signature, entry.key,
+                entry.sequence, entry.condition, entry.config, entry.code, entry.error, entry.at, json.dumps(entry.seconds),
             ),
         )  # fmt: skip
+
+    def drop(self, hour: np.datetime64) -> None:
+        """Forget an hour."""
+        self._db.execute("DELETE FROM hour WHERE hour = ?", (hour_number(hour),))
 
     def forget(self) -> None:
         """Forget all hours, so that what is due is found by the store alone."""

@@ -287,7 +287,6 @@ def bytes_digest(values: np.ndarray) -> str:
 def _manifest(place: Place, prepared: Prepared, hour: np.datetime64, status: str, reasons: list[str]) -> dict[str, Any]:
     start, end = prepared.window.settings.case.flux_hours.bounds
     return {
-        "hour": str(hour.astype("datetime64[h]")),
         "status": status,
         "condition": DEGRADED if reasons else FULL,
         "reasons": reasons,

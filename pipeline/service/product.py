@@ -67,10 +67,10 @@ def of_hour(result: xr.Dataset, hour: np.datetime64) -> xr.Dataset:
     for name in TOTALS:
         found = f"region_hourly_{name}"
         values = one[found].values if found in one else np.zeros((sectors, 0))
-        variables[f"region_{name}"] = (("sector", "region"), values)
+        variables[f"region_{name}"] = (("sector", "region"), values.astype(np.float64))
     squared = "region_hourly_posterior_covariance"
     covariance = np.einsum("srtr->str", one[squared].values) if squared in one else np.zeros((sectors, sectors, 0))
-    variables["region_covariance"] = (("sector", "sector_2", "region"), covariance)
+    variables["region_covariance"] = (("sector", "sector_2", "region"), covariance.astype(np.float64))
     return xr.Dataset(variables)
 
 

@@ -7,6 +7,9 @@ up first.
 
 from __future__ import annotations
 
+import signal
+import sys
+import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,9 +20,10 @@ import numpy as np
 
 from pipeline.case import Progress, quiet
 from pipeline.errors import LockedError, TianyanError, TimeError
+from pipeline.service import quick
 from pipeline.service.clock import SYSTEM, Clock, trusted
 from pipeline.service.inputs import Looked
-from pipeline.service.ledger import FAILED, Entry
+from pipeline.service.ledger import DONE, FAILED, Entry
 from pipeline.service.lock import locked
 from pipeline.service.log import Log
 from pipeline.service.place import Place
@@ -72,6 +76,7 @@ def running(
         When another run is under way.
     """
     place.folder.mkdir(parents=True, exist_ok=True)
+    _stop_gently()
     run = uuid.uuid4().hex[:12]
     with locked(place.lock) as ours:
         if not ours:
@@ -98,6 +103,12 @@ def running(
             log.close()
 
 
+def _stop_gently() -> None:
+    """Let SIGTERM end a run as an interrupt does: what is under way is undone, and nothing is counted as a fault."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
 def newest_due(place: Place, now: datetime) -> np.datetime64:
     """Return the newest hour whose files are to be there at a time.
 
@@ -122,12 +133,20 @@ def run_due(service: Service, outcome: Outcome, *, progress: Progress = quiet) -
 
     An hour that cannot be made does not stop the others.
     """
+    place = service.place
+    quick.forget(place.folder)
+    found = quick.fingerprint(place.path)
     outcome.looked = service.look(progress)
     hours = due(service, outcome.now)
-    last = newest_due(service.place, outcome.now)
-    most = service.place.service.catch_up + (1 if hours and hours[0] == last else 0)
+    last = newest_due(place, outcome.now)
+    most = place.service.catch_up + (1 if hours and hours[0] == last else 0)
     make_all(service, hours[:most], outcome, progress=progress)
     outcome.left += hours[most:]
+    # an hour that failed is tried again, though nothing came
+    unmade = any(entry.state != DONE for entry in service.ledger.entries().values())
+    if not (outcome.left or unmade or outcome.looked.waiting or outcome.skew):
+        newest = datetime.fromisoformat(f"{last}:00:00+00:00")
+        quick.write_quiet(place.folder, found, newest)
 
 
 def make_all(

@@ -128,15 +128,23 @@ class Service:
         before = self.ledger.entry(hour)
         if not force and self.is_made(hour, before):
             return False
-        tries = 1 if before is None or before.state == DONE else before.tries + 1
-        entry = Entry(hour, RUNNING, tries, at=self._now(), config=self.place.config, code=__version__)
+        last = Entry(hour, DONE) if before is None or before.state == DONE else before
+        # it says running where its process was killed
+        deaths = last.deaths + (last.state == RUNNING)
+        entry = Entry(hour, RUNNING, last.tries + 1, deaths, at=self._now(), config=self.place.config, code=__version__)
         self.ledger.put(entry)
         stages = Stages()
         try:
             written, entry = self._made(entry, stages, force, progress)
         except Exception as error:
-            # a run that is killed leaves the entry running, and that counts as a try too
             self.ledger.put(replace(entry, state=FAILED, error=str(error), at=self._now(), seconds=stages.seconds))
+            raise
+        except BaseException:
+            # told to stop: that is no fault of the hour
+            if before is None:
+                self.ledger.drop(hour)
+            else:
+                self.ledger.put(before)
             raise
         finally:
             sandbox.finish()
@@ -157,7 +165,7 @@ class Service:
         if not targets:
             # every hour it would tell of has a version of a later window
             return False, replace(entry, condition="superseded")
-        give_up = f"{entry.tries - 1} tries ended without a word" if entry.tries > _DEADLY else ""
+        give_up = f"{entry.deaths} tries took their process down" if entry.deaths >= _DEADLY else ""
         prepared = making.prepare(
             place, self.domain, window, self.inputs, self.elsewhere, stages, give_up=give_up, progress=progress
         )
