@@ -40,12 +40,13 @@ def hour(time: str, *, case: CaseFile = Path("case.toml"), again: bool = False, 
         Solve it though nothing changed.
     """
     from pipeline.cli_times import parse_time, utc
+
+    if not again and is_quiet(case, _at(now), parse_time(time, "hour")):
+        print(f"unchanged: {time}")
+        return
     from pipeline.service.place import read_place
     from pipeline.service.runs import hours_of, make_all, running
 
-    if not again and is_quiet(case, _at(now), parse_time(time, "hour")):
-        print("unchanged")
-        return
     place, asked = read_place(case), utc(parse_time(time, "hour"))
     with Bar() as progress, running(place, f"hour {time}", clock=_clock(now)) as (service, outcome):
         hours = hours_of(place, asked, asked, outcome.now)

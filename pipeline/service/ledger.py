@@ -96,7 +96,8 @@ class Ledger:
             "INSERT OR REPLACE INTO hour VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 hour_number(entry.hour), entry.state, entry.tries, entry.deaths, entry.signature, entry.key,
-                entry.sequence, entry.condition, entry.config, entry.code, entry.error, entry.at, json.dumps(entry.seconds),
+                entry.sequence, entry.condition, entry.config, entry.code, entry.error, entry.at,
+                json.dumps(entry.seconds),
             ),
         )  # fmt: skip
 
