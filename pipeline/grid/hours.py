@@ -20,7 +20,7 @@ from pipeline.grid import hours_layout as layouts
 from pipeline.grid.hours_branch import adopt, branch
 from pipeline.grid.hours_check import corrupt_hours
 from pipeline.grid.hours_collect import Collected, collect
-from pipeline.grid.hours_files import PATIENCE, Lease, locked, put
+from pipeline.grid.hours_files import PATIENCE, Lease, gate, locked, put
 from pipeline.grid.hours_journal import Record, newest_at, runs
 from pipeline.grid.hours_reader import HourReader
 from pipeline.grid.hours_repair import Repaired, repair
@@ -30,6 +30,8 @@ from pipeline.grid.hours_version import Commit, HourVersion, digests, next_manif
 from pipeline.grid.hours_writer import HourWriter, Row
 
 _MARK = "store.json"
+_MARKED = b'{"layout": %d}\n' % layouts.LAYOUT
+_OURS = {"lock", "repo", "sums", "copies", "journal.jsonl"}
 
 
 class HourStore:
@@ -79,20 +81,20 @@ class HourStore:
         path.mkdir(parents=True, exist_ok=True)
         with locked(path / "lock"):
             # what is there without a mark is what a kill left of this
-            if (path / _MARK).exists() or {p.name for p in path.iterdir()} - {"lock", "repo", "sums", "journal.jsonl"}:
+            if (path / _MARK).exists() or {p.name for p in path.iterdir()} - _OURS:
                 raise StoreError(
                     "a store is made in a folder of its own",
                     got=str(path),
                     remedy="open it, or give another path",
                 )
-            _remove(path / "repo")
-            _remove(path / "sums")
+            for name in ("repo", "sums", "copies"):
+                shutil.rmtree(path / name, ignore_errors=True)
             repo = Repo(path, create=True)
             session = repo.icechunk.writable_session(MAIN)
             layouts.write_empty(session.store, template, layout, attrs or {})
             at = text_of(datetime.fromisoformat("1970-01-01T00:00:00+00:00"))
             repo.publish(session, Record(0, "", at, MAIN, "create"))
-            put(path / _MARK, b'{"layout": %d}\n' % layouts.LAYOUT)
+            put(path / _MARK, _MARKED)
         return cls(repo)
 
     @classmethod
@@ -150,14 +152,15 @@ class HourStore:
         CorruptError
             When it cannot be read.
         """
-        if snapshot is None:
-            snapshot = self._found(as_of, tag, branch)
-        lease = Lease(self.path / "leases", snapshot)
-        try:
-            return HourReader(self._repo, snapshot, lease)
-        except BaseException:
-            lease.close()
-            raise
+        with gate(self.path / "leases"):
+            if snapshot is None:
+                snapshot = self._found(as_of, tag, branch)
+            lease = Lease(self.path / "leases", snapshot)
+            try:
+                return HourReader(self._repo, snapshot, lease)
+            except BaseException:
+                lease.close()
+                raise
 
     def read_revision(self, hour: np.datetime64, revision: int) -> dict[str, np.ndarray]:
         """Return the values of a version of an hour, verified.
@@ -333,7 +336,9 @@ class HourStore:
             When nothing is whole.
         """
         with locked(path / "lock"):
-            return repair(path, text_of(at))
+            done = repair(path, text_of(at))
+            put(path / _MARK, _MARKED)
+        return done
 
     def _found(self, as_of: datetime | None, tag: str | None, branch: str) -> str:
         if tag is not None:
@@ -356,8 +361,3 @@ def _manifests(reader: HourReader, places: Sequence[int]) -> dict[int, dict[str,
         found = reader.manifests(reader.layout.hour(first), reader.layout.hour(first + count))
         out.update({reader.layout.index(hour): manifest for hour, manifest in found.items()})
     return out
-
-
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import icechunk
 
 from pipeline.errors import CorruptError
 from pipeline.grid import hours_files
@@ -61,33 +61,28 @@ def _collected(repo: Repo, older_than: datetime, pinned: set[str]) -> Collected:
         repo.drop(name)
     # Icechunk expires by its own clock: by that of the first snapshot that stays
     written = [repo.icechunk.lookup_snapshot(s).written_at for s in _staying(repo, records, older_than)]
-    backup = repo.path / "backup"
-    shutil.rmtree(backup, ignore_errors=True)
     try:
         # a reader's snapshot stays as long as a branch points to it
         for number, snapshot in enumerate(sorted(pinned)):
             if (repo.folder / "snapshots" / snapshot).exists():
                 repo.point(f"{PINNED}{number}", snapshot)
-        # the oldest snapshot that stays is rewritten, without its parent: `repair` finds it here
-        backup.mkdir()
-        for path in (repo.folder / "snapshots").iterdir():
-            os.link(path, backup / path.name)
+        # the oldest snapshot that stays is rewritten, without its parent; there is a copy of what it was
         repo.icechunk.expire_snapshots(min(written))
-        _renew_sums(repo, backup)
+        hours_files.sync(repo.path)
+        repo.sums.renew()
         hours_files.sync(repo.path)
         found = repo.icechunk.garbage_collect(datetime.now(UTC) + timedelta(hours=1))
+    except icechunk.IcechunkError as error:
+        raise CorruptError(
+            "the history must be readable", got=str(error), remedy="run `repair`", where=str(repo.path)
+        ) from error
     finally:
         for name in repo.branches(pinned=True):
             repo.drop(name)
-        shutil.rmtree(backup, ignore_errors=True)
     kept = {path.name for path in (repo.folder / "snapshots").iterdir()}
     repo.journal.replace([r for r in records if r.snapshot in kept or r is records[-1]])
-    for path in (repo.path / "sums").glob("*.json"):
-        if path.stem not in kept:
-            path.unlink()
-    return Collected(
-        found.snapshots_deleted, found.manifests_deleted, found.chunks_deleted, found.bytes_deleted, _swept(repo.path)
-    )
+    size = found.bytes_deleted + repo.sums.keep()
+    return Collected(found.snapshots_deleted, found.manifests_deleted, found.chunks_deleted, size, _swept(repo.path))
 
 
 def _staying(repo: Repo, records: Sequence[Record], older_than: datetime) -> list[str]:
@@ -99,20 +94,6 @@ def _staying(repo: Repo, records: Sequence[Record], older_than: datetime) -> lis
         first = next((i for i, moment in enumerate(latest) if moment >= older_than), len(mine))
         out += [record.snapshot for record in mine[max(0, first - (branch == MAIN)) :]]
     return [snapshot for snapshot in out if (repo.folder / "snapshots" / snapshot).exists()]
-
-
-def _renew_sums(repo: Repo, backup: Path) -> None:
-    """Write the sums of the snapshots that were rewritten, where what they were was right."""
-    for old in backup.iterdir():
-        new = repo.folder / "snapshots" / old.name
-        if new.exists() and not new.samefile(old):
-            name = f"snapshots/{old.name}"
-            try:
-                sums = repo.sums(old.name)
-            except CorruptError:
-                continue
-            if sums is not None and sums.get(name) == hours_files.sum_of(old):
-                repo.write_sums(old.name, {**sums, name: repo.sum(name)})
 
 
 def _swept(folder: Path) -> int:

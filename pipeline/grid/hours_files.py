@@ -125,11 +125,9 @@ class Lease:
         path = folder / f"{os.getpid()}-{uuid.uuid4().hex}.lease"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            # while retention looks at the leases nobody may take one; it holds this lock for a moment
-            with locked(folder / "gate", shared=True):
-                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                os.write(descriptor, snapshot.encode())
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            os.write(descriptor, snapshot.encode())
         except OSError:
             self._drop = None
             return
@@ -144,6 +142,19 @@ class Lease:
 def _dropped(descriptor: int, path: Path) -> None:
     path.unlink(missing_ok=True)
     os.close(descriptor)
+
+
+@contextlib.contextmanager
+def gate(folder: Path) -> Iterator[None]:
+    """Keep retention out while a reader opens; where nothing can be written nothing is removed either."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "gate").touch()
+    except OSError:
+        yield
+        return
+    with locked(folder / "gate", shared=True):
+        yield
 
 
 def leased(folder: Path) -> set[str]:

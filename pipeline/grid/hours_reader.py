@@ -43,7 +43,7 @@ class HourReader:
 
     def __init__(self, repo: Repo, snapshot: str, lease: Lease | None = None) -> None:
         self._repo, self.snapshot, self._lease = repo, snapshot, lease
-        repo.require_whole(snapshot)
+        repo.sums.require(snapshot)
         self.seq = repo.record(snapshot).seq
         with _reading(f"snapshot {snapshot}"):
             self.store: Any = repo.icechunk.readonly_session(snapshot_id=snapshot).store

@@ -19,6 +19,7 @@ from pipeline.grid.hours_journal import Journal, Record, runs
 from pipeline.grid.hours_layout import ARCHIVE, HOT, MANIFEST, Stored
 from pipeline.grid.hours_reader import HourReader
 from pipeline.grid.hours_repo import MAIN, Repo
+from pipeline.grid.hours_sums import Sums
 from pipeline.grid.hours_version import superseded
 from pipeline.grid.hours_writer import HourWriter, Row
 
@@ -56,7 +57,7 @@ def repair(path: Path, when: str) -> Repaired:
     CorruptError
         When no snapshot of main is whole.
     """
-    _restore_snapshots(path)
+    Sums(path).heal()
     moved = _settle_refs(path)
     repo = Repo(path)
     reader, records = _newest_whole(repo)
@@ -75,17 +76,6 @@ def repair(path: Path, when: str) -> Repaired:
     if not wrong:
         return Repaired(reader.snapshot, moved, (), (), ())
     return _restored(repo, reader, records, wrong, when, moved)
-
-
-def _restore_snapshots(path: Path) -> None:
-    """Put back the snapshots that retention was about to rewrite when the power went."""
-    for old in sorted((path / "backup").glob("*")):
-        place = path / "repo" / "snapshots" / old.name
-        sums = path / "sums" / f"{old.name}.json"
-        with contextlib.suppress(OSError, ValueError):
-            expected = json.loads(sums.read_bytes().split(b"\n", 1)[1])[f"snapshots/{old.name}"]
-            if hours_files.sum_of(old) == expected and (not place.exists() or hours_files.sum_of(place) != expected):
-                hours_files.put(place, old.read_bytes())
 
 
 def _settle_refs(path: Path) -> bool:

@@ -9,10 +9,9 @@ its files' sums beside it, all of it synced, and only then is the ref replaced.
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import json
 import re
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from pipeline.errors import CorruptError, StoreError
 from pipeline.grid import hours_files
 from pipeline.grid.hours_journal import Journal, Record, record_of
 from pipeline.grid.hours_layout import configuration
+from pipeline.grid.hours_sums import Sums
 
 # it warns at every open that two may not commit at once; they cannot
 icechunk.set_logs_filter("error")
@@ -38,7 +38,7 @@ class Repo:
     Parameters
     ----------
     path
-        Folder of the store: `repo`, `sums`, `leases`, `journal.jsonl`, `lock`.
+        Folder of the store: `repo`, `sums`, `copies`, `leases`, `journal.jsonl`, `lock`.
     create
         Make it.
     """
@@ -47,11 +47,12 @@ class Repo:
         self.path = path
         self.folder = path / "repo"
         self.journal = Journal(path / "journal.jsonl")
-        self._whole: set[str] = set()
+        self.sums = Sums(path)
+        if not create:
+            self.tip(MAIN)
         storage = icechunk.local_filesystem_storage(str(self.folder))
         make = icechunk.Repository.create if create else icechunk.Repository.open
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _corrupt("the repository", self.folder):
             self.icechunk = make(storage, config=configuration())
 
     # refs
@@ -151,6 +152,10 @@ class Repo:
         try:
             info = self.icechunk.lookup_snapshot(snapshot)
         except icechunk.IcechunkError as error:
+            if (self.folder / "snapshots" / snapshot).exists():
+                raise CorruptError(
+                    "a snapshot must be readable", got=str(error), remedy="run `repair`", where=snapshot
+                ) from error
             raise StoreError(
                 "the snapshot must be kept", got=snapshot, remedy="ask for a newer one", where=str(self.path)
             ) from error
@@ -161,10 +166,11 @@ class Repo:
 
     def history(self, **ref: str) -> Iterator[Record]:
         """Give the commits of a branch, tag or snapshot, newest first."""
-        for info in self.icechunk.ancestry(**ref):
-            found = record_of(info.id, dict(info.metadata), info.message)
-            if found is not None:
-                yield found
+        with _corrupt("the history", self.folder):
+            for info in self.icechunk.ancestry(**ref):
+                found = record_of(info.id, dict(info.metadata), info.message)
+                if found is not None:
+                    yield found
 
     def publish(self, session: icechunk.Session, record: Record) -> Record:
         """Write a session's changes as a snapshot, and let its branch point to it.
@@ -183,7 +189,10 @@ class Repo:
         """
         parent = session.snapshot_id
         snapshot = session.flush(record.message or record.kind, metadata=record.metadata)
-        self._write_sums(snapshot, parent)
+        names = self._files_of(snapshot)
+        if record.kind == "create":
+            names += [f"chunks/{chunk.name}" for chunk in (self.folder / "chunks").glob("*")]
+        self.sums.add(snapshot, parent, names)
         hours_files.sync(self.path)
         done = Record(**{**record.__dict__, "snapshot": snapshot})
         self.point(record.branch, snapshot)
@@ -228,82 +237,24 @@ class Repo:
         found = {(record.seq, record.snapshot): record for record in records}
         refs = [{"branch": branch} for branch in self.branches()] + [{"tag": tag} for tag in self.icechunk.list_tags()]
         for ref in refs:
-            for record in self.history(**ref):
-                found.setdefault((record.seq, record.snapshot), record)
+            # as far back as it can be read
+            with contextlib.suppress(CorruptError):
+                for record in self.history(**ref):
+                    found.setdefault((record.seq, record.snapshot), record)
         return [found[key] for key in sorted(found)]
 
-    # sums
-
-    def files_of(self, snapshot: str) -> list[str]:
+    def _files_of(self, snapshot: str) -> list[str]:
         """Return the files that say where a snapshot's chunks are: itself and its manifests."""
         told: dict[str, Any] = json.loads(self.icechunk.inspect_snapshot(snapshot, pretty=False))
         return [f"snapshots/{snapshot}", *(f"manifests/{one['id']}" for one in told["manifests"])]
 
-    def sums(self, snapshot: str) -> dict[str, str] | None:
-        """Return the sums of a snapshot's files; None when there are none.
 
-        Raises
-        ------
-        CorruptError
-            When they are damaged.
-        """
-        path = self.path / "sums" / f"{snapshot}.json"
-        try:
-            check, text = path.read_bytes().split(b"\n", 1)
-        except FileNotFoundError:
-            return None
-        except ValueError:
-            check, text = b"", b""
-        if hashlib.sha256(text).hexdigest().encode() != check:
-            raise CorruptError("the sums of a snapshot must be whole", remedy="run `repair`", where=str(path))
-        found: dict[str, str] = json.loads(text)
-        return found
-
-    def write_sums(self, snapshot: str, sums: dict[str, str]) -> None:
-        """Write the sums of a snapshot's files; not yet on the disk when this returns."""
-        text = json.dumps(sums, separators=(",", ":")).encode()
-        path = self.path / "sums" / f"{snapshot}.json"
-        path.parent.mkdir(exist_ok=True)
-        aside = path.with_suffix(".partial")
-        aside.write_bytes(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
-        aside.replace(path)
-
-    def _write_sums(self, snapshot: str, parent: str) -> None:
-        try:
-            known = self.sums(parent) or {}
-        except CorruptError:
-            known = {}
-        self.write_sums(snapshot, {name: known.get(name) or self.sum(name) for name in self.files_of(snapshot)})
-
-    def sum(self, name: str) -> str:
-        """Return the SHA-256 of a file of the repository."""
-        return hours_files.sum_of(self.folder / name)
-
-    def require_whole(self, snapshot: str) -> None:
-        """Raise unless the files that say where a snapshot's chunks are hold what was written; each is read once.
-
-        Raises
-        ------
-        CorruptError
-            When one is missing or another.
-        """
-        key = f"snapshots/{snapshot}"
-        if key in self._whole:
-            return
-        sums = self.sums(snapshot)
-        for name, expected in (sums or {}).items():
-            if name in self._whole:
-                continue
-            try:
-                found = self.sum(name)
-            except OSError as error:
-                found = str(error)
-            if found != expected:
-                raise CorruptError(
-                    "a file of the store must be as it was written",
-                    got=found,
-                    remedy="run `repair`",
-                    where=f"{self.folder / name}",
-                )
-            self._whole.add(name)
-        self._whole.add(key)
+@contextlib.contextmanager
+def _corrupt(what: str, where: Path) -> Iterator[None]:
+    """Turn what Icechunk says of damaged files into our error."""
+    try:
+        yield
+    except icechunk.IcechunkError as error:
+        raise CorruptError(
+            f"{what} must be readable", got=str(error), remedy="run `repair`", where=str(where)
+        ) from error
