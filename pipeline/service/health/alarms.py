@@ -109,6 +109,7 @@ KINDS = {
     "database_unreadable": Kind(
         YELLOW, "台账不可读", "the ledger cannot be read; hours are not lost", "the next run makes it again"
     ),
+    "database_slow": Kind(YELLOW, "台账缓慢", "the registry of deliveries takes long to read", "check the disk"),
     "store_busy": Kind(YELLOW, "产品库占用", "the store is held by another process for long", "ask again in a minute"),
     "deliveries_conflict": Kind(
         YELLOW,
@@ -280,7 +281,7 @@ def _of_disk(facts: Facts) -> Iterator[tuple[str, str]]:
 
 
 def _of_feeds(facts: Facts) -> Iterator[tuple[str, str]]:
-    if "database_unreadable" in facts.faults or not facts.is_due:
+    if {"database_unreadable", "database_slow"} & facts.faults.keys() or not facts.is_due:
         return
     stations = [feed for feed in facts.feeds if feed.kind in {"stations", "sinks"}]
     silent = [feed for feed in stations if _is_silent(facts, feed, SILENT)]

@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -19,7 +19,9 @@ from pipeline.service.database import VERSION
 from pipeline.service.health.facts import Line, Run, SetAside
 
 #: hours back that a feed's newest hour is looked for, one after the other: most are found in the first
-_BACK = (72, 24 * 12, 24 * 92)
+_BACK = (72, 24 * 12)
+#: feeds that are asked for one by one: a millisecond for each year of daily files
+_FEW = 30
 _SHOWN = 50
 #: steps of SQLite between two looks at the time, and seconds after which it is interrupted
 _STEPS, _LIMIT = 20_000, 2.0
@@ -39,6 +41,8 @@ class Told:
         Of the registry.
     newest
         Newest hour of each feed that told of any.
+    cut
+        Whether the registry took too long, and nothing is told of it.
     """
 
     entries: Mapping[np.datetime64, Line] = field(default_factory=dict)
@@ -47,6 +51,7 @@ class Told:
     deliveries: Mapping[str, int] = field(default_factory=dict)
     set_aside: tuple[SetAside, ...] = ()
     newest: Mapping[str, np.datetime64] = field(default_factory=dict)
+    cut: bool = False
 
 
 def read_database(path: Path, since: np.datetime64, now: datetime) -> Told:
@@ -70,13 +75,13 @@ def read_database(path: Path, since: np.datetime64, now: datetime) -> Told:
     for query in _queries(path):
         try:
             with _opened(path, query) as database:
-                return Told(
-                    _entries(database, since),
-                    *_last_run(database),
-                    dict(database.execute("SELECT state, count(*) FROM standing GROUP BY state ORDER BY state")),
-                    tuple(_set_aside(database)),
-                    _newest(database, int(now.timestamp() // 3600)),
-                )
+                first = Told(_entries(database, since), *_last_run(database))
+                try:
+                    return _of_registry(database, first, int(now.timestamp() // 3600))
+                except sqlite3.OperationalError as found:
+                    if "interrupted" not in str(found):
+                        raise
+                    return replace(first, cut=True)
         except sqlite3.Error as found:
             error = found
     assert error is not None
@@ -131,6 +136,13 @@ def _last_run(database: sqlite3.Connection) -> tuple[Run | None, Reading | None]
     return Run(run, command, at, over, outcome or "", made or 0, failed or 0), Reading(at, running, boot)
 
 
+def _of_registry(database: sqlite3.Connection, first: Told, now: int) -> Told:
+    counts = dict(database.execute("SELECT state, count(*) FROM standing GROUP BY state ORDER BY state"))
+    return replace(
+        first, deliveries=counts, set_aside=tuple(_set_aside(database)), newest=_newest(database, now)
+    )  # fmt: skip
+
+
 def _set_aside(database: sqlite3.Connection) -> Iterator[SetAside]:
     rows = database.execute(
         "SELECT s.source, s.path, s.state, s.reason, coalesce(d.seen_at, '') AS seen FROM standing s"
@@ -145,7 +157,7 @@ def _newest(database: sqlite3.Connection, now: int) -> dict[str, np.datetime64]:
     """Return the newest hour of each feed; of one that has been silent for months, the newest at all."""
     sources = {source for (source,) in database.execute("SELECT DISTINCT source FROM standing WHERE state = 'current'")}
     found: dict[str, int] = {}
-    for back in (*_BACK, now):
+    for back in _BACK:
         rows = database.execute(
             "SELECT s.source, max(c.hour) FROM"
             " (SELECT source, sha256, max(hour) AS hour FROM content WHERE hour BETWEEN ? AND ? GROUP BY 1, 2) c"
@@ -153,6 +165,15 @@ def _newest(database: sqlite3.Connection, now: int) -> dict[str, np.datetime64]:
             (now - back, now),
         )
         found = {**dict(rows), **found}
-        if sources <= found.keys():
+        if len(sources - found.keys()) <= _FEW:
             break
+    for source in sources - found.keys():
+        # the end of each of its files, by the index
+        (hour,) = database.execute(
+            "SELECT max((SELECT max(hour) FROM content c WHERE c.sha256 = s.sha256 AND c.source = s.source"
+            " AND c.hour <= ?)) FROM standing s WHERE s.source = ? AND s.state = 'current'",
+            (now, source),
+        ).fetchone()
+        if hour is not None:
+            found[source] = hour
     return {source: np.datetime64(hour, "h") for source, hour in found.items()}

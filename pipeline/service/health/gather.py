@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pipeline._version import __version__
-from pipeline.errors import LockedError, StoreError, TianyanError
+from pipeline.errors import LockedError, TianyanError
 from pipeline.ingest import load_registry, sources_of
 from pipeline.ingest.files import whole
 from pipeline.service.clock import SYSTEM, Clock, trusted
@@ -113,10 +113,13 @@ def gather(
 def _database(place: Place, now: datetime, hours: int, faults: dict[str, str]) -> Told:
     since = np.datetime64(now.replace(tzinfo=None), "h") - (hours - 1) * HOUR
     try:
-        return read_database(place.database, since, now)
+        told = read_database(place.database, since, now)
     except (sqlite3.Error, OSError, ValueError) as error:
         faults["database_unreadable"] = str(error)
         return Told()
+    if told.cut:
+        faults["database_slow"] = "nothing is told of deliveries"
+    return told
 
 
 def _store(place: Place, since: np.datetime64, now: np.datetime64, faults: dict[str, str]) -> Published:
@@ -128,8 +131,9 @@ def _store(place: Place, since: np.datetime64, now: np.datetime64, faults: dict[
         except LockedError as error:
             if attempt:
                 faults["store_busy"] = str(error)
-        except (StoreError, OSError, KeyError, TypeError, ValueError) as error:
-            faults["store_unreadable"] = str(error)
+        except Exception as error:
+            # whatever three libraries make of a damaged file
+            faults["store_unreadable"] = str(error) or type(error).__name__
             break
     return Published()
 
