@@ -1,7 +1,9 @@
 """What `test_syscall_faults` and `test_crash_states` run under faults; `old` and `new` fill several pages."""
 
 import ctypes
+import mmap
 import os
+import random
 import signal
 import socket
 import sqlite3
@@ -9,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -126,6 +129,60 @@ def database(folder):
         base.execute("create table t (x)")
         base.executemany("insert into t values (?)", [(x,) for x in range(100)])
     base.close()
+
+
+def update(folder, synchronous="full"):
+    """Replace every row, over several pages, in one transaction."""
+    base = sqlite3.connect(Path(folder) / "base.sqlite")
+    base.execute(f"pragma synchronous={synchronous}")
+    with base:
+        base.execute("update t set x = 'new' || x")
+    base.close()
+
+
+def in_any_order(folder, seed, steps=60):
+    """Do things to files and folders, drawn by chance; also such as fail."""
+    chance = random.Random(seed)
+    root, letters = Path(folder), "abcd"
+
+    def path():
+        return root.joinpath(*chance.choices(letters, k=chance.choice((1, 1, 2))))
+
+    def write(flags):
+        handle = os.open(path(), os.O_WRONLY | os.O_CREAT | flags)
+        os.write(handle, chance.randbytes(chance.choice((1, 100, 5000))))
+        os.pwritev(handle, [chance.randbytes(300), b"", chance.randbytes(200)], chance.choice((0, 50, 9000)))
+        os.writev(handle, [b"x" * 10, b"y" * 10])
+        if chance.random() < 0.3:
+            os.ftruncate(handle, chance.choice((0, 60, 12000)))
+        if chance.random() < 0.3:
+            os.posix_fallocate(handle, 100, chance.choice((10, 10000)))
+        os.rename(path(), path())
+        os.write(handle, b"under whatever name")
+        os.fsync(handle)
+
+    def copy():
+        with path().open("rb") as source, path().open("r+b") as target:
+            os.copy_file_range(source.fileno(), target.fileno(), 200, 10, 20)
+            os.sendfile(target.fileno(), source.fileno(), 0, 50)
+
+    acts = [
+        lambda: write(0), lambda: write(os.O_TRUNC), lambda: write(os.O_APPEND), copy,
+        lambda: os.truncate(path(), chance.choice((0, 5, 7000))), lambda: os.mkdir(path()),
+        lambda: os.rename(path(), path()), lambda: os.link(path(), path()), lambda: os.unlink(path()),
+        lambda: os.rmdir(path()), lambda: os.symlink("a/b", path()), lambda: sync_folder(path()),
+    ]  # fmt: skip
+    done = 0
+    for _ in range(steps):
+        with suppress(OSError):
+            chance.choice(acts)()
+            done += 1
+    return done
+
+
+def write_mapped(folder):
+    with (Path(folder) / "value").open("r+b") as stream, mmap.mmap(stream.fileno(), 0) as memory:
+        memory[:3] = b"new"
 
 
 def icechunk_commit(folder, value):

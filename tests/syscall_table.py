@@ -96,8 +96,8 @@ class Call:
     pid
         The thread.
     offset, data, length, sync
-        Asked for with `data=True`: where a write went, what the file held there after it (hexadecimal), the file's new
-        length where the call sets it, and whether the handle is O_SYNC or O_DSYNC.
+        Asked for with `data=True`: where a write went, what the file held there after it (hexadecimal; of a symbolic
+        link where it leads), the file's new length where the call sets it, and whether the handle is O_SYNC or O_DSYNC.
     """
 
     name: str

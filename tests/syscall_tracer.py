@@ -214,8 +214,10 @@ class Tracer:
         _ptrace(_CONT, tid)
 
     def _keep(self, tid: int, call: Call) -> None:
-        """Keep what a file holds where the call wrote, or its new length."""
+        """Keep what a file holds where the call wrote, its new length, or where a link leads."""
         path = os.path.join(self._folder.path, call.path)
+        if call.name in {"symlink", "symlinkat"}:
+            call.data = os.fsencode(os.readlink(path)).hex()
         if call.name not in WRITES | RESIZES or not os.path.exists(path):
             return
         size = (call.result or 0) if call.name in WRITES else 0
