@@ -25,12 +25,13 @@ from pipeline.inversion.lognormal_chain import Chain
 from pipeline.inversion.lognormal_result import LogRun
 from pipeline.inversion.memory import memory_needed, require_memory
 from pipeline.inversion.operator import footprint_matrix, match_rows
-from pipeline.inversion.posterior import BATCH, Draw, Spread, draw, members, spread_of
+from pipeline.inversion.posterior import BATCH, Draw, Spread, draw, members, members_at, spread_of
 from pipeline.inversion.prior_only import prior_only
 from pipeline.inversion.problem import Problem
 from pipeline.inversion.problem_digest import problem_digest
 from pipeline.inversion.restated import Parameter, parameters_of, restated
 from pipeline.inversion.result import posterior, reporting_periods
+from pipeline.inversion.result_hours import functionals_of_hours, posterior_of_hours
 from pipeline.inversion.result_regions import region_functionals, region_weights
 from pipeline.inversion.rows import Rows, rows_of
 from pipeline.inversion.solve import Signal, Solution, signal, solution_of, solve
@@ -95,6 +96,7 @@ __all__ = [
     "drifts_of",
     "factorise",
     "footprint_matrix",
+    "functionals_of_hours",
     "gate_notes",
     "gate_of",
     "hourly_functionals",
@@ -108,12 +110,14 @@ __all__ = [
     "marked",
     "match_rows",
     "members",
+    "members_at",
     "memory_needed",
     "pack",
     "parameters_of",
     "passing",
     "period_totals",
     "posterior",
+    "posterior_of_hours",
     "prior_only",
     "problem_digest",
     "products",

@@ -92,6 +92,12 @@ class Covariance:
         maps = self.spatial.apply(out.reshape(-1, *self.shape[1:]))
         return maps.reshape(field.shape) * self.sigma
 
+    def apply_at(self, field: np.ndarray, hours: np.ndarray) -> np.ndarray:
+        """Return Q v at some hours only, (hour, y, x), for v : (time, y, x)."""
+        scaled = self._scaled(field)[0]
+        weighted = self.temporal.matrix[hours].astype(self.dtype) @ scaled
+        return self.spatial.apply(weighted.reshape(-1, *self.shape[1:])) * self.sigma[hours]
+
     def draw(self, random: np.random.Generator) -> np.ndarray:
         """Return a draw of N(0, Q), (time, y, x)."""
         return self.sqrt_apply(random.standard_normal(self.white_shape, dtype=self.dtype))

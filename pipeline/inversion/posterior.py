@@ -47,6 +47,29 @@ def members(solution: Solution, count: int, seed: int, *, first: int = 0) -> Ite
             yield deviation, update
 
 
+def members_at(solution: Solution, count: int, seed: int, hours: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield what `members` yields, at some hours of the window only: (sector, hour, y, x); the same but for rounding.
+
+    Parameters
+    ----------
+    solution, count, seed
+        As for `members`.
+    hours
+        Hours of the window.
+    """
+    for start in range(0, count, BATCH):
+        numbers = range(start, min(start + BATCH, count))
+        kept, seen = [], []
+        for j in numbers:
+            deviation, added = draw(solution.problem, seed, j)
+            kept.append(deviation[:, hours])
+            seen.append(added)
+        weights = solution.factor.solve(np.stack(seen, axis=1)).T
+        for one, weight in zip(kept, weights, strict=True):
+            update = solution.problem.correction_at(weight, hours)
+            yield one - update, update
+
+
 def draw(problem: Problem, seed: int, j: int) -> tuple[np.ndarray, np.ndarray]:
     """Return member j's prior deviation, (sector, time, y, x), and what it and the errors add to the observations."""
     random = np.random.default_rng([seed, j])
@@ -70,11 +93,14 @@ class Spread:
     ----------
     solution
         The solved window.
+    hours
+        Hours of it that the members are of; all when not given.
     """
 
-    def __init__(self, solution: Solution) -> None:
-        self._prior = [c.sigma for c in solution.problem.covariances]
-        self._kept = np.zeros_like(solution.problem.prior)
+    def __init__(self, solution: Solution, hours: np.ndarray | None = None) -> None:
+        wanted = slice(None) if hours is None else hours
+        self._prior = [c.sigma[wanted] for c in solution.problem.covariances]
+        self._kept = np.zeros_like(solution.problem.prior[:, wanted])
         self._moved = np.zeros_like(self._kept)
 
     def add(self, deviation: np.ndarray, update: np.ndarray) -> None:

@@ -150,6 +150,10 @@ class Problem:
         """Return Q_k H_k^T w of every sector, (sector, time, y, x), for w : (m,)."""
         return np.stack([c.apply(self.spread(weights, k)) for k, c in enumerate(self.covariances)])
 
+    def correction_at(self, weights: np.ndarray, hours: np.ndarray) -> np.ndarray:
+        """Return `correction` at some hours only, (sector, hour, y, x)."""
+        return np.stack([c.apply_at(self.spread(weights, k), hours) for k, c in enumerate(self.covariances)])
+
     def prior_value(self) -> np.ndarray:
         """Return what the prior says of each observation, b + sum_k H_k f_k^a, (m,)."""
         return self.background + self.project(self.prior)

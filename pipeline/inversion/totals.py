@@ -50,7 +50,9 @@ class HourlyTotals:
     posterior_covariance: np.ndarray
 
 
-def hourly_functionals(weights: scipy.sparse.csr_array, hours: int, dtype: np.dtype) -> Rows:
+def hourly_functionals(
+    weights: scipy.sparse.csr_array, hours: int, dtype: np.dtype, *, only: np.ndarray | None = None
+) -> Rows:
     """Return one row per hour and region, hours first: the total of that region in that hour.
 
     Parameters
@@ -61,8 +63,11 @@ def hourly_functionals(weights: scipy.sparse.csr_array, hours: int, dtype: np.dt
         Hours of the window.
     dtype
         Precision of the covariances.
+    only
+        Hours of the window that are wanted, ascending; all when not given.
     """
-    return rows_of(_by_hour(weights.astype(dtype), np.eye(hours, dtype=bool)), hours)
+    wanted = np.eye(hours, dtype=bool) if only is None else np.eye(hours, dtype=bool)[only]
+    return rows_of(_by_hour(weights.astype(dtype), wanted), hours)
 
 
 def totals(solution: Solution, functionals: Rows, *, threads: int = 0) -> Totals:
@@ -89,6 +94,24 @@ def totals(solution: Solution, functionals: Rows, *, threads: int = 0) -> Totals
     prior_covariance = _prior_covariance(problem.covariances, functionals, threads)
     prior_mean = np.stack([_product(functionals, flux) for flux in problem.prior])
     return _conditioned(solution, projected, prior_mean, prior_covariance)
+
+
+def asked_totals(solution: Solution, functionals: Rows, *, threads: int = 0) -> Totals:
+    """Return what `totals` returns, of the functionals that the solution was made with.
+
+    Parameters
+    ----------
+    solution
+        Solved with `functionals`.
+    functionals
+        Rows a over (hour, cell).
+    threads
+        Blocks at once; 0 for all cores.
+    """
+    problem = solution.problem
+    prior_mean = np.stack([_product(functionals, flux) for flux in problem.prior])
+    prior_covariance = _prior_covariance(problem.covariances, functionals, threads)
+    return _conditioned(solution, solution.totals.astype(np.float64), prior_mean, prior_covariance)
 
 
 def period_totals(

@@ -14,7 +14,7 @@ import xarray as xr
 
 from kernels.jit import set_threads
 from pipeline._version import __version__
-from pipeline.case import AssembledCase, Progress, assembled_case, domain_grid, input_files, inverted, quiet
+from pipeline.case import AssembledCase, Progress, assembled_case, domain_grid, input_files, quiet
 from pipeline.cycle import hours_window
 from pipeline.errors import GridError, InputError, SolverError
 from pipeline.grid import Grid, Regions, make_regions
@@ -26,6 +26,7 @@ from pipeline.service.carrier import Carrier, carrier_of, with_forecasts
 from pipeline.service.elsewhere import Elsewhere, digest_of
 from pipeline.service.inputs import Inputs
 from pipeline.service.place import Place
+from pipeline.service.solving import solve_hours
 from pipeline.service.window import WindowOf, laid_out
 from pipeline.settings import Settings
 from station_meta import PRECISE_CLASSES
@@ -203,7 +204,9 @@ def versions(
         return [_of_prior(place, domain, prepared, window.hour, [])]
     with stages.stage("solving"):
         try:
-            result, _ = inverted(prepared.settings, domain.grid, domain.regions, given, progress, cache=place.cache)
+            hours = np.array(wanted(place, window.hour))
+            grid, regions = domain.grid, domain.regions
+            result = solve_hours(prepared.settings, grid, regions, given, hours, cache=place.cache, progress=progress)
         except _STOPS as error:
             failed = replace(prepared, given=None, reasons=(_nothing_inverted(error),))
             return [_of_prior(place, domain, failed, window.hour, [])]

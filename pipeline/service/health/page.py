@@ -78,7 +78,7 @@ def _head(health: Health) -> str:
     sign, chinese, css = _STATES[health.state]
     facts = health.facts
     return (
-        f'<section class="head {css}"><div><h1>{safe(facts.title)}</h1><small>{safe(facts.case)}</small></div>'
+        f'<section class="head {css}"><div><h1>{safe(facts.title)}</h1><small>{safe(facts.case)} · 截至 as of {safe(_both(health.at))}</small></div>'
         f"<b>{sign} {chinese} {safe(health.state)}</b>"
         f"{_fact('最新小时 newest hour', facts, health.newest)}"
         f"{_fact('最新反演 newest solved', facts, health.solved)}</section>"
