@@ -100,30 +100,32 @@ def _run(facts: Facts) -> str:
 
 
 def _table(lines: tuple[Line, ...]) -> Table:
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
     from pipeline.errors import shown
     from pipeline.service.health import local
 
-    table = Table(title="hours", title_justify="left")
-    for column in ("Beijing", "UTC", "status", "condition", "version"):
-        table.add_column(column)
-    table.add_column("used/seen")
-    for column in ("chi2", "seconds"):
-        table.add_column(column, justify="right")
-    table.add_column("reasons")
+    classes = list(dict.fromkeys(name for line in lines for name in line.used))
+    title = "hours; observations used of seen, by class"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("Beijing, UTC", no_wrap=True)
+    table.add_column("version", no_wrap=True)
+    for name in classes:
+        table.add_column(Text(shown(name)), justify="right", overflow="fold")
+    table.add_column("chi2", justify="right")
+    table.add_column("s", justify="right")
+    table.add_column("reasons", overflow="fold")
     for line in reversed(lines):
-        counts = " ".join(f"{name} {used}/{line.seen[name]}" for name, used in line.used.items())
+        at = local(line.hour)
+        version = f"{line.status} {line.condition} r{line.revision}" if line.status else ""
         cells = (
-            f"{local(line.hour):%m-%d %H}:00",
-            str(line.hour)[5:].replace("T", " "),
-            line.status or "-",
-            line.condition or ("failed" if line.state == "failed" else "missing"),
-            f"r{line.revision} #{line.seq}" if line.status else "",
-            counts,
+            f"{at:%m-%d %H}:00 {str(line.hour)[-2:]}Z",
+            version or ("failed" if line.state == "failed" else "missing"),
+            *(f"{line.used[name]}/{line.seen[name]}" if name in line.used else "" for name in classes),
             "" if line.chi2 is None else f"{line.chi2:.2f}",
-            f"{sum(line.seconds.values()):.1f}" if line.seconds else "",
+            f"{sum(line.seconds.values()):.0f}" if line.seconds else "",
             shown("; ".join(line.reasons) or line.error, _REASONS),
         )
         table.add_row(*(Text(shown(cell)) for cell in cells))
