@@ -34,7 +34,7 @@ ALLOWED = {
         "roots", "station_meta", "pipeline.flow", "pipeline.grid", "pipeline.ingest", "pipeline.listener",
         "pipeline.service", "pipeline.osse",
     },
-    "workflows": {"roots", "pipeline.flow"},
+    "workflows": {"roots", "pipeline.flow", "pipeline.service"},
     "benchmarks": set(),  # anything: nobody imports it
 }  # fmt: skip
 FLOW = {
