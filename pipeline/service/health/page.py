@@ -77,8 +77,9 @@ def page(health: Health) -> str:
 def _head(health: Health) -> str:
     sign, chinese, css = _STATES[health.state]
     facts = health.facts
+    told = f"{facts.case} · 截至 as of {_both(health.at)}"
     return (
-        f'<section class="head {css}"><div><h1>{safe(facts.title)}</h1><small>{safe(facts.case)} · 截至 as of {safe(_both(health.at))}</small></div>'
+        f'<section class="head {css}"><div><h1>{safe(facts.title)}</h1><small>{safe(told)}</small></div>'
         f"<b>{sign} {chinese} {safe(health.state)}</b>"
         f"{_fact('最新小时 newest hour', facts, health.newest)}"
         f"{_fact('最新反演 newest solved', facts, health.solved)}</section>"
