@@ -84,9 +84,9 @@ def test_whatever_changes_in_a_problem_changes_its_digest():
     assert len(digests) == 1
     for number, name in ((0, "value"), (1, "footprint"), (2, "background"), (3, "flux"), (3, "flux_std")):
         changed = [part.copy(deep=True) for part in inputs]
-        values = changed[number][name].values
+        values = changed[number][name].values.copy()
         values.flat[-1] *= 1.001
-        changed[number][name] = (changed[number][name].dims, values)
+        changed[number][name] = changed[number][name].copy(data=values)
         digests.add(problem_digest(assemble(windows.settings(), windows.GRID, *changed).problem))
     wider = windows.settings()
     wider = wider.model_copy(update={"sectors": [s.model_copy(update={"length": 41.0}) for s in wider.sectors]})
