@@ -8,7 +8,7 @@ from pipeline.grid.build import grid_from_settings, lambert_grid, make_regions
 from pipeline.grid.definition import Grid
 from pipeline.grid.hours import HourStore
 from pipeline.grid.hours_reader import HourReader
-from pipeline.grid.hours_version import Commit, HourVersion
+from pipeline.grid.hours_version import Commit, HourVersion, facts_of
 from pipeline.grid.overlap import Overlap, overlap
 from pipeline.grid.region_files import file_area, file_regions
 from pipeline.grid.regions import Regions, box_regions, regions_from_polygons
@@ -27,6 +27,7 @@ __all__ = [
     "Regridded",
     "ascending",
     "box_regions",
+    "facts_of",
     "file_area",
     "file_regions",
     "grid_from_settings",

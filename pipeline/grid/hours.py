@@ -97,6 +97,11 @@ class HourStore:
             put(path / _MARK, _MARKED)
         return cls(repo)
 
+    @staticmethod
+    def is_there(path: Path) -> bool:
+        """Return whether a store was made in a folder; half of one that a kill left is none."""
+        return (path / _MARK).is_file()
+
     @classmethod
     def open(cls, path: Path) -> HourStore:
         """Open a store.

@@ -192,6 +192,11 @@ def next_manifest(
     }
 
 
+def facts_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the caller said of a version: its manifest without what the store writes itself."""
+    return {key: value for key, value in manifest.items() if key not in OWN}
+
+
 def superseded(manifest: Mapping[str, Any], snapshot: str) -> dict[str, Any]:
     """Return the line of a version in the list of revisions of those after it."""
     return {**{k: manifest[k] for k in _KEPT if k in manifest}, "snapshot": snapshot}

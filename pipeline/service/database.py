@@ -30,6 +30,7 @@ CREATE TABLE hour (
   signature TEXT NOT NULL, key TEXT NOT NULL,
   sequence INTEGER NOT NULL, condition TEXT NOT NULL, config TEXT NOT NULL, code TEXT NOT NULL, error TEXT NOT NULL,
   at TEXT NOT NULL, seconds TEXT NOT NULL);
+CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE run (
   run TEXT PRIMARY KEY, command TEXT NOT NULL, began TEXT NOT NULL, ended TEXT, outcome TEXT, made INTEGER,
   failed INTEGER);

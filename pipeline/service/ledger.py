@@ -109,6 +109,15 @@ class Ledger:
         """Forget all hours, so that what is due is found by the store alone."""
         self._db.execute("DELETE FROM hour")
 
+    def note(self, name: str, value: str) -> None:
+        """Remember a text by a name."""
+        self._db.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, value))
+
+    def noted(self, name: str) -> str | None:
+        """Return what was remembered by a name; None when nothing was."""
+        row = self._db.execute("SELECT value FROM note WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
     def begin(self, run: str, command: str, clocks: Reading) -> None:
         """Write that a run began."""
         began = json.dumps([clocks.wall.isoformat(), clocks.running, clocks.boot])

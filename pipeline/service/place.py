@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+
+import numpy as np
 
 from pipeline.errors import ConfigError
 from pipeline.settings import CycleSettings, ServiceSettings, Settings, input_root, read_settings
@@ -96,3 +99,12 @@ def read_place(path: Path) -> Place:
                 where=path.name,
             )
     return Place(path.resolve(), settings, input_root(settings, path))
+
+
+def newest_due(place: Place, now: datetime) -> np.datetime64:
+    """Return the newest hour whose files are to be there at a time.
+
+    With `ready_minutes` 75, at 13:14 that is the hour from 11:00, and at 13:15 the one from 12:00.
+    """
+    ready = now.astimezone(UTC) - timedelta(minutes=place.service.ready_minutes)
+    return np.datetime64(ready.replace(tzinfo=None), "h")

@@ -65,7 +65,8 @@ def is_quiet(case: Path, now: datetime, hour: datetime | None = None) -> bool:
             reached = over.astimezone(UTC) < newest + timedelta(hours=1)
         else:
             reached = service["start"] <= hour <= newest
-        return reached and bool(left["fingerprint"] == fingerprint(case))
+        same = left["store"] == _store(case.parent / service.get("folder", "service"))
+        return reached and same and bool(left["fingerprint"] == fingerprint(case))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # whatever is wrong, the full way says it better
         return False
@@ -84,13 +85,23 @@ def write_quiet(folder: Path, found: str, newest: datetime) -> None:
         The newest hour that was due.
     """
     aside = folder / f".{_FILE}"
-    aside.write_text(json.dumps({"fingerprint": found, "newest": newest.isoformat()}), encoding="utf-8")
+    told = {"fingerprint": found, "newest": newest.isoformat(), "store": _store(folder)}
+    aside.write_text(json.dumps(told), encoding="utf-8")
     os.replace(aside, folder / _FILE)
 
 
 def forget(folder: Path) -> None:
     """Forget it: a run begins."""
     (folder / _FILE).unlink(missing_ok=True)
+
+
+def _store(folder: Path) -> list[int]:
+    """Return the stamp of the list of commits: a store that was put back from a copy has another."""
+    try:
+        found = (folder / "store" / "journal.jsonl").stat()
+    except OSError:
+        return []
+    return [found.st_size, found.st_mtime_ns, found.st_ino]
 
 
 def _stamps(folder: Path, left_out: set[Path]) -> Iterator[str]:

@@ -22,13 +22,16 @@ from pipeline.case import Progress, quiet
 from pipeline.errors import LockedError, TianyanError, TimeError
 from pipeline.service import quick
 from pipeline.service.clock import SYSTEM, Clock, trusted
+from pipeline.service.health import report
 from pipeline.service.inputs import Looked
 from pipeline.service.ledger import DONE, FAILED, Entry
 from pipeline.service.lock import locked
 from pipeline.service.log import Log
-from pipeline.service.place import Place
+from pipeline.service.place import Place, newest_due
 from pipeline.service.service import Service
+from pipeline.service.tidying import collect, consolidate
 
+_COLLECTED = "collected"
 #: runs the ledger keeps
 _RUNS = 10_000
 
@@ -91,6 +94,7 @@ def running(
         log.info("run began", command=command)
         ended = "stopped"
         try:
+            service.settle()
             yield service, outcome
             ended = "failed" if outcome.failed else "done"
         except TianyanError as error:
@@ -99,6 +103,7 @@ def running(
         finally:
             service.ledger.end(run, clock.wall(), ended, len(outcome.made), len(outcome.failed))
             service.ledger.prune(_RUNS)
+            report(service, outcome)
             log.info("run ended", outcome=ended, made=[str(hour) for hour in outcome.made], left=len(outcome.left))
             log.close()
 
@@ -107,15 +112,6 @@ def _stop_gently() -> None:
     """Let SIGTERM end a run as an interrupt does: what is under way is undone, and nothing is counted as a fault."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-
-
-def newest_due(place: Place, now: datetime) -> np.datetime64:
-    """Return the newest hour whose files are to be there at a time.
-
-    With `ready_minutes` 75, at 13:14 that is the hour from 11:00, and at 13:15 the one from 12:00.
-    """
-    ready = now.astimezone(UTC) - timedelta(minutes=place.service.ready_minutes)
-    return np.datetime64(ready.replace(tzinfo=None), "h")
 
 
 def due(service: Service, now: datetime) -> list[np.datetime64]:
@@ -144,9 +140,26 @@ def run_due(service: Service, outcome: Outcome, *, progress: Progress = quiet) -
     outcome.left += hours[most:]
     # an hour that failed is tried again, though nothing came
     unmade = any(entry.state != DONE for entry in service.ledger.entries().values())
+    tidy(service, outcome)
     if not (outcome.left or unmade or outcome.looked.waiting or outcome.skew):
         newest = datetime.fromisoformat(f"{last}:00:00+00:00")
         quick.write_quiet(place.folder, found, newest)
+
+
+def tidy(service: Service, outcome: Outcome) -> None:
+    """Consolidate the months that are over, and once a day remove what nobody needs.
+
+    What goes wrong here is told, and tried again by the next run: no hour depends on it.
+    """
+    due_still = [*outcome.left, *outcome.failed]
+    try:
+        consolidate(service, outcome.now, due_still)
+        last = service.ledger.noted(_COLLECTED)
+        if last is None or datetime.fromisoformat(last) + timedelta(days=1) <= outcome.now:
+            collect(service, outcome.now)
+            service.ledger.note(_COLLECTED, outcome.now.isoformat())
+    except (TianyanError, OSError) as error:
+        service.log.warn("tidying failed", error=str(error))
 
 
 def make_all(

@@ -15,6 +15,7 @@ import numpy as np
 
 from pipeline._version import __version__
 from pipeline.case import Progress, quiet
+from pipeline.errors import CorruptError
 from pipeline.grid import HourStore, HourVersion
 from pipeline.ingest import Contents, sandbox, sources_of
 from pipeline.service import making, product
@@ -75,12 +76,50 @@ class Service:
         """The store; made when it is missing."""
         if self._store is None:
             asked = product.template(self.place.settings, self.domain.grid, self.domain.regions)
-            if self.place.store.exists():
+            if HourStore.is_there(self.place.store):
                 self._store = HourStore.open(self.place.store)
                 self._store.require_template(asked)
             else:
                 self._store = HourStore.create(self.place.store, asked, start=self.place.service.first)
         return self._store
+
+    def settle(self) -> None:
+        """Bring the store back to what is whole, and the ledger in line with it, before anything is made."""
+        if HourStore.is_there(self.place.store):
+            self._reconcile(self._opened())
+        elif self.ledger.entries():
+            self.ledger.forget()
+
+    def _opened(self) -> HourStore:
+        """Return the store that is there, brought back to what is whole if its newest commit cannot be read."""
+        store = HourStore.open(self.place.store)
+        try:
+            store.at().close()
+        except CorruptError as error:
+            done = HourStore.repair(self.place.store, at=self.clock.wall())
+            lost = [str(hour) for hour in (*done.recompute, *done.lost)]
+            self.log.warn("store repaired", error=str(error), hours=lost)
+            store = HourStore.open(self.place.store)
+        return store
+
+    def _reconcile(self, store: HourStore) -> None:
+        """Let the ledger say of every hour what the store says, where they cannot both be right.
+
+        The ledger was lost, or is older than the store (a run was killed after its commit); or the store went back, by
+        a repair or from a backup.
+        """
+        entries = self.ledger.entries()
+        newest = max((entry.sequence for entry in entries.values()), default=0)
+        with store.at() as reader:
+            hours = reader.hours()
+            if newest == reader.seq or (newest == 0 and not hours.size) or (entries and newest < reader.seq):
+                return
+            found = reader.manifests(hours[0], hours[-1] + np.timedelta64(1, "h")) if hours.size else {}
+        self.ledger.forget()
+        for manifest in found.values():
+            self.ledger.put(_entry_of(manifest))
+        self._signatures = None
+        self.log.warn("ledger made again from the store", hours=len(found))
 
     @property
     def signatures(self) -> Signatures:
@@ -190,6 +229,21 @@ class Service:
 
     def _now(self) -> str:
         return self.clock.wall().astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _entry_of(manifest: Mapping[str, Any]) -> Entry:
+    """Return what the ledger says of the window that a version was made from."""
+    return Entry(
+        _end(manifest),
+        DONE,
+        signature=str(manifest.get("signature", "")),
+        key=str(manifest["key"]),
+        sequence=int(manifest["seq"]),
+        condition=str(manifest["condition"]),
+        config=str(manifest["config"]),
+        code=str(manifest["code"]),
+        at=str(manifest["at"]),
+    )
 
 
 def _end(manifest: Mapping[str, Any]) -> np.datetime64:

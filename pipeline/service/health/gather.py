@@ -19,7 +19,7 @@ from pipeline.service.health.around import disk_of, is_locked, listener_near, re
 from pipeline.service.health.database import Told, read_database
 from pipeline.service.health.facts import Facts, Feed, Line
 from pipeline.service.health.store import HOUR, Published, read_store
-from pipeline.service.place import Place
+from pipeline.service.place import Place, newest_due
 from station_meta import PRECISE_CLASSES
 
 #: hours of which a line is gathered: those of the page
@@ -73,7 +73,7 @@ def gather(
             # the time at which the run ends, by the clock that does not jump
             at += timedelta(seconds=max(0.0, reading.running - told.clocks.running))
     this = np.datetime64(at.replace(tzinfo=None), "h")
-    expected = np.datetime64((at - timedelta(minutes=place.service.ready_minutes)).replace(tzinfo=None), "h")
+    expected = newest_due(place, at)
     said = _store(place, this - (hours - 1) * HOUR, this, faults)
     due = np.arange(place.service.first, expected + HOUR)
     failed = tuple(line for line in told.entries.values() if line.state == "failed")

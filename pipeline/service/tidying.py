@@ -1,0 +1,95 @@
+"""What is done with hours that are over: consolidated and sealed by the month, and what nobody needs removed.
+
+A month is consolidated when it ended `consolidate_days` ago and none of its hours is due: its versions become P3, of the
+same numbers, and are moved to the archive. A later delivery still makes a new version of an hour; that one counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+import xarray as xr
+
+from pipeline.grid import HourReader, HourVersion, facts_of
+from pipeline.service.making import P0, P1, P2, P3
+from pipeline.service.service import Service
+
+_HOUR = np.timedelta64(1, "h")
+#: hours whose versions are written at once: of a province some 20 MB
+_BATCH = 24
+
+
+def months_over(service: Service, now: datetime) -> list[tuple[np.datetime64, np.datetime64]]:
+    """Return the months [start, end) of the service that ended long enough ago to be consolidated, oldest first."""
+    place = service.place
+    last = np.datetime64((now - timedelta(days=place.service.consolidate_days)).replace(tzinfo=None), "M")
+    months = np.arange(place.service.first.astype("datetime64[M]"), last)
+    return [
+        (max(month.astype("datetime64[h]"), place.service.first), (month + 1).astype("datetime64[h]"))
+        for month in months
+    ]
+
+
+def consolidate(service: Service, now: datetime, due: Sequence[np.datetime64]) -> list[np.datetime64]:
+    """Consolidate and seal the months that are over, and return their first hours; those with hours due wait.
+
+    Parameters
+    ----------
+    service
+        Of the run.
+    now
+        The time.
+    due
+        Hours that are due still: of a month, or of windows that reach into it.
+    """
+    done = []
+    lag = np.timedelta64(service.place.cycle.lag_hours, "h")
+    for start, end in months_over(service, now):
+        with service.store.at() as reader:
+            hours = reader.hours()
+            mine = hours[(hours >= start) & (hours < end)]
+            if not mine.size or all(is_consolidated(reader, hour) for hour in mine[[0, -1]]):
+                continue
+        # the window of an hour `lag` later gives the version of this month's hour
+        if any(start <= hour < end + lag for hour in due):
+            continue
+        for first in range(0, mine.size, _BATCH):
+            _promote(service, mine[first : first + _BATCH])
+        service.store.seal(start, end, at=service.clock.wall())
+        service.log.info("consolidated", month=str(start.astype("datetime64[M]")), hours=int(mine.size))
+        done.append(start)
+    return done
+
+
+def is_consolidated(reader: HourReader, hour: np.datetime64) -> bool:
+    """Return whether an hour's version is consolidated, or came later than that."""
+    manifest = reader.manifest(hour)
+    return manifest is not None and manifest["status"] not in (P0, P1, P2)
+
+
+def collect(service: Service, now: datetime) -> None:
+    """Remove versions that were superseded longer ago than they are to be kept; tags and what is read stay."""
+    found = service.store.collect(now - timedelta(days=service.place.service.keep_days))
+    service.log.info("collected", **vars(found))
+
+
+def _promote(service: Service, hours: np.ndarray) -> None:
+    """Write versions of hours again as consolidated ones, with the same numbers."""
+    with service.store.at() as reader:
+        versions = []
+        for hour in hours:
+            manifest = reader.manifest(hour)
+            assert manifest is not None
+            if manifest["status"] in (P0, P1, P2):
+                versions.append(HourVersion(hour, _data(reader, hour), facts_of(manifest) | {"status": P3}))
+        seq = reader.seq
+    if versions:
+        service.store.commit(versions, at=service.clock.wall(), message="consolidated", expected_seq=seq)
+
+
+def _data(reader: HourReader, hour: np.datetime64) -> xr.Dataset:
+    values = reader.values(hour)
+    reader.verify(hour)
+    return xr.Dataset({name: (reader.layout.named(name).dims, value) for name, value in values.items()})
