@@ -100,6 +100,8 @@ class _Disk:
         self._links: dict[tuple[int, int], _File] = {}
         self.root = self._read(before)
         self.files = list(self._links.values())
+        #: by inode, as opened last
+        self.opened: dict[int | None, _Node] = {}
         #: changes of names, each of one or more (folder, name, what it then names or None)
         self.named: list[list[tuple[_Folder, str, _Node | None]]] = []
         #: how many of these are on disk for sure
@@ -136,6 +138,12 @@ class _Disk:
             return None
         return folder.now.get(name)
 
+    def _behind(self, call: Call) -> _Node | None:
+        """Return what a handle is open on; it may have another name left when that of its opening is gone."""
+        if call.path.endswith(" (deleted)"):
+            return self.opened.get(call.inode)
+        return self._node(call.path)
+
     def _name(self, *changes: tuple[_Folder, str, _Node | None]) -> None:
         self.named.append(list(changes))
         for folder, name, node in changes:
@@ -153,7 +161,7 @@ class _Disk:
             for file in self.files:
                 file.sync()
         elif call.name in {"fsync", "fdatasync"}:
-            node = self._node(call.path)
+            node = self._behind(call)
             if isinstance(node, _Folder):
                 self.held = len(self.named)
             elif isinstance(node, _File):
@@ -173,13 +181,13 @@ class _Disk:
             assert flags & os.O_CREAT, f"{call.path} is opened and not there: changed from outside?"
             self.files.append(made := _File())
             self._name((*self._at(call.path), made))
+            node = made
         elif flags & os.O_TRUNC and isinstance(node, _File):
             node.since.append((0, None))
+        self.opened[call.inode] = node
 
     def _write(self, call: Call) -> None:
-        node = self._node(call.path)
-        if node is None and call.path.endswith(" (deleted)"):
-            return
+        node = self._behind(call)
         assert isinstance(node, _File), f"{call.path} is written and not there: changed from outside?"
         assert call.data is not None, "run with data=True"
         if call.length is not None:

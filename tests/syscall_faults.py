@@ -188,7 +188,7 @@ class Harness:
         try:
             outcome = self.run("os:getpid", folder=_TESTS, timeout=30)
         except PermissionError as error:
-            pytest.skip(f"the system permits no tracing: {error}")
+            pytest.skip(f"the system permits no tracing: {str(error).strip().splitlines()[-1]}")
         if outcome.error is not None and "PR_SET_SECCOMP" in outcome.error:
             pytest.skip(f"the system permits no filter of system calls: {outcome.error.splitlines()[-1]}")
 
@@ -279,10 +279,14 @@ class Harness:
             send(ours, {**request, **place, "data": data, "timeout": timeout})
             try:
                 yield ours
+            except KeyboardInterrupt:
+                self.close()
+                raise
             finally:
-                ours.shutdown(socket.SHUT_WR)
-                while ours.recv(1 << 16):
-                    pass
+                with contextlib.suppress(OSError):
+                    ours.shutdown(socket.SHUT_WR)
+                    while ours.recv(1 << 16):
+                        pass
 
 
 def every(count: int, most: int, seed: int = 0) -> list[int]:

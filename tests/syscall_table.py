@@ -95,9 +95,10 @@ class Call:
         What it returned, -errno for an error; None when the process was killed before it returned.
     pid
         The thread.
-    offset, data, length, sync
+    offset, data, length, inode, sync
         Asked for with `data=True`: where a write went, what the file held there after it (hexadecimal; of a symbolic
-        link where it leads), the file's new length where the call sets it, and whether the handle is O_SYNC or O_DSYNC.
+        link where it leads), the file's new length where the call sets it, its inode
+        where the call has a handle of it, and whether the handle is O_SYNC or O_DSYNC.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Call:
     offset: int | None = None
     data: str | None = None
     length: int | None = None
+    inode: int | None = None
     sync: bool = False
 
 
@@ -239,11 +241,11 @@ class Folder:
         return path[len(self.path) + 1 :] if _inside(path, self.path) else path
 
 
-def place_of(tid: int, number: int, arguments: tuple[int, ...]) -> tuple[int, bool]:
-    """Return where in its file a write is about to go, and whether its handle writes through."""
+def place_of(tid: int, number: int, arguments: tuple[int, ...]) -> tuple[int, int | None, bool]:
+    """Return where in its file a write is about to go, the file's inode, and whether its handle writes through."""
     spec = CALLS[NAMES[number]]
     if spec.fd is None:
-        return 0, False
+        return 0, None, False
     fd = _int(arguments[spec.fd])
     with open(f"/proc/{tid}/fdinfo/{fd}", encoding="ascii") as stream:
         told = dict(line.split(":", 1) for line in stream.read().splitlines() if ":" in line)
@@ -254,10 +256,11 @@ def place_of(tid: int, number: int, arguments: tuple[int, ...]) -> tuple[int, bo
         (offset,) = struct.unpack("<Q", _memory(tid, arguments[spec.offset_at], 8))
     else:
         offset = int(told["pos"])
+    file = os.stat(f"/proc/{tid}/fd/{fd}")
     # on Linux an append handle appends even with pwrite
     if flags & os.O_APPEND and NAMES[number] in WRITES:
-        offset = os.stat(f"/proc/{tid}/fd/{fd}").st_size
-    return offset, bool(flags & os.O_DSYNC)
+        offset = file.st_size
+    return offset, file.st_ino, bool(flags & os.O_DSYNC)
 
 
 def _inside(path: str, folder: str) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from syscall_table import RESIZES, WRITES, Call, Folder, place_of
+from syscall_table import CALLS, OPENS, RESIZES, WRITES, Call, Folder, place_of
 
 _WALL = 0x40000000
 _CONT, _POKEUSER, _SYSCALL, _SEIZE = 7, 6, 24, 0x4206
@@ -127,9 +127,10 @@ class Tracer:
         else:
             if event == _VFORK:
                 self._vforking.add(tid)
-            elif event == _EXEC and (tid == self._busy or not os.path.exists(f"/proc/{self._busy}")):
-                self._next()  # a program ends the threads of the one before without a word
             _ptrace(_CONT, tid, 0, 0 if event else sent)
+            # a program ends the threads of the one before without a word
+            if event == _EXEC and (tid == self._busy or not os.path.exists(f"/proc/{self._busy}")):
+                self._next()
 
     def _gone(self, tid: int, status: int) -> None:
         self._tasks.discard(tid)
@@ -161,7 +162,7 @@ class Tracer:
         """Count a call, and do at it what is planned."""
         self.calls.append(call)
         if self._data:
-            call.offset, call.sync = place_of(tid, number, arguments)
+            call.offset, call.inode, call.sync = place_of(tid, number, arguments)
         self._busy, self._under_way = tid, (call, arguments)
         do = self._due(call)
         kind = None if do is None else do["kind"]
@@ -198,27 +199,35 @@ class Tracer:
         return do if self._matching == at or (do.get("onwards") and self._matching > at) else None
 
     def _leaves(self, tid: int) -> None:
+        """Take note of a call's result; the thread runs on before the next call's turn, which may be to stop it."""
         result, _ = _syscall(tid)
-        if tid == self._busy and self._under_way is not None:
+        mine = tid == self._busy and self._under_way is not None
+        if mine:
             call, arguments = self._under_way
             call.result = result
             if self._data and result >= 0:
-                self._keep(tid, call)
+                self._keep(tid, call, arguments)
             if self._kill_after:
                 self.killed = True
                 self.kill()
                 return
             if call.name in {"write", "pwrite64"}:  # a call leaves its arguments as they were
                 _ptrace(_POKEUSER, tid, _RDX, ctypes.c_long(arguments[2]).value)
-            self._next()
         _ptrace(_CONT, tid)
+        if mine:
+            self._next()
 
-    def _keep(self, tid: int, call: Call) -> None:
+    def _keep(self, tid: int, call: Call, arguments: tuple[int, ...]) -> None:
         """Keep what a file holds where the call wrote, its new length, or where a link leads."""
+        fd = CALLS[call.name].fd
         path = os.path.join(self._folder.path, call.path)
+        if fd is not None:  # a handle leads to its file whatever the names are now
+            path = f"/proc/{tid}/fd/{arguments[fd] & 0xFFFFFFFF}"
+        if call.name in OPENS:
+            call.inode = os.stat(f"/proc/{tid}/fd/{call.result}").st_ino
         if call.name in {"symlink", "symlinkat"}:
             call.data = os.fsencode(os.readlink(path)).hex()
-        if call.name not in WRITES | RESIZES or not os.path.exists(path):
+        if call.name not in WRITES | RESIZES:
             return
         size = (call.result or 0) if call.name in WRITES else 0
         if call.name in RESIZES:
@@ -237,17 +246,17 @@ class Tracer:
                 _ptrace(_INTERRUPT, other)
         while self._tasks - still - self._vforking and not self._ending:
             other, status = os.waitpid(-1, _WALL)
+            later.append((other, status))
             if os.WIFSTOPPED(status):
                 self._tasks.add(other)
                 still.add(other)
-                later.append((other, status))
             else:
-                self._gone(other, status)
+                self._tasks.discard(other)
         plan = None if self._ending else self._stopped(sorted(self._tasks))
         if plan is None:
             self.killed = not self._ending
             self.kill()
-            return
-        self._plan = plan
+        else:
+            self._plan = plan
         for other, status in later:
             self._seen(other, status)

@@ -190,6 +190,18 @@ def test_a_stopped_tree_stands_still_until_it_is_let_go_on(harness, folder):
     assert outcome.value > 0.5, "a thread ran on"
 
 
+def test_threads_children_and_commands_stop_and_go_on_at_any_call(harness, folder, tmp_path):
+    count = run(harness, "threads_and_a_child", folder).count
+    for k in every(count, 12, seed=5):
+        made = tmp_path / f"{k}"
+        made.mkdir()
+        args = {"folder": str(made)}
+        with harness.stopped("syscall_payloads:threads_and_a_child", args, folder=made, at=k) as stopped:
+            assert len(stopped.calls) == k
+            outcome = stopped.go_on()
+        assert (outcome.error, outcome.count, outcome.timed_out) == (None, count, False)
+
+
 def test_another_run_takes_over_while_one_is_stopped(harness, folder):
     args = {"folder": str(folder)}
     with harness.stopped("syscall_payloads:publish", args, folder=folder, at=4) as stopped:
@@ -288,6 +300,13 @@ def test_what_is_made_before_the_forks_is_there_after_them(folder):
         Harness(warm=[("syscall_payloads:leave_a_thread", {})])
     with pytest.raises(AssertionError, match="No module named 'no_such_module'"):
         Harness(["no_such_module"])
+
+
+def test_where_tracing_is_not_permitted_the_harness_skips_and_says_so(harness, folder):
+    outcome = run(harness, "trace", folder)
+    assert outcome.error is None
+    assert "permits no tracing" in outcome.value
+    assert "Operation not permitted" in outcome.value
 
 
 def test_the_calls_to_try_are_spread_and_hold_both_ends():
