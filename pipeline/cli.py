@@ -16,7 +16,7 @@ from pipeline.cli_install import service
 from pipeline.cli_listen import listen
 from pipeline.cli_progress import Bar
 from pipeline.cli_qc import qc
-from pipeline.cli_service import backfill, hour, run_due
+from pipeline.cli_service import backfill, hour, release, reprocess, run_due
 from pipeline.cli_status import status
 from pipeline.cli_tune import tune
 from pipeline.errors import TianyanError
@@ -64,6 +64,8 @@ app.command(calibrate)
 app.command(hour)
 app.command(run_due)
 app.command(backfill)
+app.command(reprocess)
+app.command(release)
 app.command(status)
 app.command(listen)
 app.command(service)

@@ -106,6 +106,51 @@ def backfill(start: str, end: str, *, case: CaseFile = Path("case.toml"), again:
     _tell(outcome)
 
 
+def reprocess(name: str, start: str, end: str, *, case: CaseFile = Path("case.toml"), now: Now = None) -> None:
+    """Make hours again on a branch of the store, with the case file and code of now; readers see nothing of it yet.
+
+    What is there already is not made again, so that a stopped reprocessing goes on where it was. Then
+    `tianyan release NAME` checks the branch and makes it what readers see.
+
+    Parameters
+    ----------
+    name
+        R and a number: R1.
+    start, end
+        First and last hour, both included, with zone.
+    """
+    from pipeline.cli_times import parse_time, utc
+    from pipeline.service.place import read_place
+    from pipeline.service.reprocessing import reprocess as make_again
+    from pipeline.service.reprocessing import require_name
+    from pipeline.service.runs import hours_of, running
+
+    require_name(name)
+    place, first, last = read_place(case), utc(parse_time(start, "from")), utc(parse_time(end, "to"))
+    with Bar() as progress, running(place, f"reprocess {name}", clock=_clock(now)) as (service, outcome):
+        hours = hours_of(place, first, last, outcome.now)
+        outcome.looked = service.look(progress)
+        make_again(service, name, hours, outcome, progress=progress)
+    _tell(outcome)
+
+
+def release(name: str, *, case: CaseFile = Path("case.toml"), now: Now = None) -> None:
+    """Check the versions of a reprocessing, and let them be what readers see; what they saw before stays as a tag.
+
+    Parameters
+    ----------
+    name
+        R and a number, as `tianyan reprocess` was given it.
+    """
+    from pipeline.service.place import read_place
+    from pipeline.service.reprocessing import release as let_be
+    from pipeline.service.runs import running
+
+    with running(read_place(case), f"release {name}", clock=_clock(now)) as (service, _):
+        done = let_be(service, name)
+    print(f"{name} is what readers see from commit {done.seq} on")
+
+
 def _at(now: str | None) -> datetime:
     """Return the time, or the one to pretend."""
     from pipeline.cli_times import parse_time

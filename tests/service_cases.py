@@ -1,7 +1,8 @@
 """A small simulated province whose files are delivered hour by hour, and a service of it."""
 
 import json
-from datetime import UTC, datetime
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -59,10 +60,17 @@ def standing_still(now: datetime) -> Clock:
     return Clock(lambda: now, lambda: 0.0, lambda: "")
 
 
+@contextmanager
+def run(target: Path, now, command="run-due"):
+    """A run at a quarter past an hour and a minute."""
+    clock = standing_still(at(now) + timedelta(minutes=16))
+    with running(read_place(target / "case.toml"), command, clock=clock) as (service, outcome):
+        yield service, outcome
+
+
 def due(target: Path, now) -> object:
     """What `run-due` does at a time."""
-    place = read_place(target / "case.toml")
-    with running(place, "run-due", clock=standing_still(at(now) + np.timedelta64(16, "m").item())) as (service, outcome):
+    with run(target, now) as (service, outcome):
         run_due(service, outcome)
     return outcome
 

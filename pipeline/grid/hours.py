@@ -300,6 +300,10 @@ class HourStore:
         with locked(self.path / "lock"):
             return branch(self._repo, name, text_of(at))
 
+    def branches(self) -> list[str]:
+        """Return the names of the branches beside main."""
+        return sorted(set(self._repo.branches()) - {MAIN})
+
     def adopt(self, name: str, *, at: datetime) -> Commit:
         """Let main be what a branch says, after the caller's checks; the old end of main is tagged.
 

@@ -14,7 +14,7 @@ from xarray.core import indexing
 
 from pipeline.errors import CorruptError, StoreError
 from pipeline.grid.hours_files import Lease
-from pipeline.grid.hours_layout import ARCHIVE, HOT, MANIFEST, VECTORS, Layout, Stored, read_layout
+from pipeline.grid.hours_layout import ARCHIVE, HOT, MANIFEST, MATURITIES, VECTORS, Layout, Stored, read_layout
 from pipeline.grid.hours_repo import Repo
 from pipeline.grid.hours_version import digests
 
@@ -69,6 +69,12 @@ class HourReader:
     def hours(self) -> np.ndarray:
         """Return the hours that have a version: datetime64[h], ascending."""
         return np.datetime64(self.layout.start, "h") + np.flatnonzero(self.vectors["state"]).astype("timedelta64[h]")
+
+    def hours_of(self, *statuses: str) -> np.ndarray:
+        """Return the hours whose version has one of some statuses, P0 to P3 or R: datetime64[h], ascending."""
+        codes = [MATURITIES.index(status) for status in statuses]
+        found = np.flatnonzero(np.isin(self.vectors["maturity"], codes) & (self.vectors["state"] > 0))
+        return np.datetime64(self.layout.start, "h") + found.astype("timedelta64[h]")
 
     def manifest(self, hour: np.datetime64) -> dict[str, Any] | None:
         """Return how an hour's version was made; None when it has none.

@@ -157,7 +157,8 @@ def planned(
     for path in out:
         _require_ours(path, words["CASE"])
     control = _systemctl(user=user)
-    commands = ((*control, "daemon-reload"), *((*control, "enable", "--now", unit) for unit in started))
+    # one that runs already is to run as it is written now
+    commands = ((*control, "daemon-reload"), (*control, "enable", *started), (*control, "restart", *started))
     return Plan(out, commands, tuple(folders), user=user)
 
 

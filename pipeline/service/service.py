@@ -118,8 +118,12 @@ class Service:
         self.ledger.forget()
         for manifest in found.values():
             self.ledger.put(_entry_of(manifest))
-        self._signatures = None
         self.log.warn("ledger made again from the store", hours=len(found))
+
+    def follow_store(self) -> None:
+        """Make the ledger again from the store, whose main branch is another now."""
+        self.ledger.forget()
+        self._reconcile(self.store)
 
     @property
     def signatures(self) -> Signatures:
@@ -215,20 +219,24 @@ class Service:
             assert newest is not None
             return False, replace(entry, sequence=newest["seq"], condition=newest["condition"])
         made = making.versions(place, self.domain, prepared, stages, progress=progress)
-        made = [one for one in made if one.hour in targets]
+        versions = []
+        for one in made:
+            if one.hour in targets:
+                told = {"signature": entry.signature, "status": _status(known[one.hour], one.manifest["status"])}
+                versions.append(HourVersion(one.hour, one.data, one.manifest | told))
         progress("committing", 0, 0)
         with stages.stage("commit"):
-            commit = self.store.commit(
-                [HourVersion(one.hour, one.data, one.manifest | {"signature": entry.signature}) for one in made],
-                at=self.clock.wall(),
-                message=str(hour),
-                expected_seq=reader.seq,
-            )
-        condition = made[-1].manifest["condition"] if made else "superseded"
+            commit = self.store.commit(versions, at=self.clock.wall(), message=str(hour), expected_seq=reader.seq)
+        condition = str(versions[-1].manifest["condition"]) if versions else "superseded"
         return commit.written, replace(entry, sequence=commit.seq, condition=condition)
 
     def _now(self) -> str:
         return self.clock.wall().astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _status(before: Mapping[str, Any] | None, status: str) -> str:
+    """Return the status of a version that follows another: what was consolidated or reprocessed stays so."""
+    return status if before is None or before["status"] in (making.P0, making.P1, making.P2) else before["status"]
 
 
 def _entry_of(manifest: Mapping[str, Any]) -> Entry:

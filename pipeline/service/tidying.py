@@ -1,7 +1,7 @@
 """What is done with hours that are over: consolidated and sealed by the month, and what nobody needs removed.
 
-A month is consolidated when it ended `consolidate_days` ago and none of its hours is due: its versions become P3, of the
-same numbers, and are moved to the archive. A later delivery still makes a new version of an hour; that one counts.
+A month is consolidated when it ended `consolidate_days` ago and none of its hours is due: its versions become P3,
+of the same numbers, and are moved to the archive. A later delivery still makes a new version of an hour, which counts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pipeline.grid import HourReader, HourVersion, facts_of
 from pipeline.service.making import P0, P1, P2, P3
 from pipeline.service.service import Service
 
-_HOUR = np.timedelta64(1, "h")
 #: hours whose versions are written at once: of a province some 20 MB
 _BATCH = 24
 
@@ -44,16 +43,14 @@ def consolidate(service: Service, now: datetime, due: Sequence[np.datetime64]) -
     due
         Hours that are due still: of a month, or of windows that reach into it.
     """
-    done = []
+    with service.store.at() as reader:
+        young = reader.hours_of(P0, P1, P2)
     lag = np.timedelta64(service.place.cycle.lag_hours, "h")
+    done = []
     for start, end in months_over(service, now):
-        with service.store.at() as reader:
-            hours = reader.hours()
-            mine = hours[(hours >= start) & (hours < end)]
-            if not mine.size or all(is_consolidated(reader, hour) for hour in mine[[0, -1]]):
-                continue
+        mine = young[(young >= start) & (young < end)]
         # the window of an hour `lag` later gives the version of this month's hour
-        if any(start <= hour < end + lag for hour in due):
+        if not mine.size or any(start <= hour < end + lag for hour in due):
             continue
         for first in range(0, mine.size, _BATCH):
             _promote(service, mine[first : first + _BATCH])
@@ -61,12 +58,6 @@ def consolidate(service: Service, now: datetime, due: Sequence[np.datetime64]) -
         service.log.info("consolidated", month=str(start.astype("datetime64[M]")), hours=int(mine.size))
         done.append(start)
     return done
-
-
-def is_consolidated(reader: HourReader, hour: np.datetime64) -> bool:
-    """Return whether an hour's version is consolidated, or came later than that."""
-    manifest = reader.manifest(hour)
-    return manifest is not None and manifest["status"] not in (P0, P1, P2)
 
 
 def collect(service: Service, now: datetime) -> None:
@@ -82,11 +73,9 @@ def _promote(service: Service, hours: np.ndarray) -> None:
         for hour in hours:
             manifest = reader.manifest(hour)
             assert manifest is not None
-            if manifest["status"] in (P0, P1, P2):
-                versions.append(HourVersion(hour, _data(reader, hour), facts_of(manifest) | {"status": P3}))
+            versions.append(HourVersion(hour, _data(reader, hour), facts_of(manifest) | {"status": P3}))
         seq = reader.seq
-    if versions:
-        service.store.commit(versions, at=service.clock.wall(), message="consolidated", expected_seq=seq)
+    service.store.commit(versions, at=service.clock.wall(), message="consolidated", expected_seq=seq)
 
 
 def _data(reader: HourReader, hour: np.datetime64) -> xr.Dataset:
