@@ -231,7 +231,7 @@ def test_a_dry_run_prints_every_file_and_command_and_writes_nothing(tmp_path):
     assert done.returncode == 0, done.stderr
     for name in ("tianyan-tacolneston.service", "tianyan-tacolneston.timer"):
         assert f"# write: {tmp_path}/config/systemd/user/{name}\n" in done.stdout
-    assert "# run: systemctl --user enable --now tianyan-tacolneston.timer" in done.stdout
+    assert "# run: systemctl --user restart tianyan-tacolneston.timer" in done.stdout
     assert f"# make: {place.folder}" in done.stdout
     assert sorted(tmp_path.rglob("*")) == before
 
