@@ -270,13 +270,27 @@ class HourStore:
         with locked(self.path / "lock"):
             return self._repo.tag(name, self._repo.tip(branch))
 
-    def seal(self, start: np.datetime64, end: np.datetime64, *, at: datetime, branch: str = MAIN) -> Commit:
-        """Move hours [start, end) that are final to the archive; what they say stays, to the bit.
+    def seal(
+        self, start: np.datetime64, end: np.datetime64, *, at: datetime, branch: str = MAIN, keep: bool = False
+    ) -> Commit:
+        """Bring hours [start, end) to the archive; what they say stays, to the bit.
 
-        A later version of one is kept beside it, and counts.
+        A later version of one is hot, and counts.
+
+        Parameters
+        ----------
+        start, end
+            UTC.
+        at
+            The time.
+        branch
+            Which.
+        keep
+            Leave them hot too: hours that are not final, once a day. Maps are read hot then, series from the archive:
+            a chunk for each hour of a month is half a second.
         """
         with locked(self.path / "lock"):
-            return seal(self._repo, start, end, text_of(at), branch)
+            return seal(self._repo, start, end, text_of(at), branch, keep=keep)
 
     def extend(self, hours: int, *, at: datetime, branch: str = MAIN) -> Commit:
         """Make the axis so many hours long.

@@ -96,6 +96,7 @@ def locked(path: Path, patience: float = PATIENCE, *, shared: bool = False) -> I
     LockedError
         When another process holds it all that time.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         if not _lock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, patience):

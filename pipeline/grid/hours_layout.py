@@ -2,7 +2,7 @@
 
 Two groups hold the same variables. `hours` has a chunk for each map of each hour, which is quick to write and to show;
 `archive` has blocks of many hours and few cells, which are quick to read along time. `hours/tier` says for each hour
-which of them counts.
+which of them counts, or that both do.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ HOURS = 5 * 8784
 #: bits of the mantissa that fields keep: a relative error of 2^-13
 BITS = 12
 UNITS = "hours since 1970-01-01T00:00:00"
-#: of `state`; a code stands for an hour as long as there are stores, so the list only grows
+#: of `tier`; a code stands for an hour as long as there are stores, so these lists only grow
+TIERS = (HOT, ARCHIVE, "both")
+OPEN, ARCHIVED, BOTH = range(3)
+#: of `state`
 STATES = ("missing", "full", "degraded", "prior_only")
 #: of `maturity`; Rn is R
 MATURITIES = ("none", "P0", "P1", "P2", "P3", "R")
@@ -274,7 +277,7 @@ def _static_encoding(variable: xr.Variable) -> dict[str, Any]:
 
 
 def _flags(name: str) -> dict[str, Any]:
-    codes = {"state": STATES, "maturity": MATURITIES, "tier": (HOT, ARCHIVE)}.get(name)
+    codes = {"state": STATES, "maturity": MATURITIES, "tier": TIERS}.get(name)
     return {} if codes is None else {"flag_values": list(range(len(codes))), "flag_meanings": " ".join(codes)}
 
 

@@ -13,8 +13,21 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from pipeline.errors import CorruptError, StoreError
+from pipeline.grid.hours_chunks import ChunkArray
 from pipeline.grid.hours_files import Lease
-from pipeline.grid.hours_layout import ARCHIVE, HOT, MANIFEST, MATURITIES, VECTORS, Layout, Stored, read_layout
+from pipeline.grid.hours_layout import (
+    ARCHIVE,
+    ARCHIVED,
+    BOTH,
+    HOT,
+    MANIFEST,
+    MATURITIES,
+    OPEN,
+    VECTORS,
+    Layout,
+    Stored,
+    read_layout,
+)
 from pipeline.grid.hours_repo import Repo
 from pipeline.grid.hours_version import digests
 
@@ -52,7 +65,7 @@ class HourReader:
                 name: zarr.open_group(self.store, path=name, mode="r") for name in (HOT, ARCHIVE)
             }
             self.vectors = {name: np.asarray(self._groups[HOT][name][:]) for name in VECTORS}
-        self._arrays: dict[tuple[str, str], Any] = {}
+        self._arrays: dict[tuple[str, str], ChunkArray] = {}
         self._static: xr.Dataset | None = None
 
     def close(self) -> None:
@@ -95,7 +108,7 @@ class HourReader:
         if not state.any():
             return {}
         with _reading("manifests"):
-            texts = self._array(HOT, MANIFEST)[first:last]
+            texts = self._groups[HOT][MANIFEST][first:last]
             found = {self.layout.hour(first + int(i)): json.loads(str(texts[i])) for i in np.flatnonzero(state)}
             wrong = [hour for hour, manifest in found.items() if manifest["hour"] != str(hour)]
         if wrong:
@@ -195,31 +208,35 @@ class HourReader:
         hours
             Places on the axis, ascending or not.
         of_hour
-            A slice or an ascending array of places for each dim of an hour.
+            A slice or an array of places for each dim of an hour.
         """
         shape = tuple(
             len(range(n)[k]) if isinstance(k, slice) else len(k) for k, n in zip(of_hour, variable.shape, strict=True)
         )
         out = np.full(variable.with_time(shape, len(hours)), np.nan, variable.dtype)
         present, tier = self.vectors["state"][hours] > 0, self.vectors["tier"][hours]
-        for number, group in enumerate((HOT, ARCHIVE)):
+        tier = np.where(tier == BOTH, self._cheaper(variable, hours[tier == BOTH], of_hour), tier)
+        for number, group in ((OPEN, HOT), (ARCHIVED, ARCHIVE)):
             mine = np.flatnonzero(present & (tier == number))
             if not mine.size or not out.size:
                 continue
-            array = self._array(group, variable.name)
-            wanted = hours[mine]
-            low, high = int(wanted.min()), int(wanted.max()) + 1
+            wanted, back = np.unique(hours[mine], return_inverse=True)
+            found = self._chunks(group, variable.name).read(variable.with_time(of_hour, wanted))
             everything = tuple(slice(None) for _ in shape)
-            if high - low == wanted.size and bool(np.all(np.diff(wanted) == 1)):
-                found = _select(array, variable.with_time(of_hour, slice(low, high)))
-            elif group == ARCHIVE or not variable.is_field:
-                # whole chunks are read anyway
-                found = _select(array, variable.with_time(of_hour, slice(low, high)))
-                found = found[variable.with_time(everything, wanted - low)]
-            else:
-                found = _select(array, variable.with_time(of_hour, wanted))
-            out[variable.with_time(everything, mine)] = found
+            out[variable.with_time(everything, mine)] = found[variable.with_time(everything, back)]
         return out
+
+    def _cheaper(self, variable: Stored, hours: np.ndarray, of_hour: tuple[Any, ...]) -> int:
+        """Return the group that has hours which are in both in fewer chunks."""
+        counts = []
+        for group in (HOT, ARCHIVE):
+            sizes = variable.chunks(group)
+            lengths = [*sizes[: variable.time_axis], *sizes[variable.time_axis + 1 :]]
+            places = [np.arange(n)[k] for k, n in zip(of_hour, variable.shape, strict=True)]
+            others = [np.unique(p // c).size for p, c in zip(places, lengths, strict=True)]
+            counts.append(np.unique(hours // sizes[variable.time_axis]).size * int(np.prod(others)))
+        # a block of the archive is seven maps long
+        return ARCHIVED if 2 * counts[1] < counts[0] else OPEN
 
     def _one(self, variable: Stored, at: int) -> np.ndarray:
         found = self.read(variable, np.array([at]), tuple(slice(None) for _ in variable.dims))
@@ -238,9 +255,9 @@ class HourReader:
                     where=str(hour),
                 )
 
-    def _array(self, group: str, name: str) -> Any:
+    def _chunks(self, group: str, name: str) -> ChunkArray:
         if (group, name) not in self._arrays:
-            self._arrays[group, name] = self._groups[group][name]
+            self._arrays[group, name] = ChunkArray(self.store, self._groups[group][name])
         return self._arrays[group, name]
 
     def _span(self, start: np.datetime64, end: np.datetime64) -> tuple[int, int]:
@@ -279,12 +296,6 @@ class _Tiered(BackendArray):
         with _reading(self._variable.name):
             out = self._reader.read(self._variable, hours, (*wide[:axis], *wide[axis + 1 :]))
         return out[tuple(0 if isinstance(k, int | np.integer) else slice(None) for k in key)]
-
-
-def _select(array: Any, key: tuple[Any, ...]) -> np.ndarray:
-    if all(isinstance(k, slice) and (k.step in (None, 1)) for k in key):
-        return np.asarray(array[key])
-    return np.asarray(array.oindex[key])
 
 
 class _reading:

@@ -10,15 +10,15 @@ import zarr
 
 from pipeline.errors import StoreError
 from pipeline.grid.hours_journal import Record, runs
-from pipeline.grid.hours_layout import ARCHIVE, HOT, MANIFEST, VECTORS, Layout, Stored
+from pipeline.grid.hours_layout import ARCHIVE, ARCHIVED, BOTH, HOT, MANIFEST, OPEN, VECTORS, Layout, Stored
 from pipeline.grid.hours_reader import HourReader
 from pipeline.grid.hours_repo import Repo
 from pipeline.grid.hours_version import Commit
 from pipeline.grid.hours_writer import HourWriter
 
 
-def seal(repo: Repo, start: np.datetime64, end: np.datetime64, when: str, branch: str) -> Commit:
-    """Move the versions of hours [start, end) to the archive; their numbers, manifests and digests stay.
+def seal(repo: Repo, start: np.datetime64, end: np.datetime64, when: str, branch: str, *, keep: bool) -> Commit:
+    """Bring the versions of hours [start, end) to the archive; their numbers, manifests and digests stay.
 
     The lock must be held.
 
@@ -32,31 +32,36 @@ def seal(repo: Repo, start: np.datetime64, end: np.datetime64, when: str, branch
         The time, ISO 8601.
     branch
         Which.
+    keep
+        Leave them in the hot group too.
     """
     seq = repo.settle()[-1].seq + 1
     parent = repo.tip(branch)
     reader = HourReader(repo, parent)
     layout = reader.layout
     first, last = layout.index(start), layout.index(end - np.timedelta64(1, "h")) + 1
-    hot = (reader.vectors["state"] > 0) & (reader.vectors["tier"] == 0)
-    moved = first + np.flatnonzero(hot[first:last])
-    if not moved.size:
+    tier = np.where(reader.vectors["state"] > 0, reader.vectors["tier"], ARCHIVED)
+    new = first + np.flatnonzero(tier[first:last] == OPEN)
+    moved = first + np.flatnonzero(tier[first:last] != ARCHIVED)
+    if not (new if keep else moved).size:
         return Commit(reader.seq, parent, (), False)
-    open_ = hot.copy()
-    open_[moved] = False
+    open_ = tier == OPEN
+    open_[new] = False
     session = repo.icechunk.writable_session(branch)
     writer = HourWriter(session, layout)
-    writer.vectors["tier"][moved] = 1
+    writer.vectors["tier"][moved] = BOTH if keep else ARCHIVED
+    needed = writer.vectors["tier"] != ARCHIVED
     for variable in layout.variables:
         array = writer.array(ARCHIVE, variable.name)
         everything = tuple(slice(None) for _ in variable.dims)
-        for low, high in _blocks(layout, variable, moved):
+        for low, high in _blocks(layout, variable, new):
             places = np.arange(low, high)
             values = reader.read(variable, places, everything)
             # of the hours of a block that stay open nothing is copied
             values[variable.with_time(everything, np.flatnonzero(open_[low:high]))] = np.nan
             array[variable.with_time(everything, slice(low, high))] = values
-        writer.drop(HOT, variable, _hot_chunks(variable, moved, open_))
+        if not keep:
+            writer.drop(HOT, variable, _hot_chunks(variable, moved, needed & (reader.vectors["state"] > 0)))
     writer.finish()
     hours = runs((layout.start + moved).tolist())
     done = repo.publish(session, Record(seq, "", when, branch, "seal", hours))
@@ -70,11 +75,11 @@ def _blocks(layout: Layout, variable: Stored, hours: np.ndarray) -> Iterator[tup
         yield number * length, min((number + 1) * length, layout.hours)
 
 
-def _hot_chunks(variable: Stored, moved: np.ndarray, open_: np.ndarray) -> Iterator[tuple[int, ...]]:
-    """Give the hot chunks that no open hour needs any more."""
+def _hot_chunks(variable: Stored, moved: np.ndarray, needed: np.ndarray) -> Iterator[tuple[int, ...]]:
+    """Give the hot chunks that no hour needs any more."""
     length = variable.chunks(HOT)[variable.time_axis]
     for number in np.unique(moved // length).tolist():
-        if not open_[number * length : (number + 1) * length].any():
+        if not needed[number * length : (number + 1) * length].any():
             sectors = range(variable.shape[0]) if variable.is_field else (0,)
             for sector in sectors:
                 chunk = [0] * (len(variable.dims) + 1)

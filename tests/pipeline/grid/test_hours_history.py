@@ -110,6 +110,36 @@ def test_a_branch_becomes_main_with_what_main_wrote_meanwhile(tmp_path):
     assert store.at(cases.at(4)).snapshot == old.snapshot
 
 
+def test_hours_may_be_in_both_tiers_and_are_read_from_the_cheaper(tmp_path, monkeypatch):
+    store = cases.make(tmp_path / "s", hours=400)
+    store.commit([cases.noisy(n, 1) for n in range(380)], at=cases.at(0))
+    before = full(store)
+    assert len(store.seal(cases.hour(0), cases.hour(360), at=cases.at(1), keep=True).hours) == 360
+    assert not store.seal(cases.hour(0), cases.hour(360), at=cases.at(1), keep=True).written
+    same(full(store), before, "tier")
+    with store.at() as reader:
+        groups = []
+        taken = reader._chunks
+        monkeypatch.setattr(reader, "_chunks", lambda group, name: groups.append(group) or taken(group, name))
+        reader.map(cases.hour(5), ["flux_prior"])
+        assert groups.pop() == "hours"
+        cell = reader.dataset(cases.hour(0), cases.hour(360))["flux_prior"].isel(sector=0, y=1, x=2)
+        np.testing.assert_array_equal(cell, before["flux_prior"][0, :360, 1, 2])
+        assert groups == ["archive"]
+    store.commit([cases.noisy(7, 2)], at=cases.at(2))
+    late = full(store)
+    assert not np.array_equal(late["flux_prior"][:, 7], before["flux_prior"][:, 7])
+    store.seal(cases.hour(0), cases.hour(370), at=cases.at(3), keep=True)
+    same(full(store), late, "tier")
+    assert len(store.seal(cases.hour(0), cases.hour(168), at=cases.at(4)).hours) == 168
+    same(full(store), late, "tier")
+    with store.at() as reader:
+        assert np.bincount(reader.vectors["tier"][:380]).tolist() == [10, 168, 202]
+        plain = xr.open_zarr(reader.store, group="hours", consolidated=False, chunks=None)
+        assert np.isnan(plain["flux_prior"][:, 5]).all()
+    assert not store.check()
+
+
 @pytest.mark.parametrize("place", ["tag", "publish", "point", "append", "drop"])
 def test_adopting_that_was_cut_off_is_done_or_not_and_can_be_done_again(tmp_path, place, monkeypatch):
     store = cases.make(tmp_path / "s")
