@@ -410,7 +410,15 @@ def test_a_restored_service_has_nothing_to_do_and_goes_on_under_its_units_filter
     outcome = cases.due(tmp_path / "live", hours[1] + 1)
     assert (outcome.made, outcome.same, outcome.failed, outcome.looked.taken) == ([], [], {}, 0)
     assert cases.current(tmp_path / "live") == before
-    # without the database the hours are looked at again, and are what they were
+    # on another machine, with inputs that were copied there, hours are looked at again, and are what they were
+    shutil.copytree(
+        tmp_path / "live", tmp_path / "other", ignore=shutil.ignore_patterns("service", "transport", "case.toml")
+    )
+    restore(tmp_path / "backup", tmp_path / "other" / "case.toml")
+    outcome = cases.due(tmp_path / "other", hours[1] + 1)
+    assert (outcome.made, outcome.failed) == ([], {})
+    assert cases.current(tmp_path / "other") == before
+    # so they are without the database
     (tmp_path / "live" / "service" / "service.db").unlink()
     outcome = cases.due(tmp_path / "live", hours[1] + 1)
     assert (outcome.made, outcome.failed) == ([], {})
