@@ -46,6 +46,7 @@ def test_the_wheel_holds_the_packages_and_their_data_and_nothing_else(wheel):
     assert tops == {"pipeline", "kernels", "station_meta", "workflows"}
     assert "station_meta/zhejiang_illustrative.csv" in names
     assert "workflows/tacolneston.toml" in names
+    assert "workflows/systemd/run-due.timer" in names
 
 
 def test_a_clean_installation_imports_every_module_and_runs(wheel, tmp_path):
