@@ -337,8 +337,13 @@ class HourStore:
         with locked(self.path / "lock"):
             return collect(self._repo, older_than)
 
-    def check(self) -> dict[np.datetime64, str]:
+    def check(self, start: np.datetime64 | None = None, end: np.datetime64 | None = None) -> dict[np.datetime64, str]:
         """Return what is wrong with each hour of main that is not as it was written; nothing when all is well.
+
+        Parameters
+        ----------
+        start, end
+            Hours to look at: all by default, and all values are read (a year of 3 km maps of a province in minutes).
 
         Raises
         ------
@@ -346,12 +351,24 @@ class HourStore:
             When main cannot be read at all.
         """
         with self.at() as reader:
-            found = corrupt_hours(reader, np.arange(reader.layout.hours))
+            found = corrupt_hours(reader, reader.layout.places(start, end))
             return {reader.layout.hour(at): words for at, words in found.items()}
 
     @classmethod
-    def repair(cls, path: Path, *, at: datetime) -> Repaired:
+    def repair(
+        cls, path: Path, *, at: datetime, start: np.datetime64 | None = None, end: np.datetime64 | None = None
+    ) -> Repaired:
         """Bring the store in a folder back to what is whole, after a power cut or a fault of the disk.
+
+        Parameters
+        ----------
+        path
+            Of the store.
+        at
+            The time.
+        start, end
+            Hours to look at, as `check` does. A power cut damages none (it may cost a branch its ref, or retention a
+            snapshot that it wrote anew); a disk may damage any.
 
         Raises
         ------
@@ -359,7 +376,7 @@ class HourStore:
             When nothing is whole.
         """
         with locked(path / "lock"):
-            done = repair(path, text_of(at))
+            done = repair(path, text_of(at), start, end)
             put(path / _MARK, _MARKED)
         return done
 

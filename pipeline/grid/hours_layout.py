@@ -137,6 +137,12 @@ class Layout:
         """Return the hour at a place of the axis."""
         return np.datetime64(self.start + int(at), "h")
 
+    def places(self, start: np.datetime64 | None = None, end: np.datetime64 | None = None) -> np.ndarray:
+        """Return the places of hours [start, end) on the axis, cut to it; all by default."""
+        first = 0 if start is None else int(start.astype("datetime64[h]").astype(np.int64)) - self.start
+        last = self.hours if end is None else int(end.astype("datetime64[h]").astype(np.int64)) - self.start
+        return np.arange(max(first, 0), min(last, self.hours))
+
     def named(self, name: str) -> Stored:
         """Return a variable.
 

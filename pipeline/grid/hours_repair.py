@@ -49,8 +49,8 @@ class Repaired:
     lost: tuple[np.datetime64, ...]
 
 
-def repair(path: Path, when: str) -> Repaired:
-    """Bring a store back to what is whole; the lock must be held.
+def repair(path: Path, when: str, start: np.datetime64 | None = None, end: np.datetime64 | None = None) -> Repaired:
+    """Bring a store back to what is whole, and hours [start, end) of it; the lock must be held.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def repair(path: Path, when: str) -> Repaired:
         # no number is given twice, not even that of a commit that is gone
         records.append(Record(max(newest, records[-1].seq) + 1, reader.snapshot, when, MAIN, "repair"))
         repo.journal.append(records[-1])
-    wrong = corrupt_hours(reader, np.arange(reader.layout.hours))
+    wrong = corrupt_hours(reader, reader.layout.places(start, end))
     if not wrong:
         return Repaired(reader.snapshot, moved, (), (), ())
     return _restored(repo, reader, records, wrong, when, moved)

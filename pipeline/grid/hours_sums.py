@@ -51,9 +51,9 @@ class Sums:
 
     def of(self, snapshot: str) -> dict[str, str] | None:
         """Return the sums of a snapshot's files; None when there are none that are whole."""
-        for folder in ("sums", "copies/sums"):
+        for place in self._places(snapshot):
             try:
-                check, text = (self._path / folder / f"{snapshot}.json").read_bytes().split(b"\n", 1)
+                check, text = place.read_bytes().split(b"\n", 1)
             except (FileNotFoundError, ValueError):
                 continue
             if hashlib.sha256(text).hexdigest().encode() == check:
@@ -108,8 +108,7 @@ class Sums:
                     hours_files.put(bad, good[0].read_bytes())
                     healed.append(name)
             text = _text(sums)
-            for folder in ("sums", "copies/sums"):
-                place = self._path / folder / f"{snapshot}.json"
+            for place in self._places(snapshot):
                 if not place.exists() or place.read_bytes() != text:
                     hours_files.put(place, text)
         return healed
@@ -124,8 +123,10 @@ class Sums:
                 continue
             old, sums = copy.read_bytes(), self.of(copy.name)
             if content != old and sums is not None and sums.get(name) == hashlib.sha256(old).hexdigest():
-                self._write(copy.name, {**sums, name: hashlib.sha256(content).hexdigest()})
-                _put(copy, content)
+                text = _text({**sums, name: hashlib.sha256(content).hexdigest()})
+                # one after the other, each on the disk: a power cut must not take both sums
+                for place, new in zip((*self._places(copy.name), copy), (text, text, content), strict=True):
+                    hours_files.put(place, new)
 
     def keep(self) -> int:
         """Remove sums and copies of what the repository no longer has; return their bytes."""
@@ -147,8 +148,11 @@ class Sums:
         return {path.stem for path in self._path.glob("copies/sums/*.json")}
 
     def _write(self, snapshot: str, sums: dict[str, str]) -> None:
-        for folder in ("sums", "copies/sums"):
-            _put(self._path / folder / f"{snapshot}.json", _text(sums))
+        for place in self._places(snapshot):
+            _put(place, _text(sums))
+
+    def _places(self, snapshot: str) -> tuple[Path, ...]:
+        return tuple(self._path / folder / f"{snapshot}.json" for folder in ("sums", "copies/sums"))
 
     def _sum(self, path: Path) -> str:
         try:

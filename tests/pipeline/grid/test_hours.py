@@ -6,11 +6,13 @@ import hour_cases as cases
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import StoreError
 from pipeline.grid import HourStore, HourVersion
+from pipeline.grid.hours_journal import Record
 from pipeline.grid.hours_layout import rounded
 
 FLOATS = st.floats(width=32, allow_nan=True, allow_infinity=True)
@@ -153,6 +155,11 @@ def test_another_template_another_layout_and_no_store_are_refused(tmp_path):
         HourStore.open(tmp_path / "none")
     with pytest.raises(StoreError, match="floats of one hour"):
         HourStore.create(tmp_path / "i", cases.template().assign(n=("feed", [1, 2])), start=cases.START)
+    session = store._repo.icechunk.writable_session("main")
+    zarr.open_group(session.store, mode="r+").attrs["layout"] = 2
+    newer = store._repo.publish(session, Record(9, "", "2024-07-15T12:00:00+00:00", "main", "commit"))
+    with pytest.raises(StoreError, match="reads layout 1 of the store; got 2"):
+        store.at(snapshot=newer.snapshot)
     (tmp_path / "s" / "store.json").write_text('{"layout": 2}')
     with pytest.raises(StoreError, match="reads layout 1 of the store; got 2"):
         HourStore.open(tmp_path / "s")

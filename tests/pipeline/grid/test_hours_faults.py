@@ -57,7 +57,12 @@ def adopt_(store):
     store.adopt("again", at=cases.at(2))
 
 
-@pytest.mark.parametrize("step", [commit_, seal_, adopt_], ids=["commit", "seal", "adopt"])
+def collect_(store):
+    store.commit([cases.version(1, 2.0), cases.version(2, 2.0)], at=cases.at(2))
+    store.collect(cases.at(9))
+
+
+@pytest.mark.parametrize("step", [commit_, seal_, adopt_, collect_], ids=["commit", "seal", "adopt", "collect"])
 def test_after_a_power_cut_the_old_hours_or_the_new_ones_never_a_mix(tmp_path, step, monkeypatch):
     path = tmp_path / "s"
     store = cases.make(path, hours=48)
@@ -103,6 +108,23 @@ def test_after_a_power_cut_the_old_hours_or_the_new_ones_never_a_mix(tmp_path, s
         durable = state
     assert tried > 15
     assert len(outcomes) == (1 if step is seal_ else 2)
+
+
+def test_a_full_disk_leaves_the_old_hours_and_the_next_commit_does_it(tmp_path, monkeypatch):
+    store = cases.make(tmp_path / "s")
+    store.commit([cases.version(1, 1.0)], at=cases.at(0))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    for place in ("sync", "put"):
+        with monkeypatch.context() as patch:
+            patch.setattr(hours_files, place, full)
+            with pytest.raises(OSError, match="No space"):
+                store.commit([cases.version(1, 2.0)], at=cases.at(1))
+        assert said(HourStore.open(tmp_path / "s").at(), 1) == 1.0
+    assert store.commit([cases.version(1, 2.0)], at=cases.at(2)).seq == 2
+    assert said(store.at(), 1) == 2.0
 
 
 def test_a_flipped_bit_is_an_error_or_no_matter(tmp_path):
