@@ -1,5 +1,7 @@
 """A process at a store of hours: `python hour_process.py TASK FOLDER ...`, started by the tests."""
 
+import resource
+import signal
 import sys
 import time
 from pathlib import Path
@@ -45,6 +47,18 @@ def read(folder, seconds):
     print(reads, torn, flush=True)
 
 
+def limited(folder):
+    """Commit where no file may be longer than 300 bytes; print what comes of it."""
+    store = HourStore.open(folder)
+    print("ready", flush=True)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, resource.RLIM_INFINITY))
+    try:
+        store.commit([cases.version(1, 2.0)], at=cases.at(1))
+    except OSError as error:
+        print(error.errno, flush=True)
+
+
 if __name__ == "__main__":
     task, folder, *numbers = sys.argv[1:]
-    {"write": write, "read": read}[task](Path(folder), *map(int, numbers))
+    {"write": write, "read": read, "limited": limited}[task](Path(folder), *map(int, numbers))

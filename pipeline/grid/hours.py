@@ -20,14 +20,14 @@ from pipeline.grid import hours_layout as layouts
 from pipeline.grid.hours_branch import adopt, branch
 from pipeline.grid.hours_check import corrupt_hours
 from pipeline.grid.hours_collect import Collected, collect
-from pipeline.grid.hours_files import PATIENCE, Lease, gate, locked, put
-from pipeline.grid.hours_journal import Record, newest_at, runs
+from pipeline.grid.hours_commit import commit
+from pipeline.grid.hours_files import PATIENCE, Lease, gate, put
+from pipeline.grid.hours_journal import Record, newest_at
 from pipeline.grid.hours_reader import HourReader
 from pipeline.grid.hours_repair import Repaired, repair
-from pipeline.grid.hours_repo import MAIN, Repo
+from pipeline.grid.hours_repo import MAIN, Repo, writing
 from pipeline.grid.hours_seal import extend, seal
-from pipeline.grid.hours_version import Commit, HourVersion, digests, next_manifest, stored_values, text_of
-from pipeline.grid.hours_writer import HourWriter, Row
+from pipeline.grid.hours_version import Commit, HourVersion, text_of
 
 _MARK = "store.json"
 _MARKED = b'{"layout": %d}\n' % layouts.LAYOUT
@@ -79,7 +79,7 @@ class HourStore:
         """
         layout = layouts.layout_of(template, start, hours)
         path.mkdir(parents=True, exist_ok=True)
-        with locked(path / "lock"):
+        with writing(path):
             # what is there without a mark is what a kill left of this
             if (path / _MARK).exists() or {p.name for p in path.iterdir()} - _OURS:
                 raise StoreError(
@@ -222,42 +222,8 @@ class HourStore:
         LockedError
             When another process commits.
         """
-        when = text_of(at)
-        with locked(self.path / "lock", patience):
-            records = self._repo.settle()
-            parent = self._repo.tip(branch)
-            reader = HourReader(self._repo, parent)
-            layout = reader.layout
-            seq = max(record.seq for record in records) + 1
-            places = [layout.index(version.hour) for version in versions]
-            if len(set(places)) != len(places):
-                raise StoreError("the versions of a commit must be of different hours", remedy="give each hour once")
-            rows, newest = [], 0
-            known = _manifests(reader, places)
-            for place, version in zip(places, versions, strict=True):
-                values = stored_values(version, layout)
-                before = known.get(place)
-                manifest = next_manifest(version, digests(values), before, parent, seq, at)
-                if manifest is not None:
-                    if before is not None and expected_seq is not None and before["seq"] > expected_seq:
-                        raise StoreError(
-                            "an hour must not have been written since the work on it began",
-                            got=f"commit {before['seq']} after {expected_seq}",
-                            remedy="begin again from what the store holds now",
-                            where=str(version.hour),
-                        )
-                    rows.append(Row(place, values, manifest))
-                elif before is not None:
-                    newest = max(newest, int(before["seq"]))
-            if not rows:
-                return Commit(newest or reader.seq, parent, (), False)
-            session = self._repo.icechunk.writable_session(branch)
-            writer = HourWriter(session, layout)
-            writer.write(rows)
-            writer.finish()
-            hours = runs(layout.start + row.at for row in rows)
-            done = self._repo.publish(session, Record(seq, "", when, branch, "commit", hours, message))
-            return Commit(seq, done.snapshot, tuple(layout.hour(row.at) for row in rows), True)
+        with writing(self.path, patience):
+            return commit(self._repo, versions, at, message, branch, expected_seq)
 
     def tag(self, name: str, *, branch: str = MAIN) -> str:
         """Name the newest snapshot of a branch, for ever; return its id.
@@ -267,7 +233,7 @@ class HourStore:
         StoreError
             When the name is taken or cannot be one.
         """
-        with locked(self.path / "lock"):
+        with writing(self.path):
             return self._repo.tag(name, self._repo.tip(branch))
 
     def seal(
@@ -289,7 +255,7 @@ class HourStore:
             Leave them hot too: hours that are not final, once a day. Maps are read hot then, series from the archive:
             a chunk for each hour of a month is half a second.
         """
-        with locked(self.path / "lock"):
+        with writing(self.path):
             return seal(self._repo, start, end, text_of(at), branch, keep=keep)
 
     def extend(self, hours: int, *, at: datetime, branch: str = MAIN) -> Commit:
@@ -300,7 +266,7 @@ class HourStore:
         StoreError
             When it would become shorter.
         """
-        with locked(self.path / "lock"):
+        with writing(self.path):
             return extend(self._repo, hours, text_of(at), branch)
 
     def branch(self, name: str, *, at: datetime) -> str:
@@ -311,7 +277,7 @@ class HourStore:
         StoreError
             When there is one, or the name cannot be one.
         """
-        with locked(self.path / "lock"):
+        with writing(self.path):
             return branch(self._repo, name, text_of(at))
 
     def branches(self) -> list[str]:
@@ -328,13 +294,13 @@ class HourStore:
         StoreError
             When there is no such branch.
         """
-        with locked(self.path / "lock"):
+        with writing(self.path):
             return adopt(self._repo, name, text_of(at))
 
     def collect(self, older_than: datetime) -> Collected:
         """Remove what was superseded before a time and nobody needs: no branch, no tag, no living reader."""
         text_of(older_than)
-        with locked(self.path / "lock"):
+        with writing(self.path):
             return collect(self._repo, older_than)
 
     def check(self, start: np.datetime64 | None = None, end: np.datetime64 | None = None) -> dict[np.datetime64, str]:
@@ -375,7 +341,7 @@ class HourStore:
         CorruptError
             When nothing is whole.
         """
-        with locked(path / "lock"):
+        with writing(path):
             done = repair(path, text_of(at), start, end)
             put(path / _MARK, _MARKED)
         return done
@@ -392,12 +358,3 @@ class HourStore:
                 "a commit at or before that time must be kept", got=str(as_of), remedy="ask for a later time"
             )
         return record.snapshot
-
-
-def _manifests(reader: HourReader, places: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """Return manifests of places on the axis, read in one go where they are close."""
-    out = {}
-    for first, count in runs(places):
-        found = reader.manifests(reader.layout.hour(first), reader.layout.hour(first + count))
-        out.update({reader.layout.index(hour): manifest for hour, manifest in found.items()})
-    return out

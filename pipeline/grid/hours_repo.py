@@ -10,7 +10,9 @@ its files' sums beside it, all of it synced, and only then is the ref replaced.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -258,3 +260,39 @@ def _corrupt(what: str, where: Path) -> Iterator[None]:
         raise CorruptError(
             f"{what} must be readable", got=str(error), remedy="run `repair`", where=str(where)
         ) from error
+
+
+@contextlib.contextmanager
+def writing(path: Path, patience: float = hours_files.PATIENCE) -> Iterator[None]:
+    """Be the one that changes a store.
+
+    Parameters
+    ----------
+    path
+        Of the store.
+    patience
+        Seconds to wait for another.
+
+    Raises
+    ------
+    LockedError
+        When another process is at it.
+    OSError
+        When the disk is full, read-only or broken: nothing has changed then.
+    CorruptError
+        When what a change builds on cannot be read.
+    """
+    with hours_files.locked(path / "lock", patience):
+        try:
+            yield
+        except (icechunk.IcechunkError, ValueError, RuntimeError) as error:
+            told = str(error)
+            code = re.search(r"\(os error (\d+)\)", told)
+            if code is not None and int(code[1]) != errno.ENOENT:
+                raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from error
+            # Zarr's words of a checksum and numcodecs' of a packed chunk, which have no type of their own
+            if isinstance(error, icechunk.IcechunkError) or "checksum" in told or "blosc" in told.lower():
+                raise CorruptError(
+                    "what is written to must be readable", got=told, remedy="run `repair`", where=str(path)
+                ) from error
+            raise

@@ -227,6 +227,22 @@ def test_a_broken_block_of_the_archive_is_read_from_before_it_was_sealed(tmp_pat
     assert (HourStore.repair(path, at=cases.at(4)).restored, store.at().seq) == ((), 4)
 
 
+def test_a_change_that_builds_on_a_broken_chunk_is_refused_until_it_is_repaired(tmp_path):
+    path = tmp_path / "s"
+    store = cases.make(path, ny=24, nx=24)
+    before = set(chunk_files(path))
+    store.commit([cases.noisy(n, 1, 24, 24) for n in range(24)], at=cases.at(1))
+    # the day's chunk of a table: the next hour of the day is written into it
+    table = [p for p in set(chunk_files(path)) - before if 1000 < p.stat().st_size < 1250]
+    assert table
+    for file in table:
+        file.write_bytes(file.read_bytes()[:-1] + b"?")
+    with pytest.raises(CorruptError, match="repair"):
+        store.commit([cases.noisy(3, 2, 24, 24)], at=cases.at(2))
+    HourStore.repair(path, at=cases.at(3))
+    assert HourStore.open(path).commit([cases.noisy(3, 2, 24, 24)], at=cases.at(4)).written
+
+
 def test_an_hour_of_which_nothing_is_left_is_missing_and_listed(tmp_path):
     path = tmp_path / "s"
     store = cases.make(path, ny=24, nx=24)

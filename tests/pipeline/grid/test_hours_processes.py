@@ -1,5 +1,6 @@
 """The store among processes: readers, two committers, and kills."""
 
+import errno
 import fcntl
 import subprocess
 import sys
@@ -90,6 +91,17 @@ def test_a_committer_that_is_killed_leaves_the_old_hours_or_the_new_ones(tmp_pat
     assert not HourStore.open(path).check()
     HourStore.open(path).collect(cases.at(0))
     assert not list(path.rglob("*.partial"))
+
+
+def test_a_file_that_cannot_be_written_is_the_systems_error_and_nothing_has_changed(tmp_path):
+    path = tmp_path / "s"
+    store = cases.make(path)
+    store.commit([cases.version(1, 1.0)], at=cases.at(0))
+    assert int(end(start("limited", path))) == errno.EFBIG
+    store = HourStore.open(path)
+    assert (store.at().values(cases.hour(1))["station_value"] == 1.0).all()
+    assert store.commit([cases.version(1, 2.0)], at=cases.at(2)).seq == 2
+    assert not store.check()
 
 
 def test_a_second_committer_waits_and_then_says_locked(tmp_path):
