@@ -77,6 +77,17 @@ class Running:
             raise RuntimeError(told.decode())
         return time.monotonic() - began
 
+    def finish(self, now: np.datetime64) -> int:
+        """Run until nothing is due; return how many runs that took."""
+        for number in range(1, 1000):
+            process = self.start(now)
+            told, _ = process.communicate()
+            if process.returncode != 0:
+                raise RuntimeError(told.decode())
+            if b"nothing is due" in told:
+                return number
+        raise RuntimeError("there is always something due")
+
     def said(self) -> dict[str, dict[str, Any]]:
         """Return what the store says of every hour, all of it verified, without the way there."""
         found = {}
@@ -96,13 +107,14 @@ def undisturbed(service: Running, hours: int) -> list[float]:
         now = FIRST + (number + 1) * HOUR
         service.deliveries.deliver(now)
         spent.append(service.run(now))
+    service.finish(FIRST + hours * HOUR)
     return spent
 
 
 def disturbed(service: Running, hours: int, seed: int, usual: float) -> dict[str, int]:
     """Deliver late, leave out runs, kill some, start others twice; return how often each happened."""
     random = np.random.default_rng(seed)
-    late = Late(seed, share=0.08, most=20)
+    late = Late(seed, share=0.05, most=12)
     count = dict.fromkeys(("runs", "left out", "killed", "started twice", "turned away"), 0)
     for number in range(hours):
         now = FIRST + (number + 1) * HOUR
@@ -125,20 +137,9 @@ def disturbed(service: Running, hours: int, seed: int, usual: float) -> dict[str
         else:
             service.run(now)
     # what was late is there in the end, and runs go on until nothing is due
-    service.deliveries.deliver(FIRST + (hours + 200) * HOUR, lambda name, hour: _cut(hour, hours))
-    while True:
-        count["runs"] += 1
-        process = service.start(FIRST + hours * HOUR)
-        told, _ = process.communicate()
-        if b"nothing is due" in told:
-            return count
-        if process.returncode != 0:
-            raise RuntimeError(told.decode())
-
-
-def _cut(hour: np.datetime64, hours: int) -> np.datetime64:
-    """Return when rows of an hour are delivered in the end: never, when they lie beyond the last hour."""
-    return hour + HOUR if hour < FIRST + hours * HOUR else hour + 10_000 * HOUR
+    service.deliveries.deliver(FIRST + hours * HOUR)
+    count["runs"] += service.finish(FIRST + hours * HOUR)
+    return count
 
 
 def report(world: Path, folder: Path, hours: int) -> str:

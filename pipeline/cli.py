@@ -19,7 +19,7 @@ from pipeline.cli_qc import qc
 from pipeline.cli_service import backfill, hour, release, reprocess, run_due
 from pipeline.cli_status import status
 from pipeline.cli_tune import tune
-from pipeline.errors import TianyanError
+from pipeline.errors import LockedError, TianyanError
 
 app = App(
     name="tianyan",
@@ -371,12 +371,13 @@ def _show(store: Path, *, picture: Path | None = None, full: bool = False) -> No
 
 
 def main() -> None:
-    """Run the command; errors raised on purpose are printed in one paragraph, with exit code 2."""
+    """Run the command; errors raised on purpose are printed in one paragraph, with exit code 2, or 75 to try again."""
     try:
         app(sys.argv[1:])
     except TianyanError as error:
         print(f"tianyan: {error}", file=sys.stderr)
-        sys.exit(2)
+        # EX_TEMPFAIL of sysexits.h: another run is under way
+        sys.exit(75 if isinstance(error, LockedError) else 2)
 
 
 if __name__ == "__main__":

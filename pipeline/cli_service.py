@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pipeline.service.clock import Clock
     from pipeline.service.runs import Outcome
 
-#: exit codes: some hour failed; another run is under way (EX_TEMPFAIL of sysexits.h)
-FAILED, LOCKED = 1, 75
+#: exit code when some hour failed
+FAILED = 1
 
 CaseFile = Annotated[
     Path, Parameter(name="--case", env_var="TIANYAN_CASE", help="the case's TOML file, with [cycle] and [service]")
