@@ -96,6 +96,8 @@ class Outcome:
         By the plan; because the payload took too long.
     value, error, output
         What the function returned; its traceback; what was printed.
+    imported
+        Modules the function imported, which the harness might have before: often most of the time.
     seconds
         From the fork to the end of the last process.
     """
@@ -107,6 +109,7 @@ class Outcome:
     value: Any
     error: str | None
     output: str
+    imported: list[str]
     seconds: float
 
     @property
@@ -178,7 +181,7 @@ class Harness:
             assert ready["error"] is None, ready["error"]
             #: threads that the server has besides its first, by name: a fork does not have them
             self.threads: list[str] = ready["threads"]
-            assert not (warm and self.threads), f"{warm} left threads behind: {self.threads}"
+            assert not ready["left"], f"{warm} left threads behind: {self.threads}"
             self._permitted()
         except BaseException:
             self.close()

@@ -1,6 +1,7 @@
 """What `test_syscall_faults` and `test_crash_states` run under faults; `old` and `new` fill several pages."""
 
 import ctypes
+import importlib
 import mmap
 import os
 import random
@@ -266,6 +267,10 @@ def remember(value):
 
 def remembered():
     return REMEMBERED[0]
+
+
+def import_one(name):
+    importlib.import_module(name)
 
 
 def leave_a_thread():

@@ -131,7 +131,8 @@ def _outcome(connection: socket.socket, request: dict[str, Any]) -> dict[str, An
         "timed_out": bool(late),
         "seconds": time.perf_counter() - begun,
         "output": _content(output).decode(errors="replace"),
-        **(json.loads(text) if text else {"value": None, "error": None}),
+        **{"value": None, "error": None, "imported": []},
+        **(json.loads(text) if text else {}),
     }
 
 
@@ -154,9 +155,10 @@ def _payload(request: dict[str, Any], gate: int, output: int, told: int, connect
         install_filter()
         if isinstance(request["call"], list):
             os.execvp(request["call"][0], request["call"])
+        known = set(sys.modules)
         value = _named(request["call"])(**request["args"])
         if os.getpid() == first:
-            _tell(told, {"value": value, "error": None})
+            _tell(told, {"value": value, "error": None, "imported": sorted(set(sys.modules) - known)})
         code = 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
@@ -196,12 +198,13 @@ def main() -> None:
             sys.path[:0] = request["path"]
             for name in request["imports"]:
                 importlib.import_module(name)
+            threads = _threads()
             for call, args in request["warm"]:
                 _named(call)(**args)
         except BaseException:
             send(control, {"error": traceback.format_exc(), "threads": []})
             return
-        send(control, {"error": None, "threads": _threads()})
+        send(control, {"error": None, "threads": _threads(), "left": len(_threads()) - len(threads)})
         serve(control)
 
 

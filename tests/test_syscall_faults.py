@@ -302,6 +302,14 @@ def test_what_is_made_before_the_forks_is_there_after_them(folder):
         Harness(["no_such_module"])
 
 
+def test_what_a_payload_imports_is_told(harness, folder):
+    outcome = harness.run("syscall_payloads:import_one", {"name": "wave"}, folder=folder)
+    assert "wave" in outcome.imported
+    with Harness(["wave"]) as made:
+        outcome = made.run("syscall_payloads:import_one", {"name": "wave"}, folder=folder)
+    assert "wave" not in outcome.imported
+
+
 def test_where_tracing_is_not_permitted_the_harness_skips_and_says_so(harness, folder):
     outcome = run(harness, "trace", folder)
     assert outcome.error is None
