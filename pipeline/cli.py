@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 
 from pipeline._version import __version__
 from pipeline.cli_calibrate import calibrate
+from pipeline.cli_deliver import deliver
 from pipeline.cli_ingest import columns, mobile, unpack
 from pipeline.cli_install import service
 from pipeline.cli_listen import listen
@@ -58,6 +59,7 @@ osse = App(
 )
 app.command(footprints)
 app.command(osse)
+osse.command(deliver)
 app.command(qc)
 app.command(tune)
 app.command(calibrate)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.case import Progress
 from pipeline.errors import InputError
-from pipeline.osse import Plan, make_case
+from pipeline.osse import Deliveries, Late, Plan, make_case, on_time
 from pipeline.osse.case_file import STORE, TRUTH
 
 
@@ -45,3 +47,42 @@ def places(given: Path) -> tuple[Path, Path]:
         if not path.exists():
             raise InputError("store and truth must be there", got=str(path), remedy=remedy, where=str(given))
     return store, truth
+
+
+_LIVE = """
+[cycle]
+window_hours = 72
+lag_hours = 24
+
+[service]
+start = {first}:00:00Z
+quiet_seconds = 0
+"""
+
+
+def deliver_until(world: Path, folder: Path, until: np.datetime64, late: int | None) -> str:
+    """Put into a service's folder what has arrived by a time, and say so; the folder is made at the first call.
+
+    Parameters
+    ----------
+    world
+        Folder of a simulated case.
+    folder
+        Of the service.
+    until
+        UTC.
+    late
+        Seed of which files come late; none does when not given.
+    """
+    deliveries = Deliveries(world, folder)
+    case = folder / "case.toml"
+    if not case.exists():
+        first = deliveries.first.astype("datetime64[h]")
+        deliveries.lay_out(_LIVE.format(first=first))
+    changed = deliveries.deliver(until, on_time if late is None else Late(late))
+    return f"{changed} file(s) delivered; next: tianyan run-due --case {os.path.relpath(case)} --now {_after(until)}"
+
+
+def _after(until: np.datetime64) -> str:
+    """Return a time at which the hour before is due."""
+    return f"{np.datetime_as_string(until + np.timedelta64(16, 'm'), unit='m')}Z"

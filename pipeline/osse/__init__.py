@@ -1,5 +1,6 @@
 """The simulated province, written as files in the real formats, and the score of an inversion of them."""
 
+from pipeline.osse.deliveries import Deliveries, Late, on_time
 from pipeline.osse.demo import make_demo
 from pipeline.osse.detect import detect, print_detection
 from pipeline.osse.faults import FAULTS, fault_names
@@ -10,7 +11,9 @@ from pipeline.osse.weather import TransportError
 
 __all__ = [
     "FAULTS",
+    "Deliveries",
     "Figure",
+    "Late",
     "Plan",
     "Timing",
     "TransportError",
@@ -19,6 +22,7 @@ __all__ = [
     "figures",
     "make_case",
     "make_demo",
+    "on_time",
     "print_detection",
     "print_score",
     "score",

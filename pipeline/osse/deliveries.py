@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from pipeline.errors import InputError
 from pipeline.osse import case_file
@@ -91,6 +92,12 @@ class Deliveries:
                 "deliveries are those of a simulated case", got=str(case), remedy="make one: `tianyan osse make`"
             )
         self.case, self.target = case, target
+
+    @property
+    def first(self) -> np.datetime64:
+        """The first hour with observations, UTC."""
+        with xr.open_dataset(self.case / case_file.TRUTH, engine="netcdf4") as truth:
+            return np.datetime64(str(truth.attrs["observation_start"]), "ns")
 
     def lay_out(self, sections: str) -> Path:
         """Write case.toml with some more sections, and everything that is no delivery; return the path of case.toml.
