@@ -51,38 +51,42 @@ def collect(repo: Repo, older_than: datetime) -> Collected:
     older_than
         By the clock of the commits, with a zone.
     """
-    with locked(repo.path / "leases" / "gate"):
-        return _collected(repo, older_than, leased(repo.path / "leases"))
-
-
-def _collected(repo: Repo, older_than: datetime, pinned: set[str]) -> Collected:
-    records = repo.settle()
-    for name in repo.branches(pinned=True):
-        repo.drop(name)
-    # Icechunk expires by its own clock: by that of the first snapshot that stays
-    written = [repo.icechunk.lookup_snapshot(s).written_at for s in _staying(repo, records, older_than)]
     try:
-        # a reader's snapshot stays as long as a branch points to it
-        for number, snapshot in enumerate(sorted(pinned)):
-            if (repo.folder / "snapshots" / snapshot).exists():
-                repo.point(f"{PINNED}{number}", snapshot)
-        # the oldest snapshot that stays is rewritten, without its parent; there is a copy of what it was
-        repo.icechunk.expire_snapshots(min(written))
-        hours_files.sync(repo.path)
-        repo.sums.renew()
-        hours_files.sync(repo.path)
+        with locked(repo.path / "leases" / "gate"):
+            _expire(repo, older_than, leased(repo.path / "leases"))
+        # from here on readers may open again: what they can find is not touched
         found = repo.icechunk.garbage_collect(datetime.now(UTC) + timedelta(hours=1))
     except icechunk.IcechunkError as error:
         raise CorruptError(
             "the history must be readable", got=str(error), remedy="run `repair`", where=str(repo.path)
         ) from error
     finally:
-        for name in repo.branches(pinned=True):
-            repo.drop(name)
-    kept = {path.name for path in (repo.folder / "snapshots").iterdir()}
-    repo.journal.replace([r for r in records if r.snapshot in kept or r is records[-1]])
+        _unpin(repo)
     size = found.bytes_deleted + repo.sums.keep()
     return Collected(found.snapshots_deleted, found.manifests_deleted, found.chunks_deleted, size, _swept(repo.path))
+
+
+def _expire(repo: Repo, older_than: datetime, pinned: set[str]) -> None:
+    """Take what goes out of the history and the journal; the gate must be held."""
+    records = repo.settle()
+    _unpin(repo)
+    # Icechunk expires by its own clock: by that of the first snapshot that stays
+    written = [repo.icechunk.lookup_snapshot(s).written_at for s in _staying(repo, records, older_than)]
+    # a reader's snapshot stays as long as a branch points to it
+    for number, snapshot in enumerate(sorted(pinned)):
+        if (repo.folder / "snapshots" / snapshot).exists():
+            repo.point(f"{PINNED}{number}", snapshot)
+    # the oldest snapshot that stays is rewritten, without its parent; there is a copy of what it was
+    repo.icechunk.expire_snapshots(min(written))
+    hours_files.sync(repo.path)
+    repo.sums.renew()
+    kept = {record.snapshot for ref in repo.refs() for record in repo.history(**ref)}
+    repo.journal.replace([r for r in records if r.snapshot in kept or r is records[-1]])
+
+
+def _unpin(repo: Repo) -> None:
+    for name in repo.branches(pinned=True):
+        repo.drop(name)
 
 
 def _staying(repo: Repo, records: Sequence[Record], older_than: datetime) -> list[str]:

@@ -93,6 +93,11 @@ class Repo:
         names = [name.removeprefix("branch.") for name in found]
         return sorted(name for name in names if name.startswith(PINNED) == pinned)
 
+    def refs(self) -> list[dict[str, str]]:
+        """Return every branch and tag, as `history` takes it."""
+        branches = [*self.branches(), *self.branches(pinned=True)]
+        return [{"branch": name} for name in branches] + [{"tag": name} for name in sorted(self.icechunk.list_tags())]
+
     def drop(self, branch: str) -> None:
         """Remove a branch's ref."""
         path = self._ref(branch)
@@ -237,8 +242,7 @@ class Repo:
 
     def _rebuilt(self, records: list[Record]) -> list[Record]:
         found = {(record.seq, record.snapshot): record for record in records}
-        refs = [{"branch": branch} for branch in self.branches()] + [{"tag": tag} for tag in self.icechunk.list_tags()]
-        for ref in refs:
+        for ref in self.refs():
             # as far back as it can be read
             with contextlib.suppress(CorruptError):
                 for record in self.history(**ref):
