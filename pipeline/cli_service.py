@@ -175,6 +175,8 @@ def _tell(outcome: Outcome) -> None:
         print(f"deliveries: {looked.taken} taken, {len(looked.waiting)} not yet whole, {len(looked.refused)} set aside")
     for path, reason in looked.refused:
         print(f"set aside: {path}: {reason}")
+    for reason in outcome.unfetched:
+        print(f"not fetched: {reason}", file=sys.stderr)
     if outcome.skew:
         print(f"the clock jumped by {outcome.skew:.0f} s: hours that have not been are not made")
     for word, hours in (("made", outcome.made), ("unchanged", outcome.same), ("still due", outcome.left)):

@@ -90,12 +90,14 @@ class ChunkArray:
         low = sum(int(p[0]) * int(s) for p, s in zip(inside, self._strides, strict=True))
         high = sum(int(p[-1]) * int(s) for p, s in zip(inside, self._strides, strict=True)) + 1
         size = int(np.prod(self._chunks))
-        if _GETITEM is not None and 2 * (high - low) <= size:
-            flat = np.empty(high - low, self.dtype)
-            if _GETITEM(packed, low, high - low, flat.ctypes.data) != flat.nbytes:
-                raise ValueError("a chunk cannot be unpacked")
-        else:
-            low, flat = 0, np.frombuffer(numcodecs.blosc.decompress(content), self.dtype)
+        if _GETITEM is None or 2 * (high - low) > size:
+            whole = np.frombuffer(numcodecs.blosc.decompress(content), self.dtype).reshape(self._chunks)
+            if all(p[-1] - p[0] + 1 == p.size for p in inside):
+                return whole[tuple(slice(p[0], p[-1] + 1) for p in inside)]
+            return whole[np.ix_(*inside)]
+        flat = np.empty(high - low, self.dtype)
+        if _GETITEM(packed, low, high - low, flat.ctypes.data) != flat.nbytes:
+            raise ValueError("a chunk cannot be unpacked")
         at: Any = -low
         for number, (p, stride) in enumerate(zip(inside, self._strides, strict=True)):
             at = at + (p * stride).reshape([-1 if n == number else 1 for n in range(len(inside))])

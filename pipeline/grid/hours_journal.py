@@ -103,26 +103,34 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        #: file, bytes and lines that were read and whole: it grows at its end, or is another file
+        self._known: tuple[int, int, list[Record]] = (0, 0, [])
 
     def read(self) -> tuple[list[Record], bool]:
         """Return all whole lines, and whether there was nothing else.
 
         What a kill left of a last line is dropped without a word: the commit itself has it.
         """
+        inode, size, known = self._known
         try:
-            content = self._path.read_bytes()
+            with self._path.open("rb") as file:
+                found = os.fstat(file.fileno())
+                if found.st_ino != inode or found.st_size < size:
+                    size, known = 0, []
+                file.seek(size)
+                content = file.read()
         except FileNotFoundError:
             return [], False
-        records, whole = [], True
-        lines = content.split(b"\n")
-        for number, line in enumerate(lines):
-            if not line:
-                continue
+        records, whole = list(known), True
+        *lines, torn = content.split(b"\n")
+        for line in filter(None, lines):
             record = _parsed(line)
-            if record is not None:
-                records.append(record)
-            elif number != len(lines) - 1:
+            if record is None:
                 whole = False
+            else:
+                records.append(record)
+        if whole:
+            self._known = (found.st_ino, size + len(content) - len(torn), list(records))
         return records, whole and bool(records)
 
     def append(self, record: Record) -> None:

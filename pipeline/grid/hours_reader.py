@@ -222,6 +222,8 @@ class HourReader:
                 continue
             wanted, back = np.unique(hours[mine], return_inverse=True)
             found = self._chunks(group, variable.name).read(variable.with_time(of_hour, wanted))
+            if wanted.size == mine.size == len(hours) and bool((back[1:] > back[:-1]).all()):
+                return found
             everything = tuple(slice(None) for _ in shape)
             out[variable.with_time(everything, mine)] = found[variable.with_time(everything, back)]
         return out

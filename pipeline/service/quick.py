@@ -63,6 +63,7 @@ def is_quiet(case: Path, now: datetime, hour: datetime | None = None) -> bool:
         if hour is None:
             over = now - timedelta(minutes=service.get("ready_minutes", 75))
             reached = over.astimezone(UTC) < newest + timedelta(hours=1)
+            reached = reached and (left["again"] is None or now < datetime.fromisoformat(left["again"]))
         else:
             reached = service["start"] <= hour <= newest
         same = left["store"] == _store(case.parent / service.get("folder", "service"))
@@ -72,7 +73,7 @@ def is_quiet(case: Path, now: datetime, hour: datetime | None = None) -> bool:
         return False
 
 
-def write_quiet(folder: Path, found: str, newest: datetime) -> None:
+def write_quiet(folder: Path, found: str, newest: datetime, again: datetime | None = None) -> None:
     """Write down that a run left nothing to do.
 
     Parameters
@@ -83,9 +84,16 @@ def write_quiet(folder: Path, found: str, newest: datetime) -> None:
         Of `fingerprint`, from before the run looked at anything.
     newest
         The newest hour that was due.
+    again
+        When deliveries are to be fetched again; never when not given.
     """
     aside = folder / f".{_FILE}"
-    told = {"fingerprint": found, "newest": newest.isoformat(), "store": _store(folder)}
+    told = {
+        "fingerprint": found,
+        "newest": newest.isoformat(),
+        "again": None if again is None else again.isoformat(),
+        "store": _store(folder),
+    }
     aside.write_text(json.dumps(told), encoding="utf-8")
     os.replace(aside, folder / _FILE)
 

@@ -22,6 +22,7 @@ from pipeline.case import Progress, quiet
 from pipeline.errors import LockedError, TianyanError, TimeError
 from pipeline.service import quick
 from pipeline.service.clock import SYSTEM, Clock, trusted
+from pipeline.service.fetching import fetch, next_time
 from pipeline.service.health import report
 from pipeline.service.inputs import Looked
 from pipeline.service.ledger import DONE, FAILED, Entry
@@ -50,6 +51,8 @@ class Outcome:
         Hours that could not be made, with why.
     left
         Hours that are due still.
+    unfetched
+        Sources whose command failed, with why.
     looked
         What the inbox held.
     skew
@@ -62,6 +65,7 @@ class Outcome:
     same: list[np.datetime64] = field(default_factory=list)
     failed: dict[np.datetime64, str] = field(default_factory=dict)
     left: list[np.datetime64] = field(default_factory=list)
+    unfetched: list[str] = field(default_factory=list)
     looked: Looked = field(default_factory=Looked)
     skew: float = 0.0
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -131,6 +135,8 @@ def run_due(service: Service, outcome: Outcome, *, progress: Progress = quiet) -
     """
     place = service.place
     quick.forget(place.folder)
+    sources = place.service.fetch
+    outcome.unfetched = fetch(sources, place.root, service.ledger, service.log, outcome.now)
     found = quick.fingerprint(place.path)
     outcome.looked = service.look(progress)
     hours = due(service, outcome.now)
@@ -143,7 +149,8 @@ def run_due(service: Service, outcome: Outcome, *, progress: Progress = quiet) -
     tidy(service, outcome)
     if not (outcome.left or unmade or outcome.looked.waiting or outcome.skew):
         newest = datetime.fromisoformat(f"{last}:00:00+00:00")
-        quick.write_quiet(place.folder, found, newest)
+        again = min((next_time(source, service.ledger) for source in sources), default=None)
+        quick.write_quiet(place.folder, found, newest, again)
 
 
 def tidy(service: Service, outcome: Outcome) -> None:

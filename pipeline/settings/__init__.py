@@ -23,7 +23,7 @@ from pipeline.settings.sections import (
     Window,
 )
 from pipeline.settings.sensors import BiasFilterSettings, CompensationSettings
-from pipeline.settings.service import ServiceSettings
+from pipeline.settings.service import FetchSettings, ServiceSettings
 from pipeline.settings.sinks import SinkSettings
 from pipeline.settings.transport import ColumnSettings, ForecastSettings, MeteorologySettings, TransportSettings
 
@@ -36,6 +36,7 @@ __all__ = [
     "CompensationSettings",
     "Completeness",
     "CycleSettings",
+    "FetchSettings",
     "FluxSource",
     "FootprintSettings",
     "ForecastSettings",

@@ -10,6 +10,15 @@ from pydantic import AwareDatetime, Field, field_validator
 from pipeline.settings.base import NonNegative, Positive, Section
 
 
+class FetchSettings(Section):
+    """A command that brings deliveries into the inbox, where it runs."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", description="name of the source, in the log")
+    command: list[str] = Field(min_length=1, description="program and arguments; no shell is between")
+    every_minutes: Positive = Field(default=60.0, description="run it so often; when it failed, at the next run")
+    timeout_seconds: Positive = Field(default=300.0, description="it is killed after so long")
+
+
 class ServiceSettings(Section):
     """The hourly service: `tianyan run-due`."""
 
@@ -30,6 +39,7 @@ class ServiceSettings(Section):
         default=30, ge=1, description="days after a month's end when its hours are consolidated and sealed"
     )
     keep_days: int = Field(default=400, ge=1, description="days earlier versions of an hour stay readable; tags stay")
+    fetch: list[FetchSettings] = Field(default_factory=list, description="commands that bring deliveries")
     retry_minutes: Positive = Field(default=10.0, description="an hour that failed is tried again after so long")
 
     @field_validator("start")
