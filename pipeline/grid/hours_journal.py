@@ -92,6 +92,10 @@ def runs(hours: Iterable[int]) -> tuple[tuple[int, int], ...]:
     return tuple(out)
 
 
+#: bytes by which a file is known again: a line with its checksum
+_END = 512
+
+
 class Journal:
     """The file.
 
@@ -103,21 +107,21 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        #: file, bytes and lines that were read and whole: it grows at its end, or is another file
-        self._known: tuple[int, int, list[Record]] = (0, 0, [])
+        #: bytes and lines that were read and whole, and the end of them: it grows, or is another file
+        self._known: tuple[int, bytes, list[Record]] = (0, b"", [])
 
     def read(self) -> tuple[list[Record], bool]:
         """Return all whole lines, and whether there was nothing else.
 
         What a kill left of a last line is dropped without a word: the commit itself has it.
         """
-        inode, size, known = self._known
+        size, end, known = self._known
         try:
             with self._path.open("rb") as file:
-                found = os.fstat(file.fileno())
-                if found.st_ino != inode or found.st_size < size:
-                    size, known = 0, []
-                file.seek(size)
+                file.seek(size - len(end))
+                if file.read(len(end)) != end:
+                    file.seek(0)
+                    size, end, known = 0, b"", []
                 content = file.read()
         except FileNotFoundError:
             return [], False
@@ -130,7 +134,8 @@ class Journal:
             else:
                 records.append(record)
         if whole:
-            self._known = (found.st_ino, size + len(content) - len(torn), list(records))
+            read = content[: len(content) - len(torn)]
+            self._known = (size + len(read), (end + read)[-_END:], list(records))
         return records, whole and bool(records)
 
     def append(self, record: Record) -> None:
