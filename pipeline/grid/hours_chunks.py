@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import functools
 import itertools
+import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -21,7 +23,6 @@ from zarr.core.sync import sync
 
 #: chunks fetched at once; those before are unpacked meanwhile
 _BATCH = 48
-_POOL = ThreadPoolExecutor(2, thread_name_prefix="chunks")
 
 _GETITEM: Any = getattr(ctypes.CDLL(numcodecs.blosc.__file__), "blosc_getitem", None)
 if _GETITEM is not None:  # a build may hide it; whole chunks are unpacked then
@@ -65,7 +66,7 @@ class ChunkArray:
         jobs: list[Future[None]] = []
         while batch := list(itertools.islice(wanted, _BATCH)):
             names = [f"{self._path}/c/" + "/".join(str(part[0]) for part in one) for one in batch]
-            jobs.append(_POOL.submit(self._place, batch, sync(self._fetch(names)), out))
+            jobs.append(_pool(os.getpid()).submit(self._place, batch, sync(self._fetch(names)), out))
             # no more in memory than is worked on
             if len(jobs) > 2:
                 jobs[-3].result()
@@ -102,6 +103,12 @@ class ChunkArray:
         for number, (p, stride) in enumerate(zip(inside, self._strides, strict=True)):
             at = at + (p * stride).reshape([-1 if n == number else 1 for n in range(len(inside))])
         return flat[at]
+
+
+@functools.cache
+def _pool(_process: int) -> ThreadPoolExecutor:
+    """Return the threads of this process: a forked child does not have its parent's."""
+    return ThreadPoolExecutor(2, thread_name_prefix="chunks")
 
 
 def _parts(places: np.ndarray, chunk: int) -> Iterator[Part]:

@@ -132,7 +132,7 @@ class Lease:
         except OSError:
             self._drop = None
             return
-        self._drop = weakref.finalize(self, _dropped, descriptor, path)
+        self._drop = weakref.finalize(self, _dropped, descriptor, path, os.getpid())
 
     def close(self) -> None:
         """Drop it."""
@@ -140,8 +140,10 @@ class Lease:
             self._drop()
 
 
-def _dropped(descriptor: int, path: Path) -> None:
-    path.unlink(missing_ok=True)
+def _dropped(descriptor: int, path: Path, owner: int) -> None:
+    # a forked child has the reader too, but it is its parent's
+    if os.getpid() == owner:
+        path.unlink(missing_ok=True)
     os.close(descriptor)
 
 
