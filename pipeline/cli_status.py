@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from pipeline.cli_service import CaseFile, Now
 
 if TYPE_CHECKING:
+    import numpy as np
     from rich.table import Table
 
     from pipeline.service.health import Facts, Health, Line
@@ -20,7 +21,9 @@ CODES = {"green": 0, "yellow": 1, "red": 2}
 UNKNOWN = 3
 _STYLES = {"green": "bold green", "yellow": "bold yellow", "red": "bold red", "notice": "bold cyan"}
 #: letters of the reasons of an hour
-_REASONS = 60
+_REASONS = 160
+#: letters of a class at the head of its column
+_CLASS = 6
 
 
 def status(
@@ -87,6 +90,8 @@ def _print(found: Health, hours: int) -> None:
     lines = facts.lines[-max(hours, 0) :] if hours > 0 else ()
     if lines:
         console.print(_table(lines))
+        for reason, hours_of in _reasons(lines).items():
+            console.print(Text(f"{_spans(hours_of)}: {shown(reason, _REASONS)}"))
 
 
 def _run(facts: Facts) -> str:
@@ -112,24 +117,37 @@ def _table(lines: tuple[Line, ...]) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("Beijing, UTC", no_wrap=True)
     table.add_column("version", no_wrap=True)
+    table.add_column("chi2", justify="right", no_wrap=True)
+    table.add_column("s", justify="right", no_wrap=True)
     for name in classes:
-        table.add_column(Text(shown(name)), justify="right", overflow="fold")
-    table.add_column("chi2", justify="right")
-    table.add_column("s", justify="right")
-    table.add_column("reasons", overflow="fold")
+        table.add_column(Text(shown(name)[:_CLASS]), justify="right", no_wrap=True)
     for line in reversed(lines):
         at = local(line.hour)
         version = f"{line.status} {line.condition} r{line.revision}" if line.status else ""
         cells = (
             f"{at:%m-%d %H}:00 {str(line.hour)[-2:]}Z",
             version or ("failed" if line.state == "failed" else "missing"),
-            *(f"{line.used[name]}/{line.seen[name]}" if name in line.used else "" for name in classes),
             "" if line.chi2 is None else f"{line.chi2:.2f}",
             f"{sum(line.seconds.values()):.0f}" if line.seconds else "",
-            shown("; ".join(line.reasons) or line.error, _REASONS),
+            *(f"{line.used[name]}/{line.seen[name]}" if name in line.used else "" for name in classes),
         )
         table.add_row(*(Text(shown(cell)) for cell in cells))
     return table
+
+
+def _reasons(lines: tuple[Line, ...]) -> dict[str, list[np.datetime64]]:
+    """Return why hours are not full, or failed, each with its hours."""
+    found: dict[str, list[np.datetime64]] = {}
+    for line in lines:
+        for reason in line.reasons or ([line.error] if line.error else []):
+            found.setdefault(reason, []).append(line.hour)
+    return found
+
+
+def _spans(hours: list[np.datetime64]) -> str:
+    """Return hours in words: the only one, or how many from which to which."""
+    first, last = (f"{str(hour)[5:].replace('T', ' ')}Z" for hour in (hours[0], hours[-1]))
+    return first if len(hours) == 1 else f"{len(hours)} hours, {first} to {last}"
 
 
 def _both(at: object) -> str:
