@@ -18,6 +18,8 @@ for top in ("pipeline", "kernels", "station_meta", "workflows"):
     package = importlib.import_module(top)
     assert "site-packages" in package.__file__, package.__file__
     names += [top] + [m.name for m in pkgutil.walk_packages(package.__path__, top + ".")]
+# an extra's
+names = [name for name in names if not name.startswith("workflows.dagster_")]
 for name in names:
     importlib.import_module(name)
 import station_meta
