@@ -1,0 +1,270 @@
+"""What the fault tests of the service run: one small hour, solved or canned, on a copy of a service; and what they see.
+
+Everything that a test's process needs to be quick is imported here: `syscall_faults.Harness` imports this module once.
+"""
+
+import hashlib
+import os
+import shutil
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+import service_cases as cases
+from syscall_faults import Harness, every
+
+from pipeline.case import domain_grid
+from pipeline.grid import HourStore, make_regions
+from pipeline.osse import Plan, make_case
+from pipeline.osse.deliveries import Deliveries
+from pipeline.service import making, product
+from pipeline.service.carrier import carrier_of
+from pipeline.service.elsewhere import digest_of
+from pipeline.service.log import Log
+from pipeline.service.place import read_place
+from pipeline.service.quick import is_quiet
+from pipeline.service.service import Service
+from pipeline.service.window import laid_out, window_of
+
+HOUR = np.timedelta64(1, "h")
+#: the hour that is made under faults, and the time at which it is due
+LAST = cases.FIRST + 3 * HOUR
+NOW = LAST + HOUR
+_PLAN = {**cases.PLAN, "hours": 4, "hours_back": 2, "particles": 15, "micro": 1, "spacing_km": 60.0}
+#: what nobody changes, or only by putting another file in its place
+_LINKED = ("weather", "transport", "fluxes", "background", "stations", "sinks", "columns", "mobile")
+#: numba's threads do not survive a fork: one, which is the process itself
+_ENV = {"NUMBA_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+_SERVED = pytest.StashKey["Served"]()
+
+
+@dataclass(frozen=True)
+class Served:
+    """A service whose hours but the last are made, and whose last is delivered.
+
+    Parameters
+    ----------
+    folder
+        Never to be changed.
+    harness
+        Runs payloads of this module.
+    before
+        What its store says.
+    solved, canned
+        What it says when the last hour was made, too.
+    deliveries
+        Of the folder.
+    """
+
+    folder: Path
+    harness: Harness
+    before: dict
+    solved: dict
+    canned: dict
+    deliveries: Deliveries
+
+    def fresh(self, target):
+        """Return a copy of the service."""
+        return copy(self.folder, target)
+
+    def run(self, name, folder, *, quietly=False, **told):
+        """Run a payload on a copy; `quietly` counts no calls."""
+        args = {"folder": str(folder), **told.pop("args", {})}
+        where = self.folder / "columns" if quietly else folder
+        return self.harness.run(f"service_payloads:{name}", args, folder=where, **told)
+
+
+def served(request):
+    """The service of a test run, made when a fixture first asks for it."""
+    kept = request.session.stash
+    if _SERVED not in kept:
+        kept[_SERVED] = _served(request.config, request.getfixturevalue("tmp_path_factory"))
+    return kept[_SERVED]
+
+
+def _served(config, factory):
+    made, live = factory.mktemp("made"), factory.mktemp("live")
+    case, _ = make_case(made, Plan(**_PLAN))
+    text = case.read_text(encoding="utf-8").replace('["province", "city", "county"]', '["province"]')
+    case.write_text(text, encoding="utf-8")
+    deliveries = cases.make_live(made, live)
+    for hour in np.arange(cases.FIRST, LAST):
+        deliveries.deliver(hour + HOUR)
+        outcome = cases.due(live, hour + HOUR)
+        assert outcome.made == [hour], outcome.failed
+    deliveries.deliver(NOW)
+    # traces the footprints of the last hour, so that no trial does
+    warmed = factory.mktemp("warm") / "case"
+    harness = Harness(
+        ["service_payloads"],
+        warm=[("service_payloads:warm", {"source": str(live), "folder": str(warmed)})],
+        env=_ENV,
+    )
+    config.add_cleanup(harness.close)
+    shutil.rmtree(live / "transport")
+    shutil.copytree(warmed / "transport", live / "transport", copy_function=os.link)
+    told = {}
+    for name in ("make", "make_canned"):
+        folder = copy(live, factory.mktemp(name) / "case")
+        outcome = harness.run(f"service_payloads:{name}", {"folder": str(folder)}, folder=folder)
+        assert outcome.error is None, outcome.error
+        assert outcome.value["made"] == [str(LAST)], outcome.value
+        told[name] = cases.current(folder)
+    return Served(live, harness, cases.current(live), told["make"], told["make_canned"], deliveries)
+
+
+def sample(count, most, seed=0):
+    """Calls to try: evenly spread ones, others with another SEED; all of them with SOAK=1."""
+    if os.environ.get("SOAK"):
+        return range(1, count + 1)
+    return every(count, most, seed + int(os.environ.get("SEED", "0")))
+
+
+def copy(source, target):
+    """Copy a service; its inputs are the same files, for their stamps are in signatures."""
+    target.mkdir(parents=True, exist_ok=True)
+    for path in source.iterdir():
+        if path.name in _LINKED:
+            shutil.copytree(path, target / path.name, copy_function=os.link)
+        elif path.is_dir():
+            shutil.copytree(path, target / path.name, symlinks=True)
+        else:
+            shutil.copy2(path, target / path.name)
+    return target
+
+
+# payloads
+
+
+def make(folder, now=str(NOW)):
+    """`run-due`; the regions' shapes, which are read from the wheel of boundaries, are read once."""
+    with mock.patch.object(making, "domain_of", _domain_of):
+        return _told(cases.due(Path(folder), np.datetime64(now, "h")))
+
+
+def make_canned(folder, now=str(NOW)):
+    """The same, with numbers that follow from the digests of what was delivered instead of a solution."""
+    with (
+        mock.patch.object(making, "prepare", _prepare),
+        mock.patch.object(making, "versions", _versions),
+    ):
+        return make(folder, now)
+
+
+def warm(source, folder):
+    """Do what every payload would do again: read the domain, and solve an hour, without a store and its threads."""
+    place = read_place(copy(Path(source), Path(folder)) / "case.toml")
+    domain = _domain_of(place)
+    product.template(place.settings, domain.grid, domain.regions)
+    service = Service(place, Log("warm"), cases.standing_still(cases.at(NOW)))
+    service.look()
+    stages, window = making.Stages(), window_of(place, LAST)
+    prepared = making.prepare(place, domain, window, service.inputs, service.elsewhere, stages)
+    assert prepared.given is not None, prepared.reasons
+    making.versions(place, domain, prepared, stages)
+
+
+def _told(outcome):
+    return {
+        "made": [str(hour) for hour in outcome.made],
+        "failed": {str(hour): reason for hour, reason in outcome.failed.items()},
+        "left": [str(hour) for hour in outcome.left],
+    }
+
+
+_DOMAINS = {}
+
+
+def _domain_of(place):
+    if not _DOMAINS:
+        grid = domain_grid(place.settings)
+        _DOMAINS[0] = making.Domain(grid, make_regions(place.settings.regions, grid, place.root))
+    return _DOMAINS[0]
+
+
+def _prepare(place, domain, window, inputs, elsewhere, stages, *, give_up="", progress=None):
+    view = place.folder / "view"
+    with stages.stage("layout"):
+        settings, missing = laid_out(place, window, inputs, elsewhere, view)
+        files = tuple(making._files(settings, place, view))
+        carrier = carrier_of(settings, view)
+    read = [[one["path"], hashlib.sha256((view / one["path"]).read_bytes()).hexdigest()] for one in files]
+    key = digest_of([place.config, read, give_up])
+    return making.Prepared(window, settings, None, key, tuple(missing), (), carrier, files)
+
+
+def _versions(place, domain, prepared, stages, *, progress=None):
+    template = product.template(place.settings, domain.grid, domain.regions)
+    made = []
+    for hour in making.wanted(place, prepared.window.hour):
+        random = np.random.default_rng([*prepared.key.encode(), int(hour.astype(int))])
+        data = template.map(lambda one: one.copy(data=random.random(one.shape).astype(one.dtype)))  # noqa: B023
+        status = making.P1 if hour == prepared.window.hour else making.P2
+        manifest = making._manifest(place, prepared, hour, status, [])
+        made.append(making.Version(hour, data.drop_vars(list(data.coords)), manifest))
+    return made
+
+
+# what is there
+
+
+def seen(folder):
+    """What a reader sees who opens the store now, every version checked against its digests."""
+    return cases.current(Path(folder))
+
+
+def wrong_in_spool(folder):
+    """What is wrong in the spool: a version that is not what its name says, or twice the same in a row."""
+    wrong = []
+    for home in sorted({path.parent for path in (Path(folder) / "service" / "spool").rglob("[0-9]*-*")}):
+        versions = sorted(home.glob("[0-9]*-*"))
+        digests = [path.name.partition("-")[2] for path in versions]
+        for path, digest in zip(versions, digests, strict=True):
+            if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+                wrong.append(f"{path.name} is not what its name says")
+        if any(first == second for first, second in pairwise(digests)):
+            wrong.append(f"{home.name}: twice the same")
+    return wrong
+
+
+def counted_twice(folder):
+    """Paths of which two versions count."""
+    return _asked(
+        folder, "SELECT source, path, count(*) FROM standing WHERE state = 'current' GROUP BY 1, 2 HAVING count(*) > 1"
+    )
+
+
+def entry(folder):
+    """State, tries and deaths of the last hour in the ledger; None when it says nothing."""
+    rows = _asked(folder, "SELECT state, tries, deaths FROM hour WHERE hour = ?", int(LAST.astype(np.int64)))
+    return rows[0] if rows else None
+
+
+def _asked(folder, question, *values):
+    with closing(sqlite3.connect(Path(folder) / "service" / "service.db")) as database:
+        return database.execute(question, values).fetchall()
+
+
+def quiet(folder):
+    """Whether a scheduler's call would do nothing."""
+    return is_quiet(Path(folder) / "case.toml", cases.at(NOW) + timedelta(minutes=16))
+
+
+def damages(folder):
+    """What is wrong with hours of the store."""
+    return HourStore.open(Path(folder) / "service" / "store").check()
+
+
+def files_by_kind(folder):
+    """How many files the store has of each kind."""
+    store = Path(folder) / "service" / "store"
+    return Counter(path.parent.name for path in store.rglob("*") if path.is_file())
