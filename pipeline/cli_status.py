@@ -23,7 +23,7 @@ _STYLES = {"green": "bold green", "yellow": "bold yellow", "red": "bold red", "n
 #: letters of the reasons of an hour
 _REASONS = 160
 #: letters of a class at the head of its column
-_CLASS = 6
+_CLASS = 5
 
 
 def status(
@@ -117,13 +117,15 @@ def _table(lines: tuple[Line, ...]) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("Beijing, UTC", no_wrap=True)
     table.add_column("version", no_wrap=True)
-    table.add_column("chi2", justify="right", no_wrap=True)
-    table.add_column("s", justify="right", no_wrap=True)
+    table.add_column("chi2", justify="right", no_wrap=True, min_width=4)
+    table.add_column("s", justify="right", no_wrap=True, min_width=3)
     for name in classes:
         table.add_column(Text(shown(name)[:_CLASS]), justify="right", no_wrap=True)
     for line in reversed(lines):
         at = local(line.hour)
-        version = f"{line.status} {line.condition} r{line.revision}" if line.status else ""
+        # a table of 80 letters
+        short = str(line.condition).removesuffix("_only")
+        version = f"{line.status} {short} r{line.revision}" if line.status else ""
         cells = (
             f"{at:%m-%d %H}:00 {str(line.hour)[-2:]}Z",
             version or ("failed" if line.state == "failed" else "missing"),
