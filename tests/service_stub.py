@@ -32,9 +32,11 @@ from pipeline.service.clock import Clock
 from pipeline.service.place import read_place
 from pipeline.service.runs import run_due, running
 from pipeline.service.window import laid_out
+from pipeline.settings import StationSettings
 from pipeline.units import SPECIES
 
-FIRST = np.datetime64("2024-07-15T00", "h")
+#: a month ends six hours later
+FIRST = np.datetime64("2024-07-31T18", "h")
 HOUR = np.timedelta64(1, "h")
 WINDOW, LAG = 6, 2
 STATIONS = ("AAA", "BBB", "CCC")
@@ -47,8 +49,8 @@ CASE = """
 name = "stub"
 title = "a stub"
 species = "co2"
-flux_hours = { start = 2024-07-14T23:00:00Z, end = 2024-07-16T00:00:00Z }
-observation_hours = { start = 2024-07-15T00:00:00Z, end = 2024-07-16T00:00:00Z }
+flux_hours = { start = 2024-07-31T17:00:00Z, end = 2024-08-01T18:00:00Z }
+observation_hours = { start = 2024-07-31T18:00:00Z, end = 2024-08-01T18:00:00Z }
 
 [inputs]
 root = "inbox"
@@ -94,7 +96,7 @@ window_hours = 6
 lag_hours = 2
 
 [service]
-start = 2024-07-15T00:00:00Z
+start = 2024-07-31T18:00:00Z
 spectrometers_least = 2
 retry_minutes = 0.001
 %s
@@ -154,19 +156,19 @@ def text_of(station: str, *hours: tuple[int, int]) -> str:
     return "time,co2\n" + "".join(lines_of(station, hour, variant) for hour, variant in hours)
 
 
-def deliver(case: Path, path: str, text: str) -> Path:
+def deliver(case: Path, path: str, text: str | bytes) -> Path:
     """Put a file into the inbox, whole at once, as a sender does that renames."""
     target = case.parent / "inbox" / path
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{target.name}")
-    aside.write_text(text, encoding="utf-8")
+    aside.write_bytes(text if isinstance(text, bytes) else text.encode())
     aside.replace(target)
     return target
 
 
 @lru_cache(maxsize=1)
-def _facts(table: bytes):
-    """Return registry and rules by the station table: all places here have the same."""
+def _facts():
+    """Return registry and rules: all places here have the same."""
     with TemporaryDirectory() as folder:
         place = read_place(make_place(Path(folder) / "facts"))
         registry = read_registry(place.settings, place.root)
@@ -174,26 +176,43 @@ def _facts(table: bytes):
 
 
 def _registry(settings, root: Path):
-    return _facts((root / "table.csv").read_bytes())[0]
+    return _facts()[0]
 
 
 def _rules(settings, root: Path, registry):
-    return _facts((root / "table.csv").read_bytes())[1]
+    return _facts()[1]
+
+
+@lru_cache(maxsize=256)
+def _read(content: bytes, name: str, feed: str):
+    """Return what the real reader makes of one file: a function of it, so asked once."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "file.csv"
+        path.write_bytes(content)
+        registry, rules = _facts()
+        return read_rows([path], [name], StationSettings.model_validate_json(feed), SPECIES["co2"], registry, rules, ())
+
+
+def _read_once(paths, names, feed, gas, registry, rules, calibrations=(), known=None):
+    """Take the place of `read_rows` where files are read one by one."""
+    (path,) = paths
+    return _read(path.read_bytes(), names[0], feed.model_dump_json())
 
 
 def rows_of(settings, root: Path) -> list[tuple[str, str, float]]:
     """Return station, time and value of every row that counts, of the files a window may know, by their real reader."""
-    registry, rules = _facts((root / "table.csv").read_bytes())
     found = []
+    first, last = (time.astype("datetime64[m]") for time in settings.case.known_hours.bounds)
     for feed in settings.stations:
-        paths = whole(root, feed.files)
-        names = [path.relative_to(root).as_posix() for path in paths]
-        known = settings.case.known_hours.bounds
-        table = read_rows(paths, names, feed, SPECIES["co2"], registry, rules, (), known).table
-        table = table[(table["reason"] == "") & table["time"].notna()]
         told: dict[np.datetime64, set[float]] = {}
-        for time, value in zip(table["time"].to_numpy(), table["value"].to_numpy(), strict=True):
-            told.setdefault(time.astype("datetime64[m]"), set()).add(round(float(value), 4))
+        for path in whole(root, feed.files):
+            name = path.relative_to(root).as_posix()
+            rows = _read(path.read_bytes(), name, feed.model_dump_json())
+            table = rows.table[(rows.table["reason"] == "") & rows.table["time"].notna()]
+            times = table["time"].to_numpy().astype("datetime64[m]")
+            for time, value in zip(times, table["value"].to_numpy(), strict=True):
+                if first <= time < last:
+                    told.setdefault(time, set()).add(round(float(value), 4))
         # as of two rows of one time: equal ones are one, of others none counts
         found += [(feed.id, str(time), *values) for time, values in told.items() if len(values) == 1]
     return sorted(found)
@@ -251,7 +270,7 @@ def prepare(place, domain, window, inputs, elsewhere, stages, *, give_up="", pro
     except InputError:
         rows = []
     carrier_of(settings, view)
-    key = hashlib.sha256(json.dumps([place.config, rows]).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([place.config, str(window.hour), rows]).encode()).hexdigest()
     return Prepared(window.hour, rows, key, missing, files)
 
 
@@ -290,6 +309,7 @@ def stubbed():
         mock.patch.object(making, "versions", versions),
         mock.patch.object(contents, "read_registry", _registry),
         mock.patch.object(contents, "read_rules", _rules),
+        mock.patch.object(contents, "read_rows", _read_once),
     ):
         yield
 

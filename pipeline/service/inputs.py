@@ -20,6 +20,9 @@ from pipeline.ingest.files import under_way, whole
 from pipeline.service.spool import Spool, Stamp, stamp_of
 from pipeline.service.standing import CURRENT, Delivery, standing
 
+#: of a version: the next one begins with it; it does, and it is not yet known whether that one can be used
+_GROWN, _GROWING = 1, 2
+
 #: called with (done, of)
 Told = Callable[[int, int], None]
 
@@ -145,12 +148,25 @@ class Inputs:
     def _restore(self) -> None:
         """Fill the index from the spool: a version that the next one begins with was dropped, and is not missed."""
         self._db.execute("BEGIN IMMEDIATE")
+        last: tuple[str, int, str] = ("", 0, "")
         for path, sequence, digest in self._spool.versions():
-            size = self._spool.place(path, sequence, digest).stat().st_size
-            self._db.execute(
-                "INSERT OR IGNORE INTO delivery VALUES (?, ?, ?, ?, ?, 0)", (path, sequence, digest, size, "")
-            )
+            self._found(path, last[1:] if last[0] == path else None, (sequence, digest))
+            last = (path, sequence, digest)
         self._db.execute("COMMIT")
+
+    def _found(self, path: str, before: tuple[int, str] | None, version: tuple[int, str]) -> None:
+        """Write down a version that is in the spool."""
+        size = self._spool.place(path, *version).stat().st_size
+        self._db.execute("INSERT OR IGNORE INTO delivery VALUES (?, ?, ?, ?, ?, 0)", (path, *version, size, ""))
+        if (
+            before is not None
+            and self._spool.place(path, *before).exists()
+            and self._spool.grows(path, before, version)
+        ):
+            self._grows(path, before[0], _GROWING)
+
+    def _grows(self, path: str, sequence: int, grown: int) -> None:
+        self._db.execute("UPDATE delivery SET grown = ? WHERE path = ? AND sequence = ?", (grown, path, sequence))
 
     def _take(
         self,
@@ -167,7 +183,8 @@ class Inputs:
         same = known is not None and Stamp(*known[:3]) == stamp
         if same and known is not None and known[4] is not None:
             return
-        since = known[3] if same and known is not None else at
+        # a clock that was set back must not let a file wait until it is again what it was
+        since = min(known[3], at) if same and known is not None else at
         # by its own clock, or by ours: either may have jumped
         if at - stamp.mtime * 1e-9 < quiet and at - since < quiet:
             out.waiting.append(path)
@@ -176,6 +193,10 @@ class Inputs:
         last = self._db.execute(
             "SELECT sequence, sha256 FROM delivery WHERE path = ? ORDER BY sequence DESC LIMIT 1", (path,)
         ).fetchone()
+        # a run that was killed took them
+        for version in self._spool.since(path, last[0] if last else 0):
+            self._found(path, last, version)
+            last = version
         sequence, digest = last or (0, "")
         before = self._spool.place(path, sequence, digest) if last else None
         try:
@@ -194,7 +215,7 @@ class Inputs:
             return
         self._db.execute("BEGIN IMMEDIATE")
         if taken.grown:
-            self._db.execute("UPDATE delivery SET grown = 1 WHERE path = ? AND sequence = ?", (path, sequence))
+            self._grows(path, sequence, _GROWING)
         seen = now.astimezone(UTC).isoformat(timespec="seconds")
         self._db.execute(
             "INSERT OR REPLACE INTO delivery VALUES (?, ?, ?, ?, ?, 0)",
@@ -202,8 +223,6 @@ class Inputs:
         )
         self._looked(path, stamp, since, taken.sequence)
         self._db.execute("COMMIT")
-        if taken.grown:
-            self._spool.drop(path, sequence, digest)
         out.taken += 1
 
     def _looked(self, path: str, stamp: Stamp, since: float, sequence: int | None) -> None:
@@ -214,9 +233,9 @@ class Inputs:
 
     def _settle(self, contents: Callable[[], Contents], told: Told | None, out: Looked) -> None:
         """Read what was never read, and settle which versions of each feed count."""
-        deliveries: dict[str, list[tuple[int, str, bool]]] = {}
+        deliveries: dict[str, list[tuple[int, str, int]]] = {}
         for path, *rest in self._db.execute("SELECT path, sequence, sha256, grown FROM delivery ORDER BY 1, 2"):
-            deliveries.setdefault(path, []).append((rest[0], rest[1], bool(rest[2])))
+            deliveries.setdefault(path, []).append((rest[0], rest[1], rest[2]))
         of_source = {source.name: [p for p in deliveries if _matches(p, source.patterns)] for source in self._sources}
         known = {
             (sha, source)
@@ -227,7 +246,7 @@ class Inputs:
             for source in self._sources
             for path in of_source[source.name]
             for number, sha, grown in deliveries[path]
-            if not grown and (sha, source.name) not in known
+            if grown != _GROWN and (sha, source.name) not in known
         ]
         if unread:
             reader = contents()
@@ -239,11 +258,12 @@ class Inputs:
         errors = dict[tuple[str, str], str]()
         for sha, source, error in self._db.execute("SELECT sha256, source, error FROM told WHERE error != ''"):
             errors[sha, source] = error
+        self._drop_grown(deliveries, of_source, errors)
         recalled = self._withdrawn()
         self._db.execute("BEGIN IMMEDIATE")
         for name, paths in of_source.items():
             given = [
-                Delivery(path, number, sha, grown, errors.get((sha, name), ""))
+                Delivery(path, number, sha, grown == _GROWN, errors.get((sha, name), ""))
                 for path in paths
                 for number, sha, grown in deliveries[path]
             ]
@@ -254,6 +274,24 @@ class Inputs:
         gone = {row for row in self._db.execute("SELECT * FROM standing") if row[0] not in of_source}
         self._change(gone, ())
         self._db.execute("COMMIT")
+
+    def _drop_grown(
+        self,
+        deliveries: dict[str, list[tuple[int, str, int]]],
+        of_source: dict[str, list[str]],
+        errors: dict[tuple[str, str], str],
+    ) -> None:
+        """Let go of versions that the next one begins with, if that one can be used."""
+        for path, versions in deliveries.items():
+            for at, (number, sha, grown) in enumerate(versions[:-1]):
+                if grown != _GROWING:
+                    continue
+                names = [name for name, paths in of_source.items() if path in paths]
+                usable = any((versions[at + 1][1], name) not in errors for name in names)
+                if usable:
+                    self._spool.drop(path, number, sha)
+                versions[at] = (number, sha, _GROWN if usable else 0)
+                self._grows(path, number, versions[at][2])
 
     def _change(self, gone: Iterable[tuple[object, ...]], new: Iterable[tuple[object, ...]]) -> None:
         self._db.executemany(

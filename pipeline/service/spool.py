@@ -59,9 +59,13 @@ class Spool:
     def versions(self) -> Iterator[tuple[str, int, str]]:
         """Yield path, sequence and digest of everything that is there, by path and sequence."""
         for found in sorted(self.folder.rglob("[0-9]*-*")):
-            number, _, digest = found.name.partition("-")
-            if found.is_file() and number.isdigit() and len(digest) == 64:
-                yield found.parent.relative_to(self.folder).as_posix(), int(number), digest
+            if version := self._version(found):
+                yield found.parent.relative_to(self.folder).as_posix(), *version
+
+    @staticmethod
+    def _version(found: Path) -> tuple[int, str] | None:
+        number, _, digest = found.name.partition("-")
+        return (int(number), digest) if found.is_file() and number.isdigit() and len(digest) == 64 else None
 
     def take(self, source: Path, path: str, stamp: Stamp, sequence: int, before: Path | None) -> Taken | None:
         """Copy a file from the inbox as the next version of its path.
@@ -114,6 +118,18 @@ class Spool:
         os.replace(aside, self.place(path, sequence, sha256))
         synced(home)
         return Taken(path, sequence, sha256, stamp.size, grows.whole)
+
+    def since(self, path: str, sequence: int) -> list[tuple[int, str]]:
+        """Return sequence and digest of the versions of a path after one: what was taken and not written down."""
+        found = (self._version(entry) for entry in (self.folder / path).glob("[0-9]*-*"))
+        return sorted(one for one in found if one is not None and one[0] > sequence)
+
+    def grows(self, path: str, before: tuple[int, str], after: tuple[int, str]) -> bool:
+        """Return whether a version of a path begins with all of another; both are kept."""
+        with self.place(path, *after).open("rb") as reader, _Prefix(self.place(path, *before)) as prefix:
+            while block := reader.read(_BLOCK):
+                prefix.see(block)
+        return prefix.whole
 
     def drop(self, path: str, sequence: int, sha256: str) -> None:
         """Remove a version that the next one begins with."""

@@ -31,7 +31,8 @@ class Delivery:
     sha256
         Of its content.
     grown
-        The next version of the path begins with this content: a file that grows.
+        The next version of the path begins with this content, and could be used: a file that grows. This one is not
+        kept, and never counts.
     error
         Why it cannot be used; empty when it can.
     """
@@ -76,16 +77,18 @@ def standing(deliveries: Iterable[Delivery], recalled: Collection[str] = ()) -> 
             out[one.path, one.sequence] = RECALLED, "withdrawn by its provider"
         elif one.error:
             out[one.path, one.sequence] = REFUSED, one.error
+        elif one.grown:
+            out[one.path, one.sequence] = SUPERSEDED, "grown"
         else:
             usable.setdefault(one.path, []).append(one)
     named: dict[str, list[tuple[int, Delivery]]] = {}
     for path, versions in usable.items():
         bare, revision = revision_of(path)
         for old in versions[:-1]:
-            out[path, old.sequence] = SUPERSEDED, "grown" if old.grown else "a later version came under its name"
-        if revision and len({one.sha256 for one in versions if not one.grown}) > 1:
+            out[path, old.sequence] = SUPERSEDED, "a later version came under its name"
+        if revision and len({one.sha256 for one in versions}) > 1:
             contradicts = CONFLICT, f"revision {revision} came with two contents"
-            out |= {(path, one.sequence): contradicts for one in versions if not one.grown}
+            out |= {(path, one.sequence): contradicts for one in versions}
         else:
             named.setdefault(bare, []).append((revision, versions[-1]))
     kept = [one for found in named.values() for one in _newest(found, out)]
