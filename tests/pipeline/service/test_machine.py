@@ -1,0 +1,538 @@
+"""Whatever comes, in whatever order, and whatever fails meanwhile: the store is a function of what was delivered.
+
+Hypothesis runs a service through deliveries, faults and housekeeping; a model of a few lines says which rows count.
+SOAK=1 makes it hundreds of runs.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+import service_stub as stub
+from hypothesis import HealthCheck, Phase, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from service_stub import FIRST, HOUR, LAG
+
+from pipeline.errors import LockedError, StoreError, TianyanError
+from pipeline.grid import HourStore
+from pipeline.service import runs
+from pipeline.service.database import open_database
+from pipeline.service.ledger import DONE, Ledger
+from pipeline.service.place import newest_due, read_place
+from pipeline.service.reprocessing import release, reprocess
+from pipeline.service.runs import make_all
+from pipeline.service.service import Service
+from pipeline.service.spool import Spool
+from pipeline.service.standing import revision_of
+from pipeline.service.tidying import collect, consolidate
+
+# a run that is killed closes nothing
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+SOAK = bool(os.environ.get("SOAK"))
+EXAMPLES, STEPS = (300, 40) if SOAK else (16, 18)
+OFTEN = "quiet_seconds = 0\ncatch_up = 60\nconsolidate_days = 1\nkeep_days = 1"
+DAMAGED = (
+    b"<!DOCTYPE html><html><body>502 Bad Gateway</body></html>\n",
+    b"time,c",
+    b"",
+    b"\x00" * 300,
+)
+#: where a run is stopped: before or after a method, which time it is called
+POINTS = [
+    (Spool, "take"), (HourStore, "commit"), (Ledger, "put"), (Ledger, "end"), (Service, "look"), (HourStore, "collect"),
+    (Spool, "drop"),
+]  # fmt: skip
+
+
+class Killed(BaseException):
+    """A run ends here, and nothing more of it reaches the disk."""
+
+
+def sha(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def rows_in(path, content):
+    """Return the rows of a file, time and value; None when it cannot be used."""
+    if not content.startswith(b"time,co2\n") or b"\x00" in content:
+        return None
+    rows = [line.split(",") for line in content.decode().splitlines()[1:]]
+    return [(time.removesuffix(":00Z"), float(value)) for time, value in rows] or None
+
+
+class Model:
+    """Which rows count, by what was taken."""
+
+    def __init__(self):
+        self.taken: dict[str, list[bytes]] = {}
+        self.recalled: set[str] = set()
+
+    def counting(self):
+        """Return the content that counts of each path."""
+        usable = {}
+        for path, versions in self.taken.items():
+            kept = []
+            for version, after in zip(versions, [*versions[1:], None], strict=True):
+                grows = after is not None and after.startswith(version) and rows_in(path, after) is not None
+                if rows_in(path, version) is not None and sha(version) not in self.recalled and not grows:
+                    kept.append(version)
+            if kept:
+                usable[path] = kept
+        by_name = {}
+        for path, versions in usable.items():
+            name, number = revision_of(path)
+            if number and len(set(versions)) > 1:
+                continue
+            by_name.setdefault(name, []).append((number, path, versions[-1]))
+        newest = {path: content for found in by_name.values() for _, path, content in [max(found)]}
+        # the same content counts once
+        return {content: path for path, content in sorted(newest.items(), reverse=True)}
+
+    def rows(self):
+        """Return station, time and value of every row that counts."""
+        told = {}
+        for content, path in self.counting().items():
+            for time, value in rows_in(path, content):
+                told.setdefault((path[:3].upper(), time), set()).add(round(value, 4))
+        return sorted((*at, *values) for at, values in told.items() if len(values) == 1)
+
+
+class Hours(RuleBasedStateMachine):
+    """A service, its inbox, and what the model says of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.stack = contextlib.ExitStack()
+        self.folder = Path(tempfile.mkdtemp(prefix="hours-"))
+        self.stack.callback(shutil.rmtree, self.folder)
+        self.stack.enter_context(stub.stubbed())
+        self.case = stub.make_place(self.folder / "lived", OFTEN)
+        self.service = self.case.parent / "service"
+        self.clocks = stub.Clocks(0)
+        self.model = Model()
+        self.inbox: dict[str, bytes] = {}
+        #: files of which a run that was stopped may have taken something
+        self.unsure: set[str] = set()
+        self.kills = 0
+        #: windows that were ever solved
+        self.solved: set[int] = set()
+        self.readers = []
+        self.snapshots: dict[str, str] = {}
+        self.collected = False
+        self.branches = 0
+        self.seq = 0
+        self.latest = self.clocks.wall
+
+    @initialize()
+    def begin(self):
+        for station in stub.STATIONS:
+            self.put(f"{station.lower()}/{station}_000.csv", stub.text_of(station, (0, 0)).encode())
+        self.tick(0)
+
+    # --- what senders do
+
+    def put(self, path, content):
+        if path in self.unsure and self.inbox.get(path) != content:
+            return
+        note(f"{path}: {content[-40:]!r}")
+        stub.deliver(self.case, path, content)
+        self.inbox[path] = content
+
+    def now(self):
+        """The newest hour that is due."""
+        return int((newest_due(read_place(self.case), self.clocks.wall) - FIRST) / HOUR)
+
+    @rule(station=st.sampled_from(["AAA", "CCC"]), back=st.integers(-1, 4), variant=st.integers(0, 2))
+    def deliver(self, station, back, variant):
+        """On time, late, early; again with another number."""
+        hour = self.now() - back
+        if hour >= 0:
+            self.put(f"{station.lower()}/{station}_{hour:03d}.csv", stub.text_of(station, (hour, variant)).encode())
+
+    @rule(
+        station=st.sampled_from(["AAA", "CCC"]),
+        back=st.integers(0, 4),
+        number=st.integers(1, 2),
+        variant=st.integers(1, 2),
+    )
+    def revise(self, station, back, number, variant):
+        hour = max(self.now() - back, 0)
+        name = f"{station.lower()}/{station}_{hour:03d}.r{number}.csv"
+        self.put(name, stub.text_of(station, (hour, variant)).encode())
+
+    @rule(hours=st.integers(1, 4), variant=st.sampled_from([0, 0, 0, 1]))
+    def grow(self, hours, variant):
+        """A file that is appended to; sometimes by rows that say something else of an hour."""
+        path = f"bbb/of the day {max(self.now(), 0) // 8} [5%].csv"
+        before = self.inbox.get(path, b"time,co2\n")
+        done = before.count(b"\n") // stub.ROWS
+        first = max(self.now(), 0) // 8 * 8
+        more = "".join(stub.lines_of("BBB", first + (done + n) % 8, variant) for n in range(hours))
+        self.put(path, before + more.encode())
+
+    @rule(data=st.data())
+    def duplicate(self, data):
+        known = sorted(path for path in self.inbox if not path.startswith("bbb"))
+        path = data.draw(st.sampled_from(known))
+        self.put(f"{path[:3]}/copies/{Path(path).stem} (1).csv", self.inbox[path])
+
+    @rule(data=st.data(), kind=st.integers(0, 4))
+    def damage(self, data, kind):
+        path = data.draw(st.sampled_from(sorted(self.inbox)))
+        # the last: a machine that lost power leaves zeros at the end of what it appended
+        self.put(path, DAMAGED[kind] if kind < len(DAMAGED) else self.inbox[path] + b"\x00" * 64)
+
+    @rule(data=st.data())
+    def again(self, data):
+        """The same file, delivered anew."""
+        path = data.draw(st.sampled_from(sorted(self.inbox)))
+        self.put(path, self.inbox[path])
+
+    @precondition(lambda self: self.model.taken)
+    @rule(data=st.data())
+    def recall(self, data):
+        path = data.draw(st.sampled_from(sorted(self.model.taken)))
+        digest = sha(data.draw(st.sampled_from(self.model.taken[path])))
+        self.model.recalled.add(digest)
+        with (self.service / "recalled.txt").open("a", encoding="utf-8") as stream:
+            stream.write(f"{digest} withdrawn\n")
+
+    # --- what the service does
+
+    def looked(self):
+        """The inbox was looked at: what is there was taken."""
+        for path, content in self.inbox.items():
+            versions = self.model.taken.setdefault(path, [])
+            if not versions or versions[-1] != content:
+                versions.append(content)
+        self.unsure.clear()
+
+    def ran(self, outcome):
+        self.solved |= {int((hour - FIRST) / HOUR) for hour in (*outcome.made, *outcome.same)}
+        self.latest = max(self.latest, self.clocks.wall)
+
+    @rule(hours=st.integers(0, 4))
+    def tick(self, hours):
+        self.clocks.pass_by(hours=hours, minutes=1)
+        outcome = stub.due(self.case, self.clocks)
+        self.kills = 0
+        self.looked()
+        self.ran(outcome)
+        assert not outcome.failed
+        assert not outcome.left
+        self.check(outcome)
+
+    @rule(hours=st.integers(1, 30))
+    def sleep(self, hours):
+        """The machine is off."""
+        self.clocks.pass_by(hours=min(hours, 8))
+
+    @rule(back=st.integers(0, 6), count=st.integers(1, 4))
+    def backfill(self, back, count):
+        self.clocks.pass_by(minutes=1)
+        with stub.run(self.case, self.clocks, "backfill") as (service, outcome):
+            outcome.looked = service.look()
+            last = newest_due(service.place, outcome.now)
+            hours = np.arange(max(FIRST, last - back * HOUR), min(last, last - back * HOUR + count * HOUR) + HOUR)
+            make_all(service, list(hours), outcome, force=True)
+        self.looked()
+        self.ran(outcome)
+        assert not outcome.failed
+
+    @precondition(lambda self: self.kills < 2)
+    @rule(
+        point=st.sampled_from(POINTS), after=st.booleans(), nth=st.integers(1, 4),
+        how=st.sampled_from([Killed, Killed, OSError, KeyboardInterrupt]), hours=st.integers(0, 2),
+    )  # fmt: skip
+    def crash(self, point, after, nth, how, hours):
+        """A run is killed, fails or is interrupted somewhere."""
+        self.clocks.pass_by(hours=hours, minutes=1)
+        with breaking(point, after, nth, how), contextlib.suppress(how, TianyanError):
+            outcome = stub.due(self.case, self.clocks)
+            self.ran(outcome)
+        self.kills += 1
+        self.unsure |= {p for p, content in self.inbox.items() if self.model.taken.get(p, [b"-"])[-1] != content}
+        self.solved |= self.said_solved()
+
+    def said_solved(self):
+        """Windows that versions were made from, by a run that did not say so."""
+        if not HourStore.is_there(self.service / "store"):
+            return set()
+        with self.reading() as reader:
+            ends = [manifest["window"][1] for manifest in self.manifests(reader).values()]
+        return {int((np.datetime64(end, "h") - FIRST) / HOUR) - 1 for end in ends}
+
+    @rule()
+    def two_schedulers(self):
+        with (
+            stub.run(self.case, self.clocks),
+            mock.patch.object(runs, "locked", locked_now),
+            pytest.raises(LockedError),
+            stub.run(self.case, self.clocks),
+        ):
+            pass
+
+    @rule(what=st.sampled_from(["service.db", "cache", "view", "health.json", "quiet.json"]))
+    def lose(self, what):
+        if what == "service.db" and self.unsure:
+            return
+        for path in self.service.glob(f"{what}*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    @rule()
+    def consolidate(self):
+        self.clocks.pass_by(minutes=1)
+        with stub.run(self.case, self.clocks) as (service, outcome):
+            consolidate(service, datetime(2024, 8, 3, tzinfo=UTC), runs.due(service, outcome.now))
+
+    @rule(days=st.integers(0, 3))
+    def collect(self, days):
+        self.clocks.pass_by(minutes=1)
+        with stub.run(self.case, self.clocks) as (service, outcome):
+            collect(service, outcome.now + timedelta(days=days))
+            again = service.store.collect(outcome.now + timedelta(days=days - 1))
+            assert (again.snapshots, again.chunks) == (0, 0)
+        self.collected = True
+        self.snapshots = {one: told for one, told in self.snapshots.items() if self.is_there(one)}
+
+    def is_there(self, snapshot):
+        try:
+            HourStore.open(self.service / "store").at(snapshot=snapshot).close()
+        except StoreError:
+            return False
+        return True
+
+    @precondition(lambda self: self.kills == 0)
+    @rule(back=st.integers(1, 6))
+    def reprocess(self, back):
+        self.clocks.pass_by(minutes=1)
+        self.branches += 1
+        with stub.run(self.case, self.clocks, "reprocess") as (service, outcome):
+            outcome.looked = service.look()
+            last = newest_due(service.place, outcome.now)
+            hours = np.arange(max(FIRST, last - back * HOUR), last + HOUR)
+            reprocess(service, f"R{self.branches}", list(hours), outcome)
+            assert not outcome.failed
+            release(service, f"R{self.branches}")
+        self.looked()
+        self.ran(outcome)
+
+    @rule(hours=st.sampled_from([-30, -2, 2]), boot=st.booleans())
+    def jump(self, hours, boot):
+        """The clock is set wrong; a machine that starts anew cannot know."""
+        if boot:
+            self.clocks.boot += "+"
+        if hours < 0 or self.now() < 20:
+            self.clocks.wall += timedelta(hours=hours)
+
+    # --- readers
+
+    def reading(self):
+        return HourStore.open(self.service / "store").at()
+
+    @rule()
+    def open_reader(self):
+        reader = self.reading()
+        self.readers.append((reader, self.told(reader)))
+
+    @precondition(lambda self: self.readers)
+    @rule()
+    def read_on(self):
+        """A reader that was opened long ago reads what it would have read then."""
+        reader, told = self.readers.pop(0)
+        assert self.told(reader) == told
+        reader.close()
+
+    def manifests(self, reader):
+        hours = reader.hours()
+        return reader.manifests(hours[0], hours[-1] + HOUR) if hours.size else {}
+
+    def told(self, reader):
+        """Return a digest of all that a snapshot says; every hour is verified (I1)."""
+        digest = hashlib.sha256()
+        for hour, manifest in self.manifests(reader).items():
+            reader.verify(hour)
+            digest.update(json.dumps(manifest, sort_keys=True).encode())
+            for name, values in sorted(reader.values(hour).items()):
+                assert name not in ("flux_posterior", "flux_posterior_std") or np.isfinite(values).all()
+                digest.update(values.tobytes())
+        return digest.hexdigest()
+
+    # --- what must hold after a run that left nothing to do
+
+    def check(self, outcome):
+        last = int((newest_due(read_place(self.case), outcome.now) - FIRST) / HOUR)
+        rows = self.model.rows()
+        with self.reading() as reader:
+            told = self.told(reader)
+            assert self.snapshots.setdefault(reader.snapshot, told) == told
+            assert reader.seq >= self.seq, "I10"
+            self.seq = reader.seq
+            found = {int((hour - FIRST) / HOUR): manifest for hour, manifest in self.manifests(reader).items()}
+            assert set(range(last + 1)) <= set(found), "I6"
+            for hour, manifest in found.items():
+                if hour + LAG <= last or (hour <= last and hour + LAG not in self.solved):
+                    self.check_hour(reader, hour, manifest, rows)
+        self.check_health(found, outcome, last)
+
+    def check_hour(self, reader, number, manifest, rows):
+        hour = FIRST + number * HOUR
+        end = hour + LAG * HOUR if number + LAG in self.solved else hour
+        known = [row for row in rows if np.datetime64(row[1], "h") <= end]
+        mine = stub.hour_of(known, hour)
+        assert manifest["rows"] == mine, "I5"
+        assert len({(row[0], row[1]) for row in manifest["rows"]}) == len(mine), "I5"
+        stations = len({row[0] for row in mine})
+        assert manifest["condition"] == ["prior_only", "degraded", "full", "full"][stations], "I6"
+        assert sum(count["used"] for count in manifest["counts"].values()) == len(mine), "I6"
+        sequence = [line["seq"] for line in reader.revisions(hour)]
+        assert sequence == sorted(set(sequence)), "I10"
+        values, wanted = reader.values(hour), stub.numbers(known, hour)
+        for name, value in values.items():
+            np.testing.assert_allclose(value, wanted[name].values, rtol=2e-4, err_msg=f"I3 {hour} {name}")
+        assert (values["flux_posterior_std"] <= values["flux_prior_std"]).all(), "I8"
+        np.testing.assert_allclose(values["flux_posterior"].sum(), values["region_posterior"].sum(), rtol=1e-3)
+        for told in manifest["inputs"]:
+            if "sha256" in told:
+                assert self.resolves(told), f"I7 {hour} {told}"
+
+    def resolves(self, told):
+        """Whether what a manifest names is in the spool: as it was, or as the beginning of what it grew into."""
+        home = self.service / "spool" / told["path"]
+        kept = [path.read_bytes() for path in home.iterdir() if path.name[0].isdigit()]
+        return any(sha(content[: told["bytes"]]) == told["sha256"] for content in kept)
+
+    def check_health(self, found, outcome, last):
+        """I9: what is told of the service is so."""
+        health = json.loads((self.service / "health.json").read_text(encoding="utf-8"))
+        assert health["due"]["missing"] == 0
+        assert health["failed_count"] == 0
+        assert health["run"]["outcome"] == "done"
+        database = open_database(self.service / "service.db")
+        entries = Ledger(database).entries()
+        wrong = database.execute("SELECT path FROM standing WHERE state = 'refused'").fetchall()
+        database.close()
+        for number in range(last + 1):
+            entry = entries[FIRST + number * HOUR]
+            assert entry.state == DONE
+        damaged = {
+            (path,)
+            for path, versions in self.model.taken.items()
+            if any(rows_in(path, v) is None and sha(v) not in self.model.recalled for v in versions)
+        }
+        assert set(wrong) == damaged
+
+    # --- the end
+
+    def teardown(self):
+        try:
+            self.finish()
+        finally:
+            self.stack.close()
+
+    def finish(self):
+        if not self.model.taken:
+            return
+        # the clock is right again, and two hours pass
+        self.clocks.boot += "!"
+        self.clocks.wall = max(self.latest, self.clocks.wall)
+        self.tick(1)
+        self.tick(1)
+        for reader, told in self.readers:
+            assert self.told(reader) == told, "I2"
+            reader.close()
+        store = HourStore.open(self.service / "store")
+        for snapshot, told in list(self.snapshots.items())[-6:]:
+            with store.at(snapshot=snapshot) as reader:
+                assert self.told(reader) == told, "I2"
+        assert store.check() == {}
+        assert self.content(self.case) == self.content(self.lived_at_once()), "I4"
+
+    def lived_at_once(self):
+        """A service that gets everything that was taken in one go, in the order of names."""
+        case = stub.make_place(self.folder / "at once", OFTEN)
+        clocks = stub.Clocks(0)
+        clocks.wall = self.clocks.wall
+        (case.parent / "service").mkdir(exist_ok=True)
+        (case.parent / "service" / "recalled.txt").write_text("\n".join(sorted(self.model.recalled)), "utf-8")
+        with stub.run(case, clocks) as (service, _):
+            for number in range(max(len(versions) for versions in self.model.taken.values())):
+                for path, versions in sorted(self.model.taken.items()):
+                    if number < len(versions):
+                        stub.deliver(case, path, versions[number])
+                service.look()
+        outcome = stub.due(case, clocks)
+        assert not outcome.failed
+        assert not outcome.left
+        return case
+
+    def content(self, case):
+        """What a store says, but for what depends on the way that led there."""
+        with HourStore.open(case.parent / "service" / "store").at() as reader:
+            return {
+                str(hour): [manifest[name] for name in ("key", "digest", "condition", "rows", "counts", "window")]
+                for hour, manifest in self.manifests(reader).items()
+            }
+
+
+@contextlib.contextmanager
+def locked_now(path):
+    from pipeline.service.lock import locked
+
+    with locked(path, 0.0) as ours:
+        yield ours
+
+
+@contextlib.contextmanager
+def breaking(point, after, nth, how):
+    """Raise at one call of a method; after a kill nothing else reaches the disk."""
+    calls = [0]
+    dead = [False]
+    with contextlib.ExitStack() as stack:
+        for owner, name in [*POINTS, (Ledger, "drop"), (Ledger, "note"), (runs, "report")]:
+            stack.enter_context(
+                mock.patch.object(owner, name, wrapped(owner, name, point, after, nth, how, calls, dead))
+            )
+        yield
+
+
+def wrapped(owner, name, point, after, nth, how, calls, dead):
+    real = getattr(owner, name)
+
+    def method(*args, **kwargs):
+        if dead[0]:
+            raise Killed
+        mine = (owner, name) == point
+        calls[0] += mine
+        if mine and calls[0] == nth and not after:
+            dead[0] = how is Killed
+            raise how(f"before {name}")
+        out = real(*args, **kwargs)
+        if mine and calls[0] == nth:
+            dead[0] = how is Killed
+            raise how(f"after {name}")
+        return out
+
+    return method
+
+
+Hours.TestCase.settings = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=STEPS,
+    deadline=None,
+    print_blob=True,
+    derandomize=not SOAK,
+    # a failing story of twenty steps is read sooner than it is shortened
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+TestHours = Hours.TestCase
