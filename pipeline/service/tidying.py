@@ -80,7 +80,12 @@ def daily(service: Service, now: datetime) -> None:
         store.seal(hours[0], today, at=service.clock.wall(), keep=True)
     if hours[-1] > last - _ROOM:
         store.extend(layout.hours + _YEAR, at=service.clock.wall())
-    found = store.collect(now - timedelta(days=service.place.service.keep_days))
+    collect(service, now)
+
+
+def collect(service: Service, now: datetime) -> None:
+    """Remove versions that were superseded longer ago than they are to be kept; tags and what is read stay."""
+    found = service.store.collect(now - timedelta(days=service.place.service.keep_days))
     service.log.info("collected", **vars(found))
 
 
