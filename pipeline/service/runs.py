@@ -186,7 +186,7 @@ def tidy(service: Service, outcome: Outcome) -> None:
     try:
         consolidate(service, outcome.now, due_still)
         last = service.ledger.noted(_DAILY)
-        if last is None or datetime.fromisoformat(last) + timedelta(days=1) <= outcome.now:
+        if last is None or _over(last, timedelta(days=1), outcome.now):
             daily(service, outcome.now)
             service.ledger.note(_DAILY, outcome.now.isoformat())
     except (TianyanError, OSError) as error:
@@ -243,4 +243,9 @@ def _waits(entry: Entry | None, place: Place, now: datetime) -> bool:
     if entry is None or entry.state != FAILED or not entry.at:
         return False
     pause = timedelta(minutes=place.service.retry_minutes * 2.0 ** min(entry.tries - 1, 6))
-    return datetime.fromisoformat(entry.at) + pause > now
+    return not _over(entry.at, pause, now)
+
+
+def _over(since: str, span: timedelta, now: datetime) -> bool:
+    """Return whether a span is over; one that began later than now did so by a clock that was wrong."""
+    return not datetime.fromisoformat(since) <= now < datetime.fromisoformat(since) + span
