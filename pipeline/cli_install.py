@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from pipeline.cli_backup import backup, restore
+from pipeline.cli_check import check
 from pipeline.cli_service import CaseFile
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ service = App(
 )
 service.command(backup)
 service.command(restore)
+service.command(check)
 
 User = Annotated[bool, Parameter(negative=(), help="units of this user, not of the machine")]
 Dry = Annotated[bool, Parameter(negative=(), help="print what would be written and run, and do nothing")]

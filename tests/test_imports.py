@@ -47,7 +47,7 @@ FLOW = {
     "pipeline.show_tables", "pipeline.show_track", "pipeline.station_weather", "pipeline.tune",
 }  # fmt: skip
 COMMAND = {
-    "pipeline.cli", "pipeline.cli_backup", "pipeline.cli_calibrate", "pipeline.cli_deliver",
+    "pipeline.cli", "pipeline.cli_backup", "pipeline.cli_calibrate", "pipeline.cli_check", "pipeline.cli_deliver",
     "pipeline.cli_ingest", "pipeline.cli_install", "pipeline.cli_listen",
     "pipeline.cli_osse", "pipeline.cli_progress", "pipeline.cli_qc", "pipeline.cli_service", "pipeline.cli_status",
     "pipeline.cli_tune",

@@ -12,6 +12,7 @@ from pipeline.errors import ConfigError, StoreError, TimeError
 from pipeline.grid import HourStore
 from pipeline.osse.deliveries import Late
 from pipeline.service import tidying
+from pipeline.service.checking import checked, repaired
 from pipeline.service.place import read_place
 from pipeline.service.reprocessing import release, reprocess
 from pipeline.service.runs import hours_of, make_all
@@ -259,3 +260,22 @@ def test_the_day_s_tidying_copies_to_the_archive_and_lengthens_the_axis_and_chan
             assert reader.layout.hours == hours + 8784
     assert cases.current(mine) == before
     assert cases.due(mine, LAST + HOUR).made == []
+
+
+def test_an_hour_that_the_disk_damaged_is_found_brought_back_and_made_again(mine):
+    before = cases.current(mine)
+    chunks = mine / "service" / "store" / "repo" / "chunks"
+    newest = max(chunks.iterdir(), key=lambda path: (path.stat().st_mtime_ns, path.stat().st_size))
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 4
+    newest.write_bytes(content)
+    with cases.run(mine, LAST + HOUR, "check") as (service, _):
+        count, wrong = checked(service, None)
+        assert count == 8
+        assert wrong
+        assert checked(service, 1) == (count, wrong)
+        told = repaired(service, wrong)
+        assert told
+        assert checked(service, None) == (8, {})
+    cases.due(mine, LAST + HOUR)
+    assert cases.current(mine) == before
