@@ -23,6 +23,7 @@ CREATE TABLE standing (
   source TEXT, path TEXT, sequence INTEGER, sha256 TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
   PRIMARY KEY (source, path, sequence)) WITHOUT ROWID;
 CREATE INDEX content_hour ON content (hour);
+CREATE INDEX standing_sha256 ON standing (sha256, source);
 CREATE TABLE weather (path TEXT PRIMARY KEY, stamp TEXT NOT NULL, first INTEGER, last INTEGER, error TEXT NOT NULL);
 CREATE TABLE static (path TEXT PRIMARY KEY, stamp TEXT NOT NULL, sha256 TEXT NOT NULL);
 CREATE TABLE hour (
@@ -78,6 +79,8 @@ def _opened(path: Path) -> sqlite3.Connection | None:
         connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={VERSION}; COMMIT;")
         return connection
     if version == VERSION and connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
+        # of a database that was made before there was one
+        connection.execute("CREATE INDEX IF NOT EXISTS standing_sha256 ON standing (sha256, source)")
         return connection
     connection.close()
     return None

@@ -291,7 +291,17 @@ class Inputs:
                 if usable:
                     self._spool.drop(path, number, sha)
                 versions[at] = (number, sha, _GROWN if usable else 0)
+                self._db.execute("BEGIN IMMEDIATE")
                 self._grows(path, number, versions[at][2])
+                if usable:
+                    self._forget(sha)
+                self._db.execute("COMMIT")
+
+    def _forget(self, sha: str) -> None:
+        """Forget what a content says, unless it stands under another name too: all of it is in what it grew into."""
+        if not self._db.execute("SELECT 1 FROM delivery WHERE sha256 = ? AND grown != ?", (sha, _GROWN)).fetchone():
+            self._db.execute("DELETE FROM content WHERE sha256 = ?", (sha,))
+            self._db.execute("DELETE FROM told WHERE sha256 = ?", (sha,))
 
     def _change(self, gone: Iterable[tuple[object, ...]], new: Iterable[tuple[object, ...]]) -> None:
         self._db.executemany(

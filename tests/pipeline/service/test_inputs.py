@@ -391,6 +391,20 @@ def test_links_fifos_and_folders_are_no_deliveries(registry, tmp_path):
     assert registry.kept() == []
 
 
+def test_what_is_known_of_a_file_does_not_grow_with_every_look_at_it(registry):
+    registry.put("aaa/copy.csv", (0, 0))
+    for hours in range(1, 13):
+        registry.put("aaa/day.csv", *[(hour, 0) for hour in range(hours)])
+        registry.look()
+    assert registry.kept() == [("aaa/copy.csv", 1), ("aaa/day.csv", 12)]
+    assert registry.database.execute("SELECT count(*) FROM content").fetchone() == (13,)
+    # the first hour alone stands under another name still, and may come under a third
+    registry.put("aaa/day.csv", (20, 0))
+    registry.put("aaa/third.csv", *[(hour, 0) for hour in range(5)])
+    registry.look()
+    assert set(registry.hours()) == {0, 1, 2, 3, 4, 20}
+
+
 def test_a_look_at_thousands_of_files_reads_none_twice(registry, capsys):
     count = 5000
     (registry.place.root / "aaa").mkdir()
