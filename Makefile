@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench docs clean help
+.PHONY: demo test lint soak bench docs clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -25,6 +25,11 @@ lint: $(STAMP)  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+soak: $(STAMP)  ## the service through hundreds of random histories, every kill, and a thousand hours in one process
+	SOAK=1 $(BIN)/python -m pytest -q tests/pipeline/service/test_machine.py tests/pipeline/service/test_soak.py \
+	  tests/pipeline/service/test_kills.py
+	$(BIN)/python -m benchmarks.soak 1000 > docs/service/soak.txt
 
 bench: $(STAMP)  ## speed and memory, as ratios within one run
 	$(BIN)/python -m benchmarks

@@ -76,23 +76,31 @@ class Model:
         self.taken: dict[str, list[bytes]] = {}
         self.recalled: set[str] = set()
 
+    def kept(self, path):
+        """Return the versions of a path but for those that the next one begins with and can be used."""
+        versions = self.taken[path]
+        return [
+            version
+            for version, after in zip(versions, [*versions[1:], None], strict=True)
+            if after is None or not after.startswith(version) or rows_in(path, after) is None
+        ]
+
+    def damaged(self):
+        """Return the paths of which a version is set aside."""
+        return {
+            path
+            for path in self.taken
+            if any(rows_in(path, one) is None and sha(one) not in self.recalled for one in self.kept(path))
+        }
+
     def counting(self):
-        """Return the content that counts of each path."""
-        usable = {}
-        for path, versions in self.taken.items():
-            kept = []
-            for version, after in zip(versions, [*versions[1:], None], strict=True):
-                grows = after is not None and after.startswith(version) and rows_in(path, after) is not None
-                if rows_in(path, version) is not None and sha(version) not in self.recalled and not grows:
-                    kept.append(version)
-            if kept:
-                usable[path] = kept
+        """Return the content that counts, and its path."""
         by_name = {}
-        for path, versions in usable.items():
+        for path in self.taken:
+            usable = [v for v in self.kept(path) if rows_in(path, v) is not None and sha(v) not in self.recalled]
             name, number = revision_of(path)
-            if number and len(set(versions)) > 1:
-                continue
-            by_name.setdefault(name, []).append((number, path, versions[-1]))
+            if usable and not (number and len(set(usable)) > 1):
+                by_name.setdefault(name, []).append((number, path, usable[-1]))
         newest = {path: content for found in by_name.values() for _, path, content in [max(found)]}
         # the same content counts once
         return {content: path for path, content in sorted(newest.items(), reverse=True)}
@@ -428,12 +436,7 @@ class Hours(RuleBasedStateMachine):
         for number in range(last + 1):
             entry = entries[FIRST + number * HOUR]
             assert entry.state == DONE
-        damaged = {
-            (path,)
-            for path, versions in self.model.taken.items()
-            if any(rows_in(path, v) is None and sha(v) not in self.model.recalled for v in versions)
-        }
-        assert set(wrong) == damaged
+        assert {path for (path,) in wrong} == self.model.damaged()
 
     # --- the end
 
