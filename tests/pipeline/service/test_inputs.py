@@ -195,6 +195,16 @@ def test_a_file_that_changes_under_our_hands_waits(registry, monkeypatch):
     assert path.exists()
 
 
+def test_versions_follow_each_other_whatever_the_clock_says(registry):
+    for variant, days in enumerate((0, -300, 5, -2, -9000)):
+        registry.now = NOON + timedelta(days=days)
+        registry.put("aaa/0.csv", (0, variant))
+        registry.look()
+        ((_, _, kept),) = registry.inputs.files(ZERO, ZERO + 1)
+        assert kept.read_text(encoding="utf-8") == stub.text_of("AAA", (0, variant))
+    assert registry.kept() == [("aaa/0.csv", number) for number in range(1, 6)]
+
+
 def test_the_same_content_counts_once_under_whatever_names_and_how_often_it_comes(registry):
     registry.put("aaa/0.csv", (0, 0))
     registry.look()

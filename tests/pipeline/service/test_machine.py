@@ -344,6 +344,25 @@ class Hours(RuleBasedStateMachine):
         if hours < 0 or self.now() < 20:
             self.clocks.wall += timedelta(hours=hours)
 
+    @rule()
+    def copy_store(self):
+        """A backup, of the store alone."""
+        shutil.rmtree(self.folder / "backup", ignore_errors=True)
+        if HourStore.is_there(self.service / "store"):
+            shutil.copytree(self.service / "store", self.folder / "backup", ignore=shutil.ignore_patterns("leases"))
+
+    @precondition(lambda self: (self.folder / "backup").exists())
+    @rule()
+    def put_store_back(self):
+        """The store is what it was; database and spool are not."""
+        while self.readers:
+            self.readers.pop()[0].close()
+        shutil.rmtree(self.service / "store")
+        shutil.move(self.folder / "backup", self.service / "store")
+        self.snapshots.clear()
+        self.seq = 0
+        self.solved = self.said_solved()
+
     # --- readers
 
     def reading(self):
