@@ -36,6 +36,11 @@ class _Quiet(RotatingFileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - logging's own name
         self.lost += 1
 
+    def close(self) -> None:
+        """Close the file; what could not be written is given up."""
+        with contextlib.suppress(OSError):
+            super().close()
+
 
 class _Stream(logging.StreamHandler[TextIO]):
     """Standard error, which may be closed."""
