@@ -18,7 +18,6 @@ from pipeline.errors import InputError
 from pipeline.ingest import file_times, series_hours
 from pipeline.ingest.files import whole
 from pipeline.provenance import file_digest
-from pipeline.service.spool import Stamp
 from pipeline.settings import Settings
 
 
@@ -36,15 +35,13 @@ class Elsewhere:
     def __init__(self, database: sqlite3.Connection, settings: Settings, root: Path) -> None:
         self._db, self._settings, self._root = database, settings, root
         self._weather: list[tuple[Path, str, int | None, int | None, str]] = []
+        self._bounds = np.zeros((2, 0), np.int64)
         self._series: dict[int, str] = {}
 
     def weather(self, start: int, end: int) -> list[tuple[Path, str]]:
         """Return the weather files that hold a time of hours [start, end] since 1970, or any time, and their stamps."""
-        return [
-            (path, stamp)
-            for path, stamp, first, last, error in self._weather
-            if not error and (first is None or last is None or (first <= end and last >= start))
-        ]
+        inside = np.flatnonzero((self._bounds[0] <= end) & (self._bounds[1] >= start))
+        return [self._weather[at][:2] for at in inside]
 
     def unreadable(self) -> list[str]:
         """Return a sentence for each weather file that cannot be used."""
@@ -78,6 +75,12 @@ class Elsewhere:
     def look(self) -> None:
         """See which weather there is, and what the background's series says."""
         self._weather = list(self._weather_files())
+        never, always = (2**62, -(2**62)), (-(2**62), 2**62)
+        spans = [
+            never if error else always if first is None or last is None else (first, last)
+            for *_, first, last, error in self._weather
+        ]
+        self._bounds = np.array(spans, dtype=np.int64).reshape(-1, 2).T
         self._series = {}
         chosen = self._settings.background
         if chosen.table is None:
@@ -133,6 +136,6 @@ def digest_of(parts: object) -> str:
 
 
 def _stamp(path: Path) -> str:
+    """Return size and time of change: what a copy of a file keeps."""
     found = path.stat()
-    stamp = Stamp(found.st_size, found.st_mtime_ns, found.st_ino)
-    return f"{stamp.size} {stamp.mtime} {stamp.inode}"
+    return f"{found.st_size} {found.st_mtime_ns}"

@@ -88,7 +88,8 @@ class Ledger:
 
     def entry(self, hour: np.datetime64) -> Entry | None:
         """Return what is known of one hour."""
-        return self.entries().get(hour.astype("datetime64[h]"))
+        row = self._db.execute("SELECT * FROM hour WHERE hour = ?", (hour_number(hour),)).fetchone()
+        return None if row is None else _entry(*row)
 
     def put(self, entry: Entry) -> None:
         """Write what is known of an hour."""

@@ -31,7 +31,7 @@ from pipeline.service.lock import locked
 from pipeline.service.log import Log
 from pipeline.service.place import Place, newest_due
 from pipeline.service.service import Service
-from pipeline.service.tidying import consolidate, daily
+from pipeline.service.tidying import consolidate, daily, first_open
 
 _DAILY = "tidied"
 #: runs the ledger keeps
@@ -139,11 +139,14 @@ def _stop_gently() -> None:
 
 
 def due(service: Service, now: datetime) -> list[np.datetime64]:
-    """Return the hours that are due: the newest first, then the others from the oldest on."""
+    """Return the hours that are due: the newest first, then the others from the oldest on.
+
+    Months that are over and consolidated are not looked at: what comes for them still, `tianyan backfill` makes.
+    """
     place = service.place
     last = newest_due(place, now)
     entries = service.ledger.entries()
-    hours = np.arange(place.service.first, last + np.timedelta64(1, "h"))
+    hours = np.arange(first_open(service, now), last + np.timedelta64(1, "h"))
     found = [h for h in hours if not _waits(entries.get(h), place, now) and not service.is_made(h, entries.get(h))]
     return [*(h for h in found if h == last), *(h for h in found if h != last)]
 

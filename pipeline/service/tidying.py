@@ -33,6 +33,23 @@ def months_over(service: Service, now: datetime) -> list[tuple[np.datetime64, np
     ]
 
 
+def first_open(service: Service, now: datetime) -> np.datetime64:
+    """Return the first hour that is looked at for what came late: that of the first month not yet consolidated."""
+    first = service.place.service.first
+    over = months_over(service, now)
+    if not over:
+        return first
+    with service.store.at() as reader:
+        young = reader.hours_of(P0, P1, P2)
+        made = reader.hours()
+    for start, end in over:
+        inside = (made >= start) & (made < end)
+        # an hour that was never made keeps its month open
+        if inside.sum() < int((end - start) / np.timedelta64(1, "h")) or ((young >= start) & (young < end)).any():
+            return start
+    return over[-1][1]
+
+
 def consolidate(service: Service, now: datetime, due: Sequence[np.datetime64]) -> list[np.datetime64]:
     """Consolidate and seal the months that are over, and return their first hours; those with hours due wait.
 

@@ -16,8 +16,8 @@ from pipeline.service.inputs import Inputs
 from pipeline.service.place import Place
 from pipeline.settings import Settings
 
-#: hours since 1970 that no delivery lies outside of
-_EVER = (-(2**40), 2**40)
+#: hours whose deliveries are asked for at once
+_BLOCK = 744
 
 
 @dataclass(frozen=True)
@@ -70,20 +70,26 @@ class Signatures:
 
     def __init__(self, place: Place, inputs: Inputs, elsewhere: Elsewhere) -> None:
         self._place, self._inputs, self._elsewhere = place, inputs, elsewhere
-        self._static = [[path.relative_to(place.root).as_posix(), digest] for path, digest in elsewhere.static()]
-        self._hours: dict[int, str] | None = None
+        static = [[path.relative_to(place.root).as_posix(), digest] for path, digest in elsewhere.static()]
+        self._common = digest_of([place.config, static])
+        self._blocks: dict[int, dict[int, str]] = {}
 
     def of(self, window: WindowOf) -> str:
         """Return the signature of a window."""
-        if self._hours is None:
-            self._hours = self._inputs.hours(*_EVER)
         weather = [
-            [path.relative_to(self._place.root).as_posix(), stamp]
+            f"{path.relative_to(self._place.root).as_posix()} {stamp}"
             for path, stamp in self._elsewhere.weather(*window.carried)
         ]
         carried = self._elsewhere.series(*_hours(window.settings.case.flux_hours.bounds))
-        hours = [[hour, self._hours[hour]] for hour in range(*window.known) if hour in self._hours]
-        return digest_of([str(window.hour), self._place.config, self._static, weather, carried, hours])
+        hours = [f"{hour} {said}" for hour in range(*window.known) if (said := self._said(hour))]
+        return digest_of([str(window.hour), self._common, weather, carried, hours])
+
+    def _said(self, hour: int) -> str | None:
+        """Return the digest of what deliveries tell of an hour; they are asked for a month's hours at once."""
+        block = hour // _BLOCK
+        if block not in self._blocks:
+            self._blocks[block] = self._inputs.hours(block * _BLOCK, (block + 1) * _BLOCK)
+        return self._blocks[block].get(hour)
 
 
 def laid_out(
