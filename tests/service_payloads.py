@@ -7,10 +7,12 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import sys
+import time
 from collections import Counter
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from unittest import mock
@@ -20,16 +22,19 @@ import pytest
 import service_cases as cases
 from syscall_faults import Harness, every
 
+from pipeline import cli
 from pipeline.case import domain_grid
 from pipeline.grid import HourStore, make_regions
 from pipeline.osse import Plan, make_case
 from pipeline.osse.deliveries import Deliveries
 from pipeline.service import making, product
 from pipeline.service.carrier import carrier_of
+from pipeline.service.clock import Clock
 from pipeline.service.elsewhere import digest_of
 from pipeline.service.log import Log
 from pipeline.service.place import read_place
 from pipeline.service.quick import is_quiet
+from pipeline.service.runs import run_due, running
 from pipeline.service.service import Service
 from pipeline.service.window import laid_out, window_of
 
@@ -37,9 +42,10 @@ HOUR = np.timedelta64(1, "h")
 #: the hour that is made under faults, and the time at which it is due
 LAST = cases.FIRST + 3 * HOUR
 NOW = LAST + HOUR
+CALLED, LATER = f"{NOW}:16Z", f"{NOW}:18Z"
 _PLAN = {**cases.PLAN, "hours": 4, "hours_back": 2, "particles": 15, "micro": 1, "spacing_km": 60.0}
 #: what nobody changes, or only by putting another file in its place
-_LINKED = ("weather", "transport", "fluxes", "background", "stations", "sinks", "columns", "mobile")
+LINKED = ("weather", "transport", "fluxes", "background", "stations", "sinks", "columns", "mobile")
 #: numba's threads do not survive a fork: one, which is the process itself
 _ENV = {"NUMBA_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -81,6 +87,10 @@ class Served:
         args = {"folder": str(folder), **told.pop("args", {})}
         where = self.folder / "columns" if quietly else folder
         return self.harness.run(f"service_payloads:{name}", args, folder=where, **told)
+
+    def stopped(self, name, folder, **told):
+        """Run a payload on a copy up to a call."""
+        return self.harness.stopped(f"service_payloads:{name}", {"folder": str(folder)}, folder=folder, **told)
 
 
 def served(request):
@@ -133,7 +143,7 @@ def copy(source, target):
     """Copy a service; its inputs are the same files, for their stamps are in signatures."""
     target.mkdir(parents=True, exist_ok=True)
     for path in source.iterdir():
-        if path.name in _LINKED:
+        if path.name in LINKED:
             shutil.copytree(path, target / path.name, copy_function=os.link)
         elif path.is_dir():
             shutil.copytree(path, target / path.name, symlinks=True)
@@ -145,19 +155,44 @@ def copy(source, target):
 # payloads
 
 
-def make(folder, now=str(NOW)):
+def make(folder, **clocks):
     """`run-due`; the regions' shapes, which are read from the wheel of boundaries, are read once."""
     with mock.patch.object(making, "domain_of", _domain_of):
-        return _told(cases.due(Path(folder), np.datetime64(now, "h")))
+        return _due(Path(folder), **clocks)
 
 
-def make_canned(folder, now=str(NOW)):
+def make_canned(folder, **clocks):
     """The same, with numbers that follow from the digests of what was delivered instead of a solution."""
-    with (
-        mock.patch.object(making, "prepare", _prepare),
-        mock.patch.object(making, "versions", _versions),
+    with mock.patch.multiple(making, **_CANNED):
+        return _due(Path(folder), **clocks)
+
+
+def _due(folder, now=CALLED, ran=0.0, boot=""):
+    """What `run-due` does at a time, on a machine that has run for some seconds since a start of it."""
+    wall = datetime.fromisoformat(now)
+    with running(read_place(folder / "case.toml"), "run-due", clock=Clock(lambda: wall, lambda: ran, lambda: boot)) as (
+        service,
+        outcome,
     ):
-        return make(folder, now)
+        run_due(service, outcome)
+    return {
+        "made": [str(hour) for hour in outcome.made],
+        "same": [str(hour) for hour in outcome.same],
+        "failed": {str(hour): reason for hour, reason in outcome.failed.items()},
+        "left": [str(hour) for hour in outcome.left],
+        "skew": outcome.skew,
+    }
+
+
+def command(folder, words=("run-due", "--now", CALLED), canned=True):
+    """The command line, as its process runs it."""
+    time.tzset()
+    sys.argv = ["tianyan", *words, "--case", str(Path(folder) / "case.toml")]
+    with ExitStack() as held:
+        for name, ours in _CANNED.items():
+            if canned or name == "domain_of":
+                held.enter_context(mock.patch.object(making, name, ours))
+        cli.main()
 
 
 def warm(source, folder):
@@ -171,14 +206,6 @@ def warm(source, folder):
     prepared = making.prepare(place, domain, window, service.inputs, service.elsewhere, stages)
     assert prepared.given is not None, prepared.reasons
     making.versions(place, domain, prepared, stages)
-
-
-def _told(outcome):
-    return {
-        "made": [str(hour) for hour in outcome.made],
-        "failed": {str(hour): reason for hour, reason in outcome.failed.items()},
-        "left": [str(hour) for hour in outcome.left],
-    }
 
 
 _DOMAINS = {}
@@ -214,12 +241,20 @@ def _versions(place, domain, prepared, stages, *, progress=None):
     return made
 
 
+_CANNED = {"domain_of": _domain_of, "prepare": _prepare, "versions": _versions}
+
+
 # what is there
 
 
 def seen(folder):
     """What a reader sees who opens the store now, every version checked against its digests."""
     return cases.current(Path(folder))
+
+
+def statuses(folder):
+    """The status of each hour."""
+    return {hour: one["status"] for hour, one in seen(folder).items()}
 
 
 def wrong_in_spool(folder):
