@@ -176,14 +176,15 @@ def _facts():
 
 
 def _registry(settings, root: Path):
-    return _facts()[0]
+    # a table remembers every view of it for long
+    return _facts()[0].copy()
 
 
 def _rules(settings, root: Path, registry):
     return _facts()[1]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)
 def _read(content: bytes, name: str, feed: str):
     """Return what the real reader makes of one file: a function of it, so asked once."""
     with TemporaryDirectory() as folder:
@@ -199,6 +200,14 @@ def _read_once(paths, names, feed, gas, registry, rules, calibrations=(), known=
     return _read(path.read_bytes(), names[0], feed.model_dump_json())
 
 
+@lru_cache(maxsize=256)
+def _told(content: bytes, name: str, feed: str):
+    """Return times and values of the rows of one file that can be used."""
+    table = _read(content, name, feed).table
+    table = table[(table["reason"] == "") & table["time"].notna()]
+    return table["time"].to_numpy().astype("datetime64[m]"), table["value"].to_numpy().copy()
+
+
 def rows_of(settings, root: Path) -> list[tuple[str, str, float]]:
     """Return station, time and value of every row that counts, of the files a window may know, by their real reader."""
     found = []
@@ -207,10 +216,8 @@ def rows_of(settings, root: Path) -> list[tuple[str, str, float]]:
         told: dict[np.datetime64, set[float]] = {}
         for path in whole(root, feed.files):
             name = path.relative_to(root).as_posix()
-            rows = _read(path.read_bytes(), name, feed.model_dump_json())
-            table = rows.table[(rows.table["reason"] == "") & rows.table["time"].notna()]
-            times = table["time"].to_numpy().astype("datetime64[m]")
-            for time, value in zip(times, table["value"].to_numpy(), strict=True):
+            times, values = _told(path.read_bytes(), name, feed.model_dump_json())
+            for time, value in zip(times, values, strict=True):
                 if first <= time < last:
                     told.setdefault(time, set()).add(round(float(value), 4))
         # as of two rows of one time: equal ones are one, of others none counts
