@@ -92,8 +92,8 @@ class Service:
 
     def _opened(self) -> HourStore:
         """Return the store that is there, brought back to what is whole if its newest commit cannot be read."""
-        store = HourStore.open(self.place.store)
         try:
+            store = HourStore.open(self.place.store)
             store.at().close()
         except CorruptError as error:
             done = HourStore.repair(self.place.store, at=self.clock.wall())
