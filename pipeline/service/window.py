@@ -110,6 +110,8 @@ def laid_out(
         Names of these feeds.
     """
     shutil.rmtree(target, ignore_errors=True)
+    if target.is_file() or target.is_symlink():
+        target.unlink()
     there: set[str] = set()
     for source, path, delivered in inputs.files(*window.known):
         there.add(source)
