@@ -111,7 +111,7 @@ def test_the_case_does_not_name_the_truth(case, settings):
     assert "truth" not in str(tomllib.loads(case.read_text(encoding="utf-8")))
     names = {path.name for path in input_files(settings, case.parent)}
     assert "truth.nc" not in names
-    assert len(names) == 4 + (SMALL["hours"] + SMALL["hours_back"] + 1) + 3 + 1
+    assert len(names) == 4 + (SMALL["hours"] + SMALL["hours_back"] + 1) + 4 + 1
 
 
 def test_truth_lies_on_the_domains_grid_and_hours(settings, truth):
