@@ -28,7 +28,7 @@ lint: $(STAMP)  ## style and types
 
 soak: $(STAMP)  ## the service through hundreds of random histories, every kill, and a thousand hours in one process
 	SOAK=1 $(BIN)/python -m pytest -q tests/pipeline/service/test_machine.py tests/pipeline/service/test_soak.py \
-	  tests/pipeline/service/test_kills.py
+	  tests/pipeline/service/test_kills.py tests/pipeline/service/test_disk_faults.py tests/pipeline/grid/test_hours_processes.py
 	$(BIN)/python -m benchmarks.soak 1000 > docs/service/soak.txt
 
 bench: $(STAMP)  ## speed and memory, as ratios within one run
