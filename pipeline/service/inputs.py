@@ -22,6 +22,8 @@ from pipeline.service.standing import CURRENT, Delivery, standing
 
 #: of a version: the next one begins with it; it does, and it is not yet known whether that one can be used
 _GROWN, _GROWING = 1, 2
+#: why a version counts no more
+_DAMAGED = "the copy that was kept is no longer what was delivered, and the inbox does not hold it: deliver it again"
 
 #: called with (done, of)
 Told = Callable[[int, int], None]
@@ -76,6 +78,8 @@ class Inputs:
     ) -> None:
         self._db, self._spool, self._inbox, self._sources, self._config = database, spool, inbox, sources, config
         self._recalled = recalled
+        #: versions read in this run and found to be what was delivered
+        self._whole: set[tuple[str, int, str]] = set()
         if not self._db.execute("SELECT 1 FROM delivery LIMIT 1").fetchone():
             self._restore()
 
@@ -126,7 +130,11 @@ class Inputs:
             " ORDER BY s.source, s.path",
             (CURRENT, start, end),
         )
-        return [(source, path, self._spool.place(path, number, sha)) for source, path, number, sha in rows]
+        return [
+            (source, path, self._spool.place(path, number, sha))
+            for source, path, number, sha in rows.fetchall()
+            if self._is_whole(path, number, sha)
+        ]
 
     def newest(self) -> int | None:
         """Return the newest hour any delivery tells of."""
@@ -144,6 +152,26 @@ class Inputs:
     def counts(self) -> dict[str, int]:
         """Return how many versions there are of each state."""
         return dict(self._db.execute("SELECT state, count(*) FROM standing GROUP BY state ORDER BY state"))
+
+    def _is_whole(self, path: str, sequence: int, sha256: str) -> bool:
+        """Return whether a version is what was delivered, read once in a run; mended from the inbox if need be.
+
+        One that cannot be counts no more, until the same is delivered again.
+        """
+        version = (path, sequence, sha256)
+        if version in self._whole:
+            return True
+        if not self._spool.is_whole(*version):
+            (size,) = self._db.execute(
+                "SELECT bytes FROM delivery WHERE path = ? AND sequence = ?", version[:2]
+            ).fetchone()
+            if not self._spool.mend(self._inbox / path, *version, size):
+                self._db.execute("UPDATE told SET error = ? WHERE sha256 = ?", (_DAMAGED, sha256))
+                # its file in the inbox, when there is one again, is looked at
+                self._db.execute("DELETE FROM look WHERE path = ?", (path,))
+                return False
+        self._whole.add(version)
+        return True
 
     def _restore(self) -> None:
         """Fill the index from the spool: a version that the next one begins with was dropped, and is not missed."""
@@ -210,7 +238,9 @@ class Inputs:
             self._looked(path, stamp, at, None)
             return
         if taken.sha256 == digest:
-            self._spool.drop(path, taken.sequence, taken.sha256)
+            # the one that is kept may be damaged
+            self._spool.renumber(path, taken.sequence, sequence, digest)
+            self._db.execute("DELETE FROM told WHERE sha256 = ? AND error = ?", (digest, _DAMAGED))
             self._looked(path, stamp, since, sequence)
             return
         self._db.execute("BEGIN IMMEDIATE")
@@ -314,9 +344,11 @@ class Inputs:
         error = ""
         hours: dict[int, str] = {}
         try:
-            hours = reader.hours(self._spool.place(path, number, sha), path, source)
-            if not hours:
-                error = "it holds no row with a time"
+            if self._is_whole(path, number, sha):
+                hours = reader.hours(self._spool.place(path, number, sha), path, source)
+                error = "" if hours else "it holds no row with a time"
+            else:
+                error = _DAMAGED
         except InputError as found:
             error = str(found)
         if error:

@@ -131,6 +131,41 @@ class Spool:
                 prefix.see(block)
         return prefix.whole
 
+    def is_whole(self, path: str, sequence: int, sha256: str) -> bool:
+        """Return whether a version is what its name says; a disk may damage it."""
+        try:
+            with self.place(path, sequence, sha256).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+        except OSError:
+            return False
+
+    def mend(self, source: Path, path: str, sequence: int, sha256: str, size: int) -> bool:
+        """Put a version back from a file of the inbox that begins with it; return whether that does."""
+        home = self.folder / path
+        home.mkdir(parents=True, exist_ok=True)
+        aside, digest, left = home / _ASIDE, hashlib.sha256(), size
+        try:
+            ours = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return False
+        with os.fdopen(ours, "rb") as reader, aside.open("wb") as writer:
+            while block := reader.read(min(left, _BLOCK)):
+                digest.update(block)
+                writer.write(block)
+                left -= len(block)
+            writer.flush()
+            os.fsync(writer.fileno())
+        if digest.hexdigest() != sha256:
+            aside.unlink()
+            return False
+        os.replace(aside, self.place(path, sequence, sha256))
+        synced(home)
+        return True
+
+    def renumber(self, path: str, sequence: int, new: int, sha256: str) -> None:
+        """Put a version in the place of another that holds, or held, the same."""
+        os.replace(self.place(path, sequence, sha256), self.place(path, new, sha256))
+
     def drop(self, path: str, sequence: int, sha256: str) -> None:
         """Remove a version that the next one begins with."""
         self.place(path, sequence, sha256).unlink(missing_ok=True)
