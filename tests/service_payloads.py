@@ -6,6 +6,7 @@ Everything that a test's process needs to be quick is imported here: `syscall_fa
 import hashlib
 import os
 import shutil
+import signal
 import sqlite3
 import sys
 import time
@@ -25,6 +26,7 @@ from syscall_faults import Harness, every
 from pipeline import cli
 from pipeline.case import domain_grid
 from pipeline.grid import HourStore, make_regions
+from pipeline.ingest import rows, sandbox
 from pipeline.osse import Plan, make_case
 from pipeline.osse.deliveries import Deliveries
 from pipeline.service import making, product
@@ -184,6 +186,32 @@ def _due(folder, now=CALLED, ran=0.0, boot=""):
     }
 
 
+def make_with_a_killed_reader(folder, whom):
+    """`make_canned`, with every delivery read by a process of its own; the first is killed, or its parent."""
+    killed = []
+
+    def header(answer):
+        if not killed:
+            killed.append(_kill(sandbox._SHARED._process.pid, whom))
+        return read(answer)
+
+    read = sandbox._Answer.header
+    with (
+        mock.patch.object(sandbox._Answer, "header", header),
+        mock.patch.object(rows, "is_binary", return_value=True),
+    ):
+        told = make_canned(folder)
+    return {**told, "killed": len(killed)}
+
+
+def _kill(parent, whom):
+    """Kill the process that forks the readers, or the reader it has forked."""
+    children = Path(f"/proc/{parent}/task/{parent}/children")
+    while whom == "child" and not children.read_text():
+        time.sleep(0.001)
+    os.kill(parent if whom == "parent" else int(children.read_text().split()[0]), signal.SIGKILL)
+
+
 def command(folder, words=("run-due", "--now", CALLED), canned=True):
     """The command line, as its process runs it."""
     time.tzset()
@@ -276,6 +304,17 @@ def counted_twice(folder):
     return _asked(
         folder, "SELECT source, path, count(*) FROM standing WHERE state = 'current' GROUP BY 1, 2 HAVING count(*) > 1"
     )
+
+
+def set_aside(folder):
+    """Path, state and reason of what cannot count."""
+    return _asked(folder, "SELECT path, state, reason FROM standing WHERE state NOT IN ('current', 'superseded')")
+
+
+def counting(folder, path):
+    """Sequences of a delivery's versions that count."""
+    rows = _asked(folder, "SELECT sequence FROM standing WHERE path = ? AND state = 'current'", path)
+    return [number for (number,) in rows]
 
 
 def entry(folder):
