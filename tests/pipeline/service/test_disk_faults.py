@@ -178,6 +178,8 @@ def test_after_a_power_cut_at_most_the_hour_is_lost_and_the_next_run_ends_in_the
     args = {"folder": str(folder)}
     traced = served.harness.run("service_payloads:make_canned", args, folder=folder / "service", data=True)
     assert traced.error is None, traced.error
+    told = [(call.name, call.path) for call in traced.calls]
+    committed = len(told) - told[::-1].index(("fsync", "store/repo/refs"))
     again, most = [], 10**6 if os.environ.get("SOAK") else 9
     for state in crash_states(
         before / "service",
@@ -196,6 +198,8 @@ def test_after_a_power_cut_at_most_the_hour_is_lost_and_the_next_run_ends_in_the
         assert not payloads.damages(folder), state.told
         assert not payloads.wrong_in_spool(folder), state.told
         again.append(run.value["made"])
+        # what was said to be committed is
+        assert state.after < committed or run.value["made"] == [], state.told
     # what was committed before stays, the hour itself may be lost
     assert [str(payloads.LAST)] in again
     assert all(set(made) <= {str(payloads.LAST)} for made in again)
