@@ -54,7 +54,7 @@ def test_killed_at_any_call_an_hour_is_the_old_or_the_new_and_the_next_run_ends_
     count = served.run("make_canned", served.fresh(tmp_path / "plain")).count
     assert count > 200
     seen = set()
-    for k, folder, outcome in trials(served, tmp_path, payloads.sample(count, 28), "make_canned"):
+    for k, folder, outcome in trials(served, tmp_path, payloads.sample(count, 24), "make_canned"):
         assert outcome.killed or outcome.count < k, (k, outcome.error)
         require_whole(served, folder, served.canned, k)
         seen.add(payloads.seen(folder) == served.canned)
@@ -78,7 +78,7 @@ def test_killed_at_any_call_the_first_run_of_a_service_leaves_nothing_that_stops
     count = served.run("make_canned", plain).count
     wanted = payloads.seen(plain)
     assert list(wanted) == list(served.canned)
-    for k, folder, _ in trials(served, tmp_path, payloads.sample(count, 9, seed=2), "make_canned", source=source):
+    for k, folder, _ in trials(served, tmp_path, payloads.sample(count, 7, seed=2), "make_canned", source=source):
         if HourStore.is_there(folder / "service" / "store"):
             found = payloads.seen(folder)
             assert {hour: wanted[hour] for hour in found} | found == {hour: found[hour] for hour in found}
@@ -91,7 +91,7 @@ def test_killed_again_while_it_recovers_it_recovers(served, tmp_path):
         killed = served.fresh(tmp_path / f"killed{first}")
         assert served.run("make_canned", killed, at=first, do=Kill()).killed
         recovery = served.run("make_canned", payloads.copy(killed, tmp_path / f"recovered{first}"))
-        calls = payloads.sample(recovery.count, 4, seed=first)
+        calls = payloads.sample(recovery.count, 3, seed=first)
         for k, folder, _ in trials(served, tmp_path, calls, "make_canned", source=killed):
             require_whole(served, folder, served.canned, (first, k))
             require_recovered(served, folder, served.canned, "make_canned", (first, k))
