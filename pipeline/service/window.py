@@ -109,9 +109,11 @@ def laid_out(
     missing
         Names of these feeds.
     """
-    shutil.rmtree(target, ignore_errors=True)
-    if target.is_file() or target.is_symlink():
-        target.unlink()
+    # a link of another window that stayed would be read
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    else:
+        target.unlink(missing_ok=True)
     there: set[str] = set()
     for source, path, delivered in inputs.files(*window.known):
         there.add(source)

@@ -85,6 +85,16 @@ def test_a_disk_that_fills_up_in_one_place_leaves_no_half_version(served, tmp_pa
     require_caught_up(served, folder, path)
 
 
+@pytest.mark.parametrize("at", [1, 2, 5])
+def test_what_could_not_be_removed_of_another_window_is_not_read(served, tmp_path, at):
+    folder = served.fresh(tmp_path / "case")
+    outcome = served.run(
+        "command", folder, at=at, only=Only(("unlinkat",), "service/view/stations/*"), do=Fail(errno.EROFS)
+    )
+    require_fault_survived(served, folder, outcome, at)
+    require_caught_up(served, folder, at)
+
+
 def test_a_write_cut_short_leaves_no_half_version(served, tmp_path):
     writes = Only(("write", "pwrite64"))
     plain = served.run("command", served.fresh(tmp_path / "plain"))
