@@ -178,7 +178,7 @@ def _tell(outcome: Outcome) -> None:
     for reason in outcome.unfetched:
         print(f"not fetched: {reason}", file=sys.stderr)
     if outcome.skew:
-        print(f"the clock jumped by {outcome.skew:.0f} s: hours that have not been are not made")
+        print(f"the clock jumped by {outcome.skew:+.0f} s: no hour is made that has not been by the running clock")
     for word, hours in (("made", outcome.made), ("unchanged", outcome.same), ("still due", outcome.left)):
         if hours:
             print(f"{word}: {len(hours)} hour(s), {min(hours)} to {max(hours)}")

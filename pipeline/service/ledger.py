@@ -120,9 +120,10 @@ class Ledger:
         return None if row is None else str(row[0])
 
     def begin(self, run: str, command: str, clocks: Reading) -> None:
-        """Write that a run began."""
-        began = json.dumps([clocks.wall.isoformat(), clocks.running, clocks.boot])
-        self._db.execute("INSERT OR REPLACE INTO run VALUES (?, ?, ?, NULL, NULL, 0, 0)", (run, command, began))
+        """Write that a run began, by clocks the next run compares its own with."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO run VALUES (?, ?, ?, NULL, NULL, 0, 0)", (run, command, clocks.written())
+        )
 
     def end(self, run: str, at: datetime, outcome: str, made: int, failed: int) -> None:
         """Write how a run ended."""
@@ -132,12 +133,11 @@ class Ledger:
         )
 
     def last_clocks(self) -> Reading | None:
-        """Return the clocks when the last run began; None when there was none."""
+        """Return the clocks of the last run's beginning; None when there was none."""
         row = self._db.execute("SELECT began FROM run ORDER BY rowid DESC LIMIT 1").fetchone()
         if row is None:
             return None
-        wall, running, boot = json.loads(row[0])
-        return Reading(datetime.fromisoformat(wall), running, boot)
+        return Reading.of(row[0])
 
     def prune(self, keep: int) -> None:
         """Keep only the newest so many runs."""

@@ -107,11 +107,11 @@ def _held(place: Place, command: str, clock: Clock, *, echo: bool) -> Iterator[t
             raise LockedError("one run at a time", got="another is under way", remedy="wait for it", where="run.lock")
         log = Log(run, place.folder, echo=echo)
         service, outcome = Service(place, log, clock), Outcome()
-        clocks = clock.read()
-        outcome.now, outcome.skew = trusted(clocks, service.ledger.last_clocks())
+        trust = trusted(clock.read(), service.ledger.last_clocks())
+        outcome.now, outcome.skew = trust.time, trust.jump
         if outcome.skew:
             log.warn("clock jumped", seconds=outcome.skew)
-        service.ledger.begin(run, command, clocks)
+        service.ledger.begin(run, command, trust.clocks)
         log.info("run began", command=command)
         ended = "stopped"
         try:

@@ -130,10 +130,9 @@ def _last_run(database: sqlite3.Connection) -> tuple[Run | None, Reading | None]
     if row is None:
         return None, None
     run, command, began, ended, outcome, made, failed = row
-    wall, running, boot = json.loads(began)
-    at = datetime.fromisoformat(wall).astimezone(UTC)
+    clocks = Reading.of(began)
     over = None if ended is None else datetime.fromisoformat(ended).astimezone(UTC)
-    return Run(run, command, at, over, outcome or "", made or 0, failed or 0), Reading(at, running, boot)
+    return Run(run, command, clocks.wall, over, outcome or "", made or 0, failed or 0), clocks
 
 
 def _of_registry(database: sqlite3.Connection, first: Told, now: int) -> Told:

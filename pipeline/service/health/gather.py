@@ -67,7 +67,8 @@ def gather(
     if told.clocks is not None and now is None:
         reading = clock.read()
         if outcome is None:
-            at, skew = trusted(reading, told.clocks)
+            trust = trusted(reading, told.clocks)
+            at, skew = trust.time, trust.jump
             skew = skew or _number(before.get("clock", {}), "skew_seconds")
         elif reading.boot == told.clocks.boot:
             # the time at which the run ends, by the clock that does not jump
