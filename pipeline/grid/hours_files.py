@@ -16,11 +16,43 @@ import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.errors import LockedError
+from pipeline.errors import LockedError, StoreError
 
 #: seconds a committer waits for another
 PATIENCE = 5.0
+#: file systems that other machines may share: a lock of one kernel does not keep them out
+SHARED = frozenset(
+    ("nfs", "nfs4", "cifs", "smb3", "afs", "ceph", "lustre", "fuse.ceph", "fuse.glusterfs", "fuse.sshfs")
+)
+MOUNTS = Path("/proc/self/mountinfo")
 _LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def file_system_of(folder: Path) -> str:
+    """Return the kind of file system a folder is on (proc_pid_mountinfo(5)); empty where the kernel does not say."""
+    device = folder.stat().st_dev
+    name = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        mounts = MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    for mount in mounts:
+        about, _, rest = mount.partition(" - ")
+        if rest and about.split()[2] == name:
+            return rest.split()[0]
+    return ""
+
+
+def require_local(folder: Path) -> None:
+    """Raise StoreError when other machines may share the file system of a folder."""
+    kind = file_system_of(folder)
+    if kind in SHARED:
+        raise StoreError(
+            "a store is on a disk of the machine that writes it: locks and what is synced are one kernel's",
+            got=f"{folder} is on {kind}",
+            remedy="put it on a local disk; other machines read copies of it",
+            where="store",
+        )
 
 
 def sync(folder: Path) -> None:

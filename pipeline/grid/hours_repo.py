@@ -285,7 +285,10 @@ def writing(path: Path, patience: float = hours_files.PATIENCE) -> Iterator[None
         When the disk is full, read-only or broken: nothing has changed then.
     CorruptError
         When what a change builds on cannot be read.
+    StoreError
+        When other machines may share the file system.
     """
+    hours_files.require_local(path)
     with hours_files.locked(path / "lock", patience):
         try:
             yield

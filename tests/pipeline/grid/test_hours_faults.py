@@ -1,5 +1,6 @@
 """Faults of disk and power: the store gives what was written, what was before it, or an error; never another number."""
 
+import os
 import shutil
 
 import hour_cases as cases
@@ -292,3 +293,32 @@ def test_a_torn_or_lost_journal_is_made_again_from_the_commits(tmp_path):
         assert not store.commit([cases.version(0, 1.0)], at=cases.at(9)).written
         assert [r.seq for r in store._repo.journal.read()[0]] == [0, 1, 2, 3, 4]
         assert store.at(cases.at(2)).seq == 3
+
+
+def mounts(path, kind):
+    """Return mounts as the kernel lists them, with the file system of a path of some kind."""
+    device = path.stat().st_dev
+    return (
+        "22 27 0:21 / /proc rw,relatime - proc proc rw\n"
+        f"40 27 {os.major(device)}:{os.minor(device)} / / rw,noatime shared:1 - {kind} server:/export rw\n"
+    )
+
+
+def test_a_file_system_that_other_machines_share_is_not_written_and_is_read(tmp_path, monkeypatch):
+    store = cases.make(tmp_path / "store")
+    store.commit([cases.version(1, 2.0)], at=cases.at(1))
+    listed = tmp_path / "mountinfo"
+    monkeypatch.setattr(hours_files, "MOUNTS", listed)
+    listed.write_text(mounts(tmp_path, "nfs4"))
+    with pytest.raises(StoreError, match=r"nfs4.*local disk"):
+        store.commit([cases.version(1, 3.0)], at=cases.at(2))
+    with pytest.raises(StoreError, match="nfs4"):
+        cases.make(tmp_path / "another")
+    with HourStore.open(store.path).at() as reader:
+        assert said(reader, 1) == 2.0
+    listed.write_text(mounts(tmp_path, "ext4"))
+    store.commit([cases.version(1, 3.0)], at=cases.at(2))
+    listed.unlink()
+    store.commit([cases.version(1, 4.0)], at=cases.at(3))
+    with store.at() as reader:
+        assert said(reader, 1) == 4.0
