@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import pyproj
 
 from pipeline.errors import GridError
+
+
+@lru_cache(maxsize=64)
+def is_geographic(text: str) -> bool:
+    """Return whether a CRS is one of longitude and latitude."""
+    return bool(pyproj.CRS(text).is_geographic)
 
 
 def require_crs(text: str) -> None:

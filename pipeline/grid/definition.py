@@ -17,7 +17,7 @@ import xarray as xr
 
 from pipeline.errors import CoordinateError, GridError
 from pipeline.grid.axes import REGULAR, edges_of
-from pipeline.grid.crs import require_crs
+from pipeline.grid.crs import is_geographic, require_crs
 from pipeline.grid.plane import easting, near, northing
 
 #: points per cell side between corners; 4 keeps the area of a 3 km Lambert cell to 1e-9
@@ -126,7 +126,7 @@ class Grid:
     @property
     def is_geographic(self) -> bool:
         """Whether x and y are longitude and latitude in degrees."""
-        return bool(pyproj.CRS(self.crs).is_geographic)
+        return is_geographic(self.crs)
 
     @cached_property
     def x(self) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.errors import InputError
 
 #: of the tables; another one is moved aside and made again
-VERSION = 1
+VERSION = 2
 _TABLES = """
 CREATE TABLE delivery (
   path TEXT, sequence INTEGER, sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, seen_at TEXT NOT NULL,
