@@ -98,10 +98,21 @@ class CaseWeather:
             When it cannot be read.
         """
         if time not in self._digests:
-            found = self.store.digest(time, self.sources[time])
-            self._digests[time] = found if found is not None else self._prepare(time)
+            self.grid_of(time)
             self._require_one_grid(time)
         return self._digests[time]
+
+    def grid_of(self, time: np.datetime64) -> Grid | None:
+        """Return the grid of a time, preparing it when it never was; it may be another than that of the others.
+
+        Raises
+        ------
+        InputError
+            When it cannot be read.
+        """
+        found = self.store.digest(time, self.sources[time])
+        self._digests[time] = found if found is not None else self._prepare(time)
+        return self.store.grid(time, self.sources[time])
 
     def fetch(self, time: np.datetime64) -> Prepared | None:
         """Return a prepared time, made again when it is no longer there; None when it is not what it was.

@@ -251,7 +251,7 @@ def _prepare(place, domain, window, inputs, elsewhere, stages, *, give_up="", pr
     view = place.folder / "view"
     with stages.stage("layout"):
         settings, missing = laid_out(place, window, inputs, elsewhere, view)
-        files = tuple(making._files(settings, place, view))
+        files = tuple(making._files(place, view))
         carrier = carrier_of(settings, view)
     read = [[one["path"], hashlib.sha256((view / one["path"]).read_bytes()).hexdigest()] for one in files]
     key = digest_of([place.config, read, give_up])

@@ -269,7 +269,7 @@ def prepare(place, domain, window, inputs, elsewhere, stages, *, give_up="", pro
     """Take the place of `making.prepare`."""
     view = place.folder / "view"
     settings, missing = laid_out(place, window, inputs, elsewhere, view)
-    files = list(making._files(settings, place, view))
+    files = list(making._files(place, view))
     try:
         if give_up:
             raise InputError("the hour must be solvable", got=give_up, remedy="see the log")
@@ -314,6 +314,7 @@ def stubbed():
     with (
         mock.patch.object(making, "prepare", prepare),
         mock.patch.object(making, "versions", versions),
+        mock.patch.object(making, "require_prior", return_value=None),
         mock.patch.object(contents, "read_registry", _registry),
         mock.patch.object(contents, "read_rules", _rules),
         mock.patch.object(contents, "read_rows", _read_once),

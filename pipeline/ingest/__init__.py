@@ -7,7 +7,7 @@ from pipeline.ingest.contents import Contents, Source, sources_of
 from pipeline.ingest.files import expand
 from pipeline.ingest.footprints import read_footprints
 from pipeline.ingest.inspection import inspect
-from pipeline.ingest.inventories import read_fluxes
+from pipeline.ingest.inventories import read_fluxes, require_fluxes
 from pipeline.ingest.meteorology import file_times, forecast_leads, read_meteorology, source_keys, weather_hours
 from pipeline.ingest.receptors import all_receptors
 from pipeline.ingest.registry import load_registry, read_registry
@@ -40,6 +40,7 @@ __all__ = [
     "read_sinks",
     "read_station",
     "read_stations",
+    "require_fluxes",
     "sandbox",
     "series_hours",
     "sounding_ids",

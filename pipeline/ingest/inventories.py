@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from pipeline import units
-from pipeline.errors import ConfigError, CoordinateError, GridError, InputError, UnitError
+from pipeline.errors import ConfigError, CoordinateError, GridError, InputError, TimeError, UnitError
 from pipeline.grid.definition import Grid
 from pipeline.grid.overlap import Overlap, overlap
 from pipeline.grid.regrid import regrid_density
@@ -16,7 +17,7 @@ from pipeline.ingest.axes import require_domain
 from pipeline.ingest.files import expand
 from pipeline.ingest.flux_files import Field, read_field
 from pipeline.ingest.temporal import hour_shape
-from pipeline.schema import hours_between, label
+from pipeline.schema import HOUR, hours_between, label
 from pipeline.settings import FluxSource, Settings
 
 
@@ -69,6 +70,38 @@ def read_fluxes(settings: Settings, grid: Grid, root: Path) -> tuple[xr.Dataset,
         {"flux": (dims, flux), "flux_std": (dims, std)}, coords=coords, attrs={"species": settings.case.species}
     )
     return label(dataset, "fluxes"), reader.notes
+
+
+def require_fluxes(settings: Settings, grid: Grid, root: Path, hour: np.datetime64) -> None:
+    """Raise unless every file of the prior fluxes can be used; whether an hourly one covers an hour, the hour will see.
+
+    Parameters
+    ----------
+    settings, grid, root
+        As for `read_fluxes`.
+    hour
+        Any.
+
+    Raises
+    ------
+    ConfigError, InputError, GridError
+        As `read_fluxes`, naming the file.
+    """
+    start = hour.astype("datetime64[ns]")
+    reader = _Sources(units.species(settings.case.species), grid, root, hours_between(start, start + HOUR))
+    for sector in settings.sectors:
+        for source in sector.sources:
+            _usable(reader.read, sector.name, source)
+        if sector.mask is not None:
+            _usable(reader.mask, sector.name, sector.mask)
+
+
+def _usable(read: Callable[[str, FluxSource], np.ndarray], sector: str, source: FluxSource) -> None:
+    try:
+        read(sector, source)
+    except TimeError:
+        if source.time != "hourly":
+            raise
 
 
 class _Sources:
@@ -138,6 +171,14 @@ class _Sources:
         factor, per_cell = units.flux_factor(field.unit, self.gas, where=name)
         factor *= source.scale * (-1.0 if source.positive == "down" else 1.0)
         values = np.where(missing, 0.0, field.values) * factor
+        below = int(np.count_nonzero(values < 0))
+        if below and (source.negative or ("refuse" if source.time == "constant" else "allow")) == "refuse":
+            raise InputError(
+                "an inventory of emissions must not be negative",
+                got=f"{below} of {values.size} values below 0",
+                remedy='correct the file, or declare negative = "allow" for this source if they mean uptake',
+                where=name,
+            )
         return values / field.grid.area if per_cell else values
 
     def _place(self, density: np.ndarray, source: Grid, name: str, remarks: list[str]) -> tuple[np.ndarray, np.ndarray]:

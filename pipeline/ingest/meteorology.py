@@ -59,10 +59,8 @@ def weather_hours(settings: MeteorologySettings, root: Path) -> dict[np.datetime
         if not times:
             still.append(path)
         for time in times:
-            hours.setdefault(time, []).append(path)
-    if not hours:
-        got = [path.name for path in still[:_SHOWN]]
-        raise TimeError("the weather must hold at least one time", got=got, remedy="add files", where="meteorology")
+            if (path, time) not in settings.left_out:
+                hours.setdefault(time, []).append(path)
     for time, paths in hours.items():
         if settings.format == "arl" and len(paths) > 1:
             raise TimeError(
@@ -72,6 +70,9 @@ def weather_hours(settings: MeteorologySettings, root: Path) -> dict[np.datetime
                 where="meteorology",
             )
     hours |= {time: paths for time, (_, paths) in _forecast(settings, root).items() if time not in hours}
+    if not hours:
+        got = [path.name for path in still[:_SHOWN]]
+        raise TimeError("the weather must hold at least one time", got=got, remedy="add files", where="meteorology")
     return {time: sorted(hours[time] + still) for time in sorted(hours)}
 
 
@@ -88,7 +89,7 @@ def forecast_leads(settings: MeteorologySettings, root: Path) -> dict[np.datetim
     InputError
         As `weather_hours`.
     """
-    analysed = {time for path in _files(settings, root) for time in file_times(settings, path)}
+    analysed = {time for path in _files(settings, root) for time in _used_times(settings, path)}
     return {time: lead for time, (lead, _) in sorted(_forecast(settings, root).items()) if time not in analysed}
 
 
@@ -99,7 +100,7 @@ def _forecast(settings: MeteorologySettings, root: Path) -> dict[np.datetime64, 
     found: dict[np.datetime64, tuple[int, list[Path]]] = {}
     for path in whole(root, settings.forecast.files):
         cycle = _cycle(settings.forecast.cycle, path.relative_to(root).as_posix())
-        for time in file_times(settings, path):
+        for time in _used_times(settings, path):
             lead = int((time - cycle) // HOUR)
             if not 0 <= lead <= settings.forecast.lead_most:
                 continue
@@ -150,6 +151,11 @@ def file_times(settings: MeteorologySettings, path: Path) -> tuple[np.datetime64
         When it is truncated or not of the format.
     """
     return _file_times(settings.format, path, *_stamp(path))
+
+
+def _used_times(settings: MeteorologySettings, path: Path) -> list[np.datetime64]:
+    """Return the times of a file but for those it is left out at."""
+    return [time for time in file_times(settings, path) if (path, time) not in settings.left_out]
 
 
 def source_keys(settings: MeteorologySettings, root: Path) -> dict[np.datetime64, str]:

@@ -60,9 +60,17 @@ def factorise(system: np.ndarray) -> Factor:
     Raises
     ------
     SolverError
-        When K is not positive definite or its condition number exceeds 1e12.
+        When K is not finite, not positive definite, or its condition number exceeds 1e12.
     """
     norm = _norm(system)
+    if not np.isfinite(norm):
+        # not every LAPACK ends at a NaN
+        raise SolverError(
+            "K = HQH' + B + S + R must be finite",
+            got=f"a norm of {norm:g}",
+            remedy="check the error settings and the footprints",
+            where="solve",
+        )
     upper, status = scipy.linalg.lapack.dpotrf(system.T, lower=0, clean=0, overwrite_a=1)
     if status != 0:
         raise SolverError(
@@ -90,5 +98,6 @@ def _norm(system: np.ndarray) -> float:
         total[at : at + _CHUNK] += rows.sum(axis=1)
         total += rows.sum(axis=0)
         # the diagonal was counted along the row and along the column
-        total[at : at + _CHUNK] -= rows[np.arange(rows.shape[0]), np.arange(at, at + rows.shape[0])]
+        with np.errstate(invalid="ignore"):
+            total[at : at + _CHUNK] -= rows[np.arange(rows.shape[0]), np.arange(at, at + rows.shape[0])]
     return float(total.max())

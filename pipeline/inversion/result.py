@@ -115,9 +115,10 @@ def posterior(
         "time_bounds": (("time", "edge"), np.stack([time, time + HOUR], axis=1)),
         **report.coordinates(),
     }
-    attrs = {"Conventions": "CF-1.11", "title": settings.case.title, "species": gas.name}
+    attrs: dict[str, Any] = {"Conventions": "CF-1.11", "title": settings.case.title, "species": gas.name}
     if log is not None:
         attrs["lognormal"] = "\n".join(log.notes([s.name for s in settings.sectors]))
+        attrs["converged"] = int(log.found.converged)
     return xr.Dataset(variables, coords=coords, attrs=attrs)
 
 

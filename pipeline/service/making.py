@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,15 +15,15 @@ import xarray as xr
 
 from kernels.jit import set_threads
 from pipeline._version import __version__
-from pipeline.case import AssembledCase, Progress, assembled_case, domain_grid, input_files, quiet
+from pipeline.case import AssembledCase, Progress, assembled_case, domain_grid, quiet, transport_folder
 from pipeline.cycle import hours_window
 from pipeline.errors import GridError, InputError, SolverError
 from pipeline.grid import Grid, Regions, make_regions
-from pipeline.ingest import quarantine, read_fluxes
+from pipeline.ingest import quarantine, read_fluxes, require_fluxes
 from pipeline.inversion import prior_only, problem_digest
 from pipeline.schema import HOUR
 from pipeline.service import product
-from pipeline.service.carrier import Carrier, carrier_of, with_forecasts
+from pipeline.service.carrier import Carrier, carrier_of, sound_weather, with_forecasts
 from pipeline.service.elsewhere import Elsewhere, digest_of
 from pipeline.service.inputs import Inputs
 from pipeline.service.place import Place
@@ -35,7 +36,7 @@ FULL, DEGRADED, PRIOR_ONLY = "full", "degraded", "prior_only"
 #: of a version: the prior alone; its window ends with the hour; its window reaches `lag_hours` beyond it; consolidated
 P0, P1, P2, P3 = "P0", "P1", "P2", "P3"
 #: what stops a window's inversion, but not the hour: it is the prior then
-_STOPS = (InputError, SolverError, GridError, MemoryError)
+_STOPS = (InputError, SolverError, GridError, MemoryError, np.linalg.LinAlgError, ArithmeticError)
 
 
 @dataclass
@@ -80,6 +81,17 @@ def domain_of(place: Place) -> Domain:
     grid = domain_grid(place.settings)
     regions = make_regions(place.settings.regions, grid, place.root)
     return Domain(grid, regions)
+
+
+def require_prior(place: Place) -> None:
+    """Raise unless the files of the prior can be used: without them no hour can be published, not even as the prior.
+
+    Raises
+    ------
+    ConfigError, InputError, GridError
+        Naming the file.
+    """
+    require_fluxes(place.settings, domain_grid(place.settings), place.root, place.service.first)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,9 +173,8 @@ def prepare(
     view = place.folder / "view"
     with stages.stage("layout"):
         settings, missing = laid_out(place, window, inputs, elsewhere, view)
-        files = tuple(_files(settings, place, view))
+        files = tuple(_files(place, view))
         carrier = carrier_of(settings, view)
-        settings = with_forecasts(settings, carrier)
     given: AssembledCase | None = None
     reasons: tuple[str, ...] = ()
     key = ""
@@ -172,9 +183,11 @@ def prepare(
             raise InputError("the hour must be solvable", got=give_up, remedy="see the log")
         if not settings.stations and not settings.columns and not settings.mobile:
             raise InputError("there must be deliveries", got="none in the window", remedy="see the inbox")
+        with stages.stage("weather"):
+            settings, carrier = _weather(settings, place, domain.grid, view, window.carried)
         with stages.stage("reading"):
             given = assembled_case(settings, domain.grid, place.path, view, progress)
-        carried = [[int(carrier.has(hour)), carrier.lead(hour)] for hour in wanted(place, window.hour)]
+        carried = [_carried(carrier, hour) for hour in wanted(place, window.hour)]
         key = digest_of([place.config, problem_digest(given.assembled.problem), *_seen(given), carried])
     except _STOPS as error:
         given, reasons = None, (_nothing_inverted(error),)
@@ -236,7 +249,7 @@ def _of_result(
     told = {"precise_stations": len(found)}
     reasons = list(prepared.reasons)
     if not prepared.carrier.has(hour):
-        return _of_prior(place, domain, prepared, hour, ["the weather of the hour is missing"])
+        return _of_prior(place, domain, prepared, hour, [prepared.carrier.lacks(hour)])
     lead = prepared.carrier.lead(hour)
     if lead:
         reasons.append(f"the weather is that of a forecast {lead} hours old")
@@ -247,6 +260,12 @@ def _of_result(
             reasons.append(f"{len(found)} precise station(s) measured, of {place.service.spectrometers_least}")
     if bool(result["degraded"].sel(time=start)):
         reasons.append("the innovation gate was off: too many of a kind of observation lay beyond it")
+    if not result.attrs.get("converged", True):
+        reasons.append("the iteration of log-normal sectors had not converged")
+    try:
+        data = product.require_finite(product.of_hour(result, hour))
+    except SolverError as error:
+        return _of_prior(place, domain, prepared, hour, [_nothing_inverted(error)])
     counts = product.counts(result, start, start + HOUR)
     reasons += product.shortages(counts)
     manifest = _manifest(place, prepared, hour, status, reasons) | told
@@ -255,22 +274,54 @@ def _of_result(
         "stations": product.stations(result, hour),
         "window_counts": product.counts(result, *prepared.window.settings.case.observation_hours.bounds),
         "diagnostics": product.diagnostics(result),
-        "notes": str(result.attrs["notes"]).splitlines(),
+        "notes": [*_damage_notes(prepared.carrier), *str(result.attrs["notes"]).splitlines()],
         "quarantine": quarantine.record(prepared.given.accounts),
     }
-    return Version(hour, product.of_hour(result, hour), manifest)
+    return Version(hour, data, manifest)
 
 
 def _of_prior(place: Place, domain: Domain, prepared: Prepared, hour: np.datetime64, more: list[str]) -> Version:
-    """Return the prior as the version of an hour."""
+    """Return the prior as the version of an hour; one that is not finite is an error, and nothing is published."""
     window = replace(prepared.window, settings=prepared.settings, hour=hour)
     result = _prior(window, domain, place.folder / "view")
     manifest = _manifest(place, prepared, hour, P0, [*prepared.reasons, *more])
     manifest["condition"] = PRIOR_ONLY
-    return Version(hour, product.of_hour(result, hour), manifest)
+    return Version(hour, product.require_finite(product.of_hour(result, hour)), manifest)
+
+
+def _weather(
+    settings: Settings, place: Place, grid: Grid, view: Path, hours: tuple[int, int]
+) -> tuple[Settings, Carrier]:
+    """Return a window's settings and weather without what is damaged.
+
+    Raises
+    ------
+    InputError
+        When too little is left to trace a particle.
+    """
+    if settings.transport is None:
+        return settings, carrier_of(settings, view)
+    folder = transport_folder(settings, place.path) / "weather"
+    settings, carrier = sound_weather(settings, view, folder, grid, hours)
+    if carrier.times.size < 2:
+        why = next(iter(carrier.damaged.values()), f"{carrier.times.size} time(s)")
+        raise InputError("the window must have weather", got=why, remedy="see transport.meteorology")
+    return with_forecasts(settings, carrier), carrier
+
+
+def _damage_notes(carrier: Carrier) -> list[str]:
+    return [f"the weather at {str(time)[:16]} cannot be used: {why}" for time, why in carrier.damaged.items()]
+
+
+def _carried(carrier: Carrier, hour: np.datetime64) -> list[Any]:
+    """Return what a version says of the weather of its hour."""
+    told = [int(carrier.has(hour)), carrier.lead(hour)]
+    return told if carrier.has(hour) or not carrier.damaged else [*told, carrier.lacks(hour)]
 
 
 def _nothing_inverted(error: BaseException) -> str:
+    if isinstance(error, np.linalg.LinAlgError | ArithmeticError):
+        return f"nothing was inverted: a matrix must be positive definite and numbers finite; got '{error}'"
     return f"nothing was inverted: {error}" if str(error) else "nothing was inverted: memory is too small"
 
 
@@ -319,9 +370,9 @@ def _prior(window: WindowOf, domain: Domain, view: Any) -> xr.Dataset:
     return prior_only(settings, domain.grid, domain.regions, fluxes)
 
 
-def _files(settings: Settings, place: Place, view: Any) -> Iterator[dict[str, Any]]:
+def _files(place: Place, view: Path) -> Iterator[dict[str, Any]]:
     """Give path, bytes and digest of what a window reads; a delivery's digest stands in the name it is kept by."""
-    for path in sorted(set(input_files(settings, view))):
+    for path in sorted(path for path in view.rglob("*") if path.is_symlink()):
         target = path.resolve()
         told: dict[str, Any] = {"path": path.relative_to(view).as_posix(), "bytes": target.stat().st_size}
         if target.is_relative_to(place.spool):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from pipeline.errors import SolverError
 from pipeline.grid import Grid, Regions
 from pipeline.schema import Flag, is_single, is_used
 from pipeline.settings import Settings
@@ -63,7 +64,10 @@ def of_hour(result: xr.Dataset, hour: np.datetime64) -> xr.Dataset:
     at = int(np.flatnonzero(result["time"].values == hour.astype("datetime64[ns]"))[0])
     one = result.isel(time=at, drop=True)
     sectors = one.sizes["sector"]
-    variables: dict[str, Any] = {name: (("sector", "y", "x"), one[name].values.astype(np.float32)) for name in FIELDS}
+    # a number too large for the store is found by `require_finite`
+    with np.errstate(over="ignore"):
+        maps = {name: one[name].values.astype(np.float32) for name in FIELDS}
+    variables: dict[str, Any] = {name: (("sector", "y", "x"), values) for name, values in maps.items()}
     for name in TOTALS:
         found = f"region_hourly_{name}"
         values = one[found].values if found in one else np.zeros((sectors, 0))
@@ -72,6 +76,31 @@ def of_hour(result: xr.Dataset, hour: np.datetime64) -> xr.Dataset:
     covariance = np.einsum("srtr->str", one[squared].values) if squared in one else np.zeros((sectors, sectors, 0))
     variables["region_covariance"] = (("sector", "sector_2", "region"), covariance.astype(np.float64))
     return xr.Dataset(variables)
+
+
+def require_finite(data: xr.Dataset) -> xr.Dataset:
+    """Return what the store is to keep of an hour, unchanged.
+
+    Parameters
+    ----------
+    data
+        Of `of_hour`.
+
+    Raises
+    ------
+    SolverError
+        When any of it is not a number.
+    """
+    for name, values in data.data_vars.items():
+        wrong = int(np.count_nonzero(~np.isfinite(values.values)))
+        if wrong:
+            raise SolverError(
+                "every number that is published must be finite",
+                got=f"{wrong} of {values.size} that are not",
+                remedy="check the prior, its errors and the footprints of the window",
+                where=str(name),
+            )
+    return data
 
 
 def stations(result: xr.Dataset, hour: np.datetime64) -> dict[str, dict[str, float | None]]:

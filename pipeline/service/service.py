@@ -21,7 +21,7 @@ from pipeline.ingest import Contents, sandbox, sources_of
 from pipeline.service import making, product
 from pipeline.service.clock import SYSTEM, Clock
 from pipeline.service.database import open_database
-from pipeline.service.elsewhere import Elsewhere
+from pipeline.service.elsewhere import Elsewhere, digest_of
 from pipeline.service.inputs import Inputs, Looked
 from pipeline.service.ledger import DONE, FAILED, RUNNING, Entry, Ledger
 from pipeline.service.log import Log
@@ -32,6 +32,8 @@ from pipeline.service.window import Signatures, window_of
 
 #: an hour that took its process down so often is not solved again, but is the prior
 _DEADLY = 3
+#: what the ledger calls the digest of the inputs that were found good
+_PRIOR = "prior"
 
 
 class Service:
@@ -133,7 +135,13 @@ class Service:
         return self._signatures
 
     def look(self, progress: Progress = quiet) -> Looked:
-        """Take what is new in the inbox, and see which weather there is."""
+        """Take what is new in the inbox, and see which weather there is.
+
+        Raises
+        ------
+        ConfigError, InputError, GridError
+            When a file of the prior cannot be used: nothing is made then.
+        """
         found = self.inputs.look(
             lambda: Contents(self.place.settings, self.place.root),
             self.clock.wall(),
@@ -144,7 +152,16 @@ class Service:
         self._signatures = None
         for path, error in found.refused:
             self.log.warn("set aside", file=path, reason=error)
+        self._require_prior()
         return found
+
+    def _require_prior(self) -> None:
+        """Raise unless the prior can be used; what was found good is not looked at again until a file changes."""
+        files = [[path.relative_to(self.place.root).as_posix(), digest] for path, digest in self.elsewhere.static()]
+        asked = digest_of([__version__, self.place.config, files])
+        if self.ledger.noted(_PRIOR) != asked:
+            making.require_prior(self.place)
+            self.ledger.note(_PRIOR, asked)
 
     def is_made(self, hour: np.datetime64, entry: Entry | None) -> bool:
         """Return whether an hour is made from just what there is."""

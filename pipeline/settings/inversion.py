@@ -30,6 +30,13 @@ class FluxSource(Section):
     missing: Literal["refuse", "zero"] = Field(
         default="refuse", description="what missing values mean: refuse the file, or zero (land in an ocean file)"
     )
+    negative: Literal["refuse", "allow"] | None = Field(
+        default=None,
+        description=(
+            "what negative fluxes (uptake) mean: refuse the file, or allow them; when not given, a constant field is "
+            "an inventory of emissions and has none, an hourly one may"
+        ),
+    )
     scale: Finite = Field(default=1.0, description="factor on the file's numbers")
     reason: str | None = Field(default=None, description="why scale is not 1; required then, and kept in the output")
     profile: Literal["flat", "daylight"] | list[NonNegative] = Field(

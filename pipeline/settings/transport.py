@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+import numpy as np
+from pydantic import Field, PrivateAttr, model_validator
 
 from pipeline.settings.base import NonNegative, Positive, Section
 
@@ -45,6 +47,19 @@ class MeteorologySettings(Section):
         default="file",
         description="boundary-layer height: the file's, or where it holds none by bulk Richardson number",
     )
+    #: no setting of a case: what a file cannot be used for, as the hourly service found out
+    _left_out: frozenset[tuple[Path, np.datetime64]] = PrivateAttr(default=frozenset())
+
+    @property
+    def left_out(self) -> frozenset[tuple[Path, np.datetime64]]:
+        """Files and the times for which they are as if they were not there."""
+        return self._left_out
+
+    def leaving_out(self, found: frozenset[tuple[Path, np.datetime64]]) -> MeteorologySettings:
+        """Return the section without the weather of some files at some times."""
+        changed = self.model_copy()
+        changed._left_out = found
+        return changed
 
 
 class TransportSettings(Section):

@@ -123,7 +123,7 @@ def test_float32_tenth_degrees_of_the_whole_globe_are_a_grid(tmp_path):
 
 def test_sign_scale_and_sum_of_sources(tmp_path, flux):
     write(tmp_path, flux)
-    down = source(positive="down", scale=2.0, reason="twice, to see it")
+    down = source(positive="down", scale=2.0, reason="twice, to see it", negative="allow")
     found, notes = read(tmp_path, source(), down, sigma_floor=0.3)
     np.testing.assert_allclose(found["flux"].values[0, 0], -flux, rtol=1e-12)
     np.testing.assert_allclose(found["flux_std"].values[0, 0], np.sqrt((0.5 * flux) ** 2 + 0.09), rtol=1e-12)
@@ -212,6 +212,17 @@ def test_bounds_say_where_a_label_stands(tmp_path):
         else:
             with pytest.raises(TimeError, match="label is the start"):
                 read(tmp_path, source(time="hourly"))
+
+
+def test_a_constant_field_is_not_negative_unless_it_is_declared(tmp_path, flux):
+    write(tmp_path, -flux)
+    text = r"flux.nc: an inventory of emissions must not be negative; got '20 of 20 .*declare negative = \"allow\""
+    with pytest.raises(InputError, match=text):
+        read(tmp_path)
+    np.testing.assert_allclose(read(tmp_path, source(negative="allow"))[0]["flux"].values[0, 0], -flux, rtol=1e-12)
+    write(tmp_path, flux)
+    with pytest.raises(InputError, match="must not be negative"):
+        read(tmp_path, source(positive="down"))
 
 
 def test_constant_and_hourly_are_not_mixed_up(tmp_path, flux):

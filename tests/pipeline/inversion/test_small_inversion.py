@@ -261,3 +261,14 @@ def test_a_system_that_is_not_positive_is_refused():
 
     with pytest.raises(SolverError, match=r"positive definite; got 'observation 2 of 3 fails'"):
         factorise(np.array([[1.0, 0, 0], [2.0, 1.0, 0], [0, 0, 1.0]]))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("place", [(1, 1), (2, 0)])
+def test_a_system_that_is_not_finite_is_refused(bad, place):
+    from pipeline.inversion import factorise
+
+    system = np.eye(3)
+    system[place] = bad
+    with pytest.raises(SolverError, match="must be finite; got 'a norm of"):
+        factorise(system)
