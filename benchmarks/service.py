@@ -3,8 +3,9 @@
     python -m benchmarks.service WORLD FOLDER [HOURS]
 
 WORLD is a simulated case (`tianyan osse make WORLD --days 3`). Its files are delivered hour by hour to two services in
-FOLDER. To the first everything comes on time. To the second some of it comes up to a day late, some runs are left out,
-every fifth run is killed (kill -9) at a moment drawn by chance, and every fourth is started together with a second one.
+FOLDER. To the first everything comes on time. To the second one in a hundred stretches of a feed comes up to 12 hours
+late, some runs are left out, every fifth run is killed (kill -9) at a moment drawn by chance, and every fourth is started
+together with a second one.
 Both are `tianyan run-due` in processes of their own. In the end their stores are compared: every number of every hour,
 and every manifest but for what tells of the way there.
 """
@@ -114,7 +115,7 @@ def undisturbed(service: Running, hours: int) -> list[float]:
 def disturbed(service: Running, hours: int, seed: int, usual: float) -> dict[str, int]:
     """Deliver late, leave out runs, kill some, start others twice; return how often each happened."""
     random = np.random.default_rng(seed)
-    late = Late(seed, share=0.05, most=12)
+    late = Late(seed, share=0.01, most=12)
     count = dict.fromkeys(("runs", "left out", "killed", "started twice", "turned away"), 0)
     for number in range(hours):
         now = FIRST + (number + 1) * HOUR
