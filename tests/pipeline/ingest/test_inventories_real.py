@@ -35,8 +35,8 @@ def test_real_tacolneston_fluxes():
     folder = "fluxes/tacolneston_co2/"
     root, grid = shared_data(), tac_grid()
     respiration = source(file=folder + "co2-rtot-cardamom-2hr_TEST_2014.nc", time="hourly")
-    uptake = source(file=folder + "co2-gpp-cardamom_EUROPE_2013.nc", profile="daylight")
-    ocean = source(file=folder + "co2-nemo-ocean-mth_TEST_2014.nc", missing="zero")
+    uptake = source(file=folder + "co2-gpp-cardamom_EUROPE_2013.nc", profile="daylight", negative="allow")
+    ocean = source(file=folder + "co2-nemo-ocean-mth_TEST_2014.nc", missing="zero", negative="allow")
     _, notes = real(root, grid, respiration, uptake, ocean)
     kept = [float(note.split()[2]) for note in notes]
     assert kept == pytest.approx([2.67546e8, -2.99602e8 / 6, -3.38957e6], rel=1e-4)

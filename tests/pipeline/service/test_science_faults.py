@@ -173,6 +173,22 @@ def test_footprints_that_are_no_numbers_make_the_hour_the_prior(folder, monkeypa
     require_prior(made(folder), "footprint values must be finite")
 
 
+def test_a_footprint_of_zeros_tells_of_the_background_alone(folder, monkeypatch):
+    read = flow.made_footprints
+
+    def emptied(*args):
+        footprints, notes = read(*args)
+        footprints["footprint"][:] = 0.0
+        return footprints, notes
+
+    monkeypatch.setattr(flow, "made_footprints", emptied)
+    said, numbers = made(folder)
+    assert said["condition"] == "full"
+    assert all(one["used"] == one["seen"] for one in said["counts"].values())
+    # the other sector is measured at a tower
+    np.testing.assert_array_equal(numbers["flux_posterior"][0], numbers["flux_prior"][0])
+
+
 def test_observations_without_footprint_are_counted_and_too_many_of_them_degrade_the_hour(folder, monkeypatch):
     read = flow.made_footprints
 
