@@ -155,14 +155,18 @@ class Lease:
     """
 
     def __init__(self, folder: Path, snapshot: str) -> None:
-        path = folder / f"{os.getpid()}-{uuid.uuid4().hex}.lease"
+        # the name tells all: a disk that is full still takes one
+        path = folder / f"{os.getpid()}-{uuid.uuid4().hex}-{snapshot}.lease"
+        self._drop = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        except (OSError, ValueError):
+            return
+        try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            os.write(descriptor, snapshot.encode())
         except OSError:
-            self._drop = None
+            _dropped(descriptor, path, os.getpid())
             return
         self._drop = weakref.finalize(self, _dropped, descriptor, path, os.getpid())
 
@@ -204,7 +208,7 @@ def leased(folder: Path) -> set[str]:
             if _lock(descriptor, fcntl.LOCK_EX, 0.0):
                 path.unlink(missing_ok=True)
             else:
-                found.add(os.read(descriptor, 64).decode())
+                found.add(path.stem.rpartition("-")[2])
         finally:
             os.close(descriptor)
     return found

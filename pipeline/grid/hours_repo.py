@@ -103,6 +103,9 @@ class Repo:
         path = self._ref(branch)
         path.unlink(missing_ok=True)
         if path.parent.exists():
+            # what a kill left half written
+            for left in path.parent.iterdir():
+                left.unlink()
             path.parent.rmdir()
         hours_files.sync_folder(self.folder / "refs")
 
