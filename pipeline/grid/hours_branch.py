@@ -15,6 +15,9 @@ from pipeline.grid.hours_seal import resize
 from pipeline.grid.hours_version import Commit, superseded
 from pipeline.grid.hours_writer import HourWriter, Row
 
+#: hours that are carried over together
+_AT_ONCE = 24
+
 
 def branch(repo: Repo, name: str, when: str) -> str:
     """Make a branch at the newest snapshot of main; return its first snapshot. The lock must be held.
@@ -58,7 +61,8 @@ def adopt(repo: Repo, name: str, when: str) -> Commit:
         resize(session.store, new.layout, now.layout.hours)
     zarr.open_group(session.store, mode="r+").attrs.update(branch=MAIN, base=seq)
     writer = HourWriter(session, now.layout if now.layout.hours > new.layout.hours else new.layout)
-    both, carried = [], []
+    both, carried, rewritten = [], [], np.flatnonzero(new.vectors["sequence"] > base).tolist()
+    places = set(rewritten)
     for at in np.flatnonzero(now.vectors["sequence"] > base).tolist():
         hour = now.layout.hour(at)
         manifest = now.manifest(hour)
@@ -69,11 +73,14 @@ def adopt(repo: Repo, name: str, when: str) -> Commit:
             both.append(Row(at, {}, _merged(mine, manifest, base, old)))
         else:
             carried.append(Row(at, now.values(hour), manifest))
+            places.add(at)
+            # no more in memory than a day
+            if len(carried) == _AT_ONCE:
+                writer.write(carried)
+                carried = []
     writer.write(carried)
     writer.write_manifests(both)
     writer.finish()
-    rewritten = np.flatnonzero(new.vectors["sequence"] > base).tolist()
-    places = sorted({*rewritten, *(row.at for row in carried)})
     repo.tag(f"{MAIN}-{now.seq}", old)
     done = repo.publish(session, Record(seq, "", when, MAIN, "adopt", runs(now.layout.start + p for p in places), name))
     repo.drop(name)

@@ -41,16 +41,20 @@ def commit(
     if len(set(places)) != len(places):
         raise StoreError("the versions of a commit must be of different hours", remedy="give each hour once")
     rows, newest = [], 0
+    # an hour of a branch may be older by its number than it is main's
+    after = records[-1].seq if expected_seq is None else expected_seq
+    adopted = [r for r in records if r.kind == "adopt" and r.branch == branch and r.seq > after]
     known = _manifests(reader, places)
     for place, version in zip(places, versions, strict=True):
         values = stored_values(version, layout)
         before = known.get(place)
         manifest = next_manifest(version, digests(values), before, parent, seq, at)
         if manifest is not None:
-            if before is not None and expected_seq is not None and before["seq"] > expected_seq:
+            last = 0 if before is None else max(int(before["seq"]), _newest(adopted, layout.start + place))
+            if expected_seq is not None and last > expected_seq:
                 raise StoreError(
                     "an hour must not have been written since the work on it began",
-                    got=f"commit {before['seq']} after {expected_seq}",
+                    got=f"commit {last} after {expected_seq}",
                     remedy="begin again from what the store holds now",
                     where=str(version.hour),
                 )
@@ -66,6 +70,12 @@ def commit(
     hours = runs(layout.start + row.at for row in rows)
     done = repo.publish(session, Record(seq, "", when, branch, "commit", hours, message))
     return Commit(seq, done.snapshot, tuple(layout.hour(row.at) for row in rows), True)
+
+
+def _newest(records: Sequence[Record], hour: int) -> int:
+    """Return the number of the newest of some records that tells of an hour; 0 when none does."""
+    mine = (r.seq for r in records if any(0 <= hour - first < count for first, count in r.hours))
+    return max(mine, default=0)
 
 
 def _manifests(reader: HourReader, places: Sequence[int]) -> dict[int, dict[str, Any]]:
