@@ -123,8 +123,19 @@ class HourReader:
         now = {k: v for k, v in manifest.items() if k != "revisions"}
         return [*manifest["revisions"], {**now, "snapshot": self.snapshot}]
 
-    def values(self, hour: np.datetime64, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    def values(
+        self, hour: np.datetime64, names: Sequence[str] | None = None, both: int | None = None
+    ) -> dict[str, np.ndarray]:
         """Return variables of one hour, over the dims of the template: NaN when it has no version.
+
+        Parameters
+        ----------
+        hour
+            UTC.
+        names
+            Which; all by default.
+        both
+            As `read` has it.
 
         Raises
         ------
@@ -134,9 +145,9 @@ class HourReader:
         at = self.layout.index(hour)
         names = [v.name for v in self.layout.variables] if names is None else list(names)
         with _reading(str(hour)):
-            return {n: self._one(self.layout.named(n), at) for n in names}
+            return {n: self._one(self.layout.named(n), at, both) for n in names}
 
-    def verify(self, hour: np.datetime64, names: Sequence[str] | None = None) -> None:
+    def verify(self, hour: np.datetime64, names: Sequence[str] | None = None, both: int | None = None) -> None:
         """Raise unless what is read of an hour is what was written.
 
         Raises
@@ -144,7 +155,7 @@ class HourReader:
         CorruptError
             With the variable that differs.
         """
-        self._require(hour, self.values(hour, names))
+        self._require(hour, self.values(hour, names, both))
 
     def map(self, hour: np.datetime64, names: Sequence[str] | None = None) -> xr.Dataset:
         """Return the maps of one hour, read and verified: (sector, y, x).
@@ -198,7 +209,9 @@ class HourReader:
                 self._static = found.assign_coords(text)
         return self._static
 
-    def read(self, variable: Stored, hours: np.ndarray, of_hour: tuple[Any, ...]) -> np.ndarray:
+    def read(
+        self, variable: Stored, hours: np.ndarray, of_hour: tuple[Any, ...], both: int | None = None
+    ) -> np.ndarray:
         """Return a variable at some places of the axis, from the group that holds each; NaN where there is no version.
 
         Parameters
@@ -209,23 +222,30 @@ class HourReader:
             Places on the axis, ascending or not.
         of_hour
             A slice or an array of places for each dim of an hour.
+        both
+            Group that hours which are in both are read from, OPEN or ARCHIVED; the cheaper when not given.
         """
         shape = tuple(
             len(range(n)[k]) if isinstance(k, slice) else len(k) for k, n in zip(of_hour, variable.shape, strict=True)
         )
         out = np.full(variable.with_time(shape, len(hours)), np.nan, variable.dtype)
         present, tier = self.vectors["state"][hours] > 0, self.vectors["tier"][hours]
-        tier = np.where(tier == BOTH, self._cheaper(variable, hours[tier == BOTH], of_hour), tier)
+        both = self._cheaper(variable, hours[tier == BOTH], of_hour) if both is None else both
+        tier = np.where(tier == BOTH, both, tier)
         for number, group in ((OPEN, HOT), (ARCHIVED, ARCHIVE)):
             mine = np.flatnonzero(present & (tier == number))
             if not mine.size or not out.size:
                 continue
             wanted, back = np.unique(hours[mine], return_inverse=True)
             found = self._chunks(group, variable.name).read(variable.with_time(of_hour, wanted))
-            if wanted.size == mine.size == len(hours) and bool((back[1:] > back[:-1]).all()):
-                return found
             everything = tuple(slice(None) for _ in shape)
-            out[variable.with_time(everything, mine)] = found[variable.with_time(everything, back)]
+            if wanted.size < mine.size or not bool((back[1:] > back[:-1]).all()):
+                found = found[variable.with_time(everything, back)]
+            if mine.size == len(hours):
+                return found
+            # one after the other they are copied at once
+            run = mine[-1] - mine[0] + 1 == mine.size
+            out[variable.with_time(everything, slice(mine[0], mine[-1] + 1) if run else mine)] = found
         return out
 
     def _cheaper(self, variable: Stored, hours: np.ndarray, of_hour: tuple[Any, ...]) -> int:
@@ -240,8 +260,8 @@ class HourReader:
         # a block of the archive is seven maps long
         return ARCHIVED if 2 * counts[1] < counts[0] else OPEN
 
-    def _one(self, variable: Stored, at: int) -> np.ndarray:
-        found = self.read(variable, np.array([at]), tuple(slice(None) for _ in variable.dims))
+    def _one(self, variable: Stored, at: int, both: int | None) -> np.ndarray:
+        found = self.read(variable, np.array([at]), tuple(slice(None) for _ in variable.dims), both)
         return np.ascontiguousarray(np.take(found, 0, axis=variable.time_axis))
 
     def _require(self, hour: np.datetime64, values: dict[str, np.ndarray]) -> None:

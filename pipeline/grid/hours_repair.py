@@ -16,7 +16,7 @@ from pipeline.errors import CorruptError, StoreError
 from pipeline.grid import hours_files
 from pipeline.grid.hours_check import corrupt_hours
 from pipeline.grid.hours_journal import Journal, Record, runs
-from pipeline.grid.hours_layout import ARCHIVE, HOT, MANIFEST, Stored
+from pipeline.grid.hours_layout import ARCHIVE, ARCHIVED, BOTH, HOT, MANIFEST, OPEN, Stored
 from pipeline.grid.hours_reader import HourReader
 from pipeline.grid.hours_repo import MAIN, Repo
 from pipeline.grid.hours_sums import Sums
@@ -60,7 +60,7 @@ def repair(path: Path, when: str, start: np.datetime64 | None = None, end: np.da
     Sums(path).heal()
     moved = _settle_refs(path)
     repo = Repo(path)
-    reader, records = _newest_whole(repo)
+    reader, records = _newest_whole(repo, moved)
     tip = repo.tip(MAIN)
     if reader.snapshot != tip:
         moved = True
@@ -72,10 +72,33 @@ def repair(path: Path, when: str, start: np.datetime64 | None = None, end: np.da
         # no number is given twice, not even that of a commit that is gone
         records.append(Record(max(newest, records[-1].seq) + 1, reader.snapshot, when, MAIN, "repair"))
         repo.journal.append(records[-1])
-    wrong = corrupt_hours(reader, reader.layout.places(start, end))
+    wrong = _wrong(reader, reader.layout.places(start, end))
     if not wrong:
         return Repaired(reader.snapshot, moved, (), (), ())
     return _restored(repo, reader, records, wrong, when, moved)
+
+
+def _wrong(reader: HourReader, places: np.ndarray) -> dict[int, str]:
+    """Return what is wrong with hours, and with those that lie in a chunk with one of them: chunks are given up whole.
+
+    Parameters
+    ----------
+    reader
+        Of the snapshot.
+    places
+        On the axis, to look at.
+    """
+    layout = reader.layout
+    lengths = {v.chunks(group)[v.time_axis] for v in layout.variables for group in (HOT, ARCHIVE)}
+    wrong, looked = corrupt_hours(reader, places), places
+    found = np.array(sorted(wrong), dtype=int)
+    while found.size:
+        every = [np.unique(found // n)[:, None] * n + np.arange(n) for n in lengths]
+        near = np.unique(np.concatenate([one.ravel() for one in every]))
+        near = np.setdiff1d(near[near < layout.hours], looked)
+        more, looked = corrupt_hours(reader, near), np.union1d(looked, near)
+        wrong, found = {**wrong, **more}, np.array(sorted(more), dtype=int)
+    return dict(sorted(wrong.items()))
 
 
 def _settle_refs(path: Path) -> bool:
@@ -101,10 +124,11 @@ def _settle_refs(path: Path) -> bool:
     return moved
 
 
-def _newest_whole(repo: Repo) -> tuple[HourReader, list[Record]]:
+def _newest_whole(repo: Repo, moved: bool) -> tuple[HourReader, list[Record]]:
     """Return a reader of the newest snapshot of main that is whole, and the journal."""
     records, whole = repo.journal.read()
-    candidates = [repo.tip(MAIN)] if whole else []
+    # the ref counts; one that had to be made anew, of a journal with holes, may name any snapshot
+    candidates = [repo.tip(MAIN)] if whole or not moved else []
     candidates += [r.snapshot for r in sorted(records, key=lambda r: -r.seq) if r.branch == MAIN]
     tried = set()
     for snapshot in itertools.chain(candidates, _all_snapshots(repo)):
@@ -141,7 +165,7 @@ def _restored(
     session = repo.icechunk.writable_session(MAIN)
     writer = HourWriter(session, layout)
     rows, restored, older, lost = [], [], [], []
-    readers: dict[str, HourReader | None] = {reader.snapshot: None}
+    readers: dict[str, HourReader | None] = {reader.snapshot: reader}
     for at, words in wrong.items():
         hour = layout.hour(at)
         found = _earlier(repo, reader, records, at, readers)
@@ -189,7 +213,7 @@ def _earlier(
             # before an hour was sealed it stood in other chunks
             snapshots += [one.snapshot for one in (before, record) if one is not None]
     known = {record.snapshot: record.seq for record in records}
-    for snapshot in sorted(set(snapshots), key=lambda s: -known.get(s, 0)):
+    for snapshot in sorted(set(snapshots), key=lambda s: (s != reader.snapshot, -known.get(s, 0))):
         if snapshot not in readers:
             readers[snapshot] = None
             with contextlib.suppress(StoreError):
@@ -197,11 +221,13 @@ def _earlier(
         then = readers[snapshot]
         if then is None:
             continue
-        with contextlib.suppress(StoreError):
-            manifest = then.manifest(hour)
-            if manifest is not None:
-                then.verify(hour)
-                return then.values(hour), manifest, snapshot
+        # of an hour that is in both groups one may be whole
+        for group in (OPEN, ARCHIVED) if then.vectors["tier"][at] == BOTH else (OPEN,):
+            with contextlib.suppress(StoreError):
+                manifest = then.manifest(hour)
+                if manifest is not None:
+                    then.verify(hour, both=group)
+                    return then.values(hour, both=group), manifest, snapshot
     return None
 
 

@@ -183,7 +183,8 @@ def next_manifest(
     return {
         **facts,
         "hour": str(version.hour.astype("datetime64[h]")),
-        "revision": len(revisions) + 1,
+        # a repair may have left one out of the list
+        "revision": 1 if before is None else before["revision"] + 1,
         "seq": seq,
         "at": text_of(at),
         "digest": digest,
