@@ -4,10 +4,9 @@
 
 WORLD is a simulated case (`tianyan osse make WORLD --days 3`). Its files are delivered hour by hour to two services in
 FOLDER. To the first everything comes on time. To the second one in a hundred stretches of a feed comes up to 12 hours
-late, some runs are left out, every fifth run is killed (kill -9) at a moment drawn by chance, and every fourth is started
-together with a second one.
-Both are `tianyan run-due` in processes of their own. In the end their stores are compared: every number of every hour,
-and every manifest but for what tells of the way there.
+late, some runs are left out, every fifth run is killed (kill -9) at a moment drawn by chance, and every fourth is
+started together with a second one. Both are `tianyan run-due` in processes of their own. In the end their stores are
+compared: every number of every hour, and every manifest but for what tells of the way there.
 """
 
 from __future__ import annotations
