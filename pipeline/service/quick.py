@@ -1,8 +1,8 @@
 """Whether anything can have changed since a run that left nothing to do: asked first, without the large libraries.
 
-The answer rests on names, sizes, times of change and inodes of everything under the inputs' folder, on the case file
-and on the code. It may say that something changed where nothing did; the reverse only of a file whose content changes
-while all of these stay.
+The answer rests on names, sizes, times of change and inodes of everything under the inputs' folder, links followed, on
+the case file and on the code. It may say that something changed where nothing did; the reverse only of a file whose
+content changes while all of these stay.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def is_quiet(case: Path, now: datetime, hour: datetime | None = None) -> bool:
             reached = over.astimezone(UTC) < newest + timedelta(hours=1)
             reached = reached and (left["again"] is None or now < datetime.fromisoformat(left["again"]))
         else:
-            reached = service["start"] <= hour <= newest
+            whole = hour == hour.replace(minute=0, second=0, microsecond=0)
+            # hours of consolidated months were not looked at
+            reached = whole and datetime.fromisoformat(left["first"]) <= hour <= newest
         same = left["store"] == _store(case.parent / service.get("folder", "service"))
         return reached and same and bool(left["fingerprint"] == fingerprint(case))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -73,7 +75,7 @@ def is_quiet(case: Path, now: datetime, hour: datetime | None = None) -> bool:
         return False
 
 
-def write_quiet(folder: Path, found: str, newest: datetime, again: datetime | None = None) -> None:
+def write_quiet(folder: Path, found: str, first: datetime, newest: datetime, again: datetime | None = None) -> None:
     """Write down that a run left nothing to do.
 
     Parameters
@@ -82,14 +84,15 @@ def write_quiet(folder: Path, found: str, newest: datetime, again: datetime | No
         Of the service.
     found
         Of `fingerprint`, from before the run looked at anything.
-    newest
-        The newest hour that was due.
+    first, newest
+        The hours that were looked at.
     again
         When deliveries are to be fetched again; never when not given.
     """
     aside = folder / f".{_FILE}"
     told = {
         "fingerprint": found,
+        "first": first.isoformat(),
         "newest": newest.isoformat(),
         "again": None if again is None else again.isoformat(),
         "store": _store(folder),
@@ -112,14 +115,25 @@ def _store(folder: Path) -> list[int]:
     return [found.st_size, found.st_mtime_ns, found.st_ino]
 
 
-def _stamps(folder: Path, left_out: set[Path]) -> Iterator[str]:
-    """Give a line for every file under a folder, in one order."""
+def _stamps(folder: Path, seen: set[Path]) -> Iterator[str]:
+    """Give a line for every file under a folder, in one order; links are followed, as patterns follow them.
+
+    Parameters
+    ----------
+    folder
+        What is below it and cannot be looked at, or is gone by then, is a line of its own, and stops nothing.
+    seen
+        Real folders that are not looked into, again or at all; filled in.
+    """
+    seen.add(folder.resolve())
     with os.scandir(folder) as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            if Path(entry.path) not in left_out:
-                yield from _stamps(Path(entry.path), left_out)
-        else:
-            stamp = entry.stat(follow_symlinks=False)
-            yield f"{entry.path} {stamp.st_size} {stamp.st_mtime_ns} {stamp.st_ino}\n"
+        try:
+            if not entry.is_dir():
+                stamp = entry.stat()
+                yield f"{entry.path} {stamp.st_size} {stamp.st_mtime_ns} {stamp.st_ino}\n"
+            elif Path(entry.path).resolve() not in seen:
+                yield from _stamps(Path(entry.path), seen)
+        except OSError:
+            yield f"{entry.path}\n"

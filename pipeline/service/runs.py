@@ -115,6 +115,8 @@ def _held(place: Place, command: str, clock: Clock, *, echo: bool) -> Iterator[t
         log.info("run began", command=command)
         ended = "stopped"
         try:
+            # whatever this run leaves undone, the next looks for
+            quick.forget(place.folder)
             service.settle()
             yield service, outcome
             ended = "failed" if outcome.failed else "done"
@@ -157,7 +159,6 @@ def run_due(service: Service, outcome: Outcome, *, progress: Progress = quiet) -
     An hour that cannot be made does not stop the others.
     """
     place = service.place
-    quick.forget(place.folder)
     sources = place.service.fetch
     outcome.unfetched = fetch(sources, place.root, service.ledger, service.log, outcome.now)
     found = quick.fingerprint(place.path)
@@ -171,10 +172,10 @@ def run_due(service: Service, outcome: Outcome, *, progress: Progress = quiet) -
     unmade = any(entry.state != DONE for entry in service.ledger.entries().values())
     tidy(service, outcome)
     if not (outcome.left or unmade or outcome.looked.waiting or outcome.skew):
-        newest = datetime.fromisoformat(f"{last}:00:00+00:00")
+        first, newest = (datetime.fromisoformat(f"{h}:00:00+00:00") for h in (first_open(service, outcome.now), last))
         again = min((next_time(source, service.ledger) for source in sources), default=None)
         try:
-            quick.write_quiet(place.folder, found, newest, again)
+            quick.write_quiet(place.folder, found, first, newest, again)
         except OSError as error:
             # the next run looks at everything then
             service.log.warn("not written", file="quiet.json", error=str(error))
@@ -185,7 +186,9 @@ def tidy(service: Service, outcome: Outcome) -> None:
 
     What goes wrong here is told, and tried again by the next run: no hour depends on it.
     """
-    due_still = [*outcome.left, *outcome.failed]
+    # one that failed may wait for its next try
+    failed = [entry.hour for entry in service.ledger.entries().values() if entry.state != DONE]
+    due_still = [*outcome.left, *failed]
     try:
         consolidate(service, outcome.now, due_still)
         last = service.ledger.noted(_DAILY)

@@ -79,14 +79,14 @@ def test_a_run_is_not_quiet_when_something_is_to_be_fetched(tmp_path):
     (tmp_path / "service").mkdir()
     newest = NOW - timedelta(hours=2)
     for again, quiet in ((None, True), (NOW + timedelta(minutes=1), True), (NOW, False)):
-        write_quiet(tmp_path / "service", fingerprint(case), newest, again)
+        write_quiet(tmp_path / "service", fingerprint(case), newest, newest, again)
         assert is_quiet(case, NOW) == quiet
     # another hour is due, a file came, the store is another
-    write_quiet(tmp_path / "service", fingerprint(case), newest)
+    write_quiet(tmp_path / "service", fingerprint(case), newest, newest)
     assert not is_quiet(case, NOW + timedelta(hours=1))
     (tmp_path / "new.csv").touch()
     assert not is_quiet(case, NOW)
-    write_quiet(tmp_path / "service", fingerprint(case), newest)
+    write_quiet(tmp_path / "service", fingerprint(case), newest, newest)
     assert is_quiet(case, NOW)
     (tmp_path / "service" / "store").mkdir()
     (tmp_path / "service" / "store" / "journal.jsonl").touch()
