@@ -324,12 +324,12 @@ def _of_listener(facts: Facts) -> Iterator[tuple[str, str]]:
         return
     try:
         written = datetime.fromisoformat(str(facts.listener.get("written")))
-        past = (facts.now - written).total_seconds()
-    except (TypeError, ValueError):
+        past, told = (facts.now - written).total_seconds(), _time(written)
+    except (TypeError, ValueError, OverflowError):
         yield "listener_silent", "its counters cannot be read"
         return
     if past > LISTENER:
-        yield "listener_silent", f"the last counters are of {_time(written)}"
+        yield "listener_silent", f"the last counters are of {told}"
     waiting = facts.listener.get("waiting")
     if isinstance(waiting, int) and waiting > 0 and facts.listener.get("failures"):
         yield "listener_failing", str(facts.listener.get("last_failure", ""))

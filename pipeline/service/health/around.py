@@ -9,12 +9,13 @@ import shutil
 import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 LISTENER = "listener.json"
-#: a larger file of status is not ours
-_MOST = 4 << 20
+#: a larger file of status is not ours, nor are counters with more entries, deeper ones, or larger numbers
+_MOST, _ENTRIES, _DEPTH, _LARGEST = 4 << 20, 64, 3, 2**63
 #: hours for which sizes that were counted in full hold, and seconds that counting may take
 _HOLDS, _SECONDS = timedelta(hours=6), 0.5
 
@@ -85,7 +86,9 @@ def _counted(folder: Path, end: float) -> tuple[int, bool]:
 
 
 def listener_near(root: Path, folder: Path, patterns: Iterable[str]) -> Mapping[str, Any] | None:
-    """Return the counters of a listener whose folder feeds read from; None when there is none.
+    """Return the counters of a listener whose folder feeds read from, of its stations the number; None without any.
+
+    Who delivers files may put anything there: what is no counter is left out.
 
     Parameters
     ----------
@@ -101,8 +104,20 @@ def listener_near(root: Path, folder: Path, patterns: Iterable[str]) -> Mapping[
     for place in (folder, *(root / one for one in near)):
         found = read_json(place / LISTENER)
         if found:
-            return found
+            stations = found.get("stations")
+            told = {name: value for name, value in found.items() if name != "stations"}
+            return {**_counters(told, _DEPTH), "stations": len(stations) if isinstance(stations, dict) else 0}
     return None
+
+
+def _counters(found: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for name, value in islice(found.items(), _ENTRIES):
+        if isinstance(value, dict) and depth > 1:
+            out[name] = _counters(value, depth - 1)
+        elif isinstance(value, str) or (isinstance(value, int | float) and abs(value) < _LARGEST):
+            out[name] = value
+    return out
 
 
 def read_json(path: Path) -> Mapping[str, Any]:

@@ -143,10 +143,14 @@ def _of_registry(database: sqlite3.Connection, first: Told, now: int) -> Told:
 
 
 def _set_aside(database: sqlite3.Connection) -> Iterator[SetAside]:
+    # of each state: many of one must not hide another
     rows = database.execute(
-        "SELECT s.source, s.path, s.state, s.reason, coalesce(d.seen_at, '') AS seen FROM standing s"
+        "SELECT source, path, state, reason, seen FROM (SELECT *, row_number() OVER (PARTITION BY state"
+        " ORDER BY seen DESC, source, path) AS number FROM"
+        " (SELECT s.source, s.path, s.state, s.reason, coalesce(d.seen_at, '') AS seen FROM standing s"
         " LEFT JOIN delivery d ON d.path = s.path AND d.sequence = s.sequence"
-        " WHERE s.state NOT IN ('current', 'superseded', 'duplicate') ORDER BY seen DESC, s.source, s.path LIMIT ?",
+        " WHERE s.state NOT IN ('current', 'superseded', 'duplicate'))) WHERE number <= ?"
+        " ORDER BY seen DESC, source, path",
         (_SHOWN,),
     )
     return (SetAside(*row) for row in rows)

@@ -110,7 +110,7 @@ class Health:
             "disk": None if facts.disk is None else {"free_bytes": facts.disk[0], "total_bytes": facts.disk[1]},
             "sizes": facts.sizes,
             "stages": self.stages,
-            "listener": _listener(facts.listener),
+            "listener": facts.listener,
         }  # fmt: skip
         cleaned: dict[str, Any] = _clean(told)
         return cleaned
@@ -159,15 +159,6 @@ def _line(facts: Facts, line: Line) -> dict[str, Any]:
         "missing": list(line.missing[:_MOST]),
         "missing_count": len(line.missing),
     }
-
-
-def _listener(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return a listener's counters without its stations: they are feeds."""
-    if not found:
-        return None
-    stations = found.get("stations")
-    kept = {name: value for name, value in found.items() if name != "stations"}
-    return {**kept, "stations": len(stations) if isinstance(stations, dict) else 0}
 
 
 def _hour(hour: np.datetime64) -> str:
