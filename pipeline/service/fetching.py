@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from pipeline.errors import shown
 from pipeline.service.ledger import Ledger
@@ -39,7 +40,7 @@ def fetch(sources: Sequence[FetchSettings], inbox: Path, ledger: Ledger, log: Lo
     """
     failed = []
     for source in sources:
-        if now < next_time(source, ledger):
+        if now < next_time(source, ledger, now):
             continue
         code, told = _run(source, inbox)
         ledger.note(_note(source), json.dumps({"at": now.isoformat(), "code": code}))
@@ -51,14 +52,17 @@ def fetch(sources: Sequence[FetchSettings], inbox: Path, ledger: Ledger, log: Lo
     return failed
 
 
-def next_time(source: FetchSettings, ledger: Ledger) -> datetime:
-    """Return when a source is due: one that failed again at the next run, others after `every_minutes`."""
+def next_time(source: FetchSettings, ledger: Ledger, now: datetime) -> datetime:
+    """Return when a source is due: one that failed again at the next run, others after `every_minutes`.
+
+    What was fetched later than now was so by a clock that was wrong.
+    """
     noted = ledger.noted(_note(source))
     if noted is None:
         return datetime.min.replace(tzinfo=UTC)
     last = json.loads(noted)
     at = datetime.fromisoformat(last["at"])
-    return at if last["code"] else at + timedelta(minutes=source.every_minutes)
+    return min(at, now) if last["code"] or at > now else at + timedelta(minutes=source.every_minutes)
 
 
 def _note(source: FetchSettings) -> str:
@@ -67,22 +71,27 @@ def _note(source: FetchSettings) -> str:
 
 def _run(source: FetchSettings, inbox: Path) -> tuple[int, str]:
     """Return the exit code of a command and the end of what it wrote; what it started ends with it."""
-    try:
-        process = subprocess.Popen(
-            source.command,
-            cwd=inbox,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    except OSError as error:
-        return 127, shown(str(error))
-    try:
-        told, _ = process.communicate(timeout=source.timeout_seconds)
-        code = process.returncode
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        told, _ = process.communicate()
-        code = 124
-    return code, shown(told[-_TAIL:].decode(errors="replace").strip(), _TAIL)
+    # a file, not a pipe: what leaves the session may hold it open for as long as it lives
+    with TemporaryFile() as output:
+        try:
+            process = subprocess.Popen(
+                source.command,
+                cwd=inbox,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            return 127, shown(str(error))
+        try:
+            code = process.wait(source.timeout_seconds)
+        except subprocess.TimeoutExpired:
+            code = 124
+        finally:
+            # also when we are told to stop
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        output.seek(max(0, output.seek(0, os.SEEK_END) - _TAIL))
+        return code, shown(output.read(_TAIL).decode(errors="replace").strip(), _TAIL)

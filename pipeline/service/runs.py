@@ -173,7 +173,7 @@ def run_due(service: Service, outcome: Outcome, *, progress: Progress = quiet) -
     tidy(service, outcome)
     if not (outcome.left or unmade or outcome.looked.waiting or outcome.skew):
         first, newest = (datetime.fromisoformat(f"{h}:00:00+00:00") for h in (first_open(service, outcome.now), last))
-        again = min((next_time(source, service.ledger) for source in sources), default=None)
+        again = min((next_time(source, service.ledger, outcome.now) for source in sources), default=None)
         try:
             quick.write_quiet(place.folder, found, first, newest, again)
         except OSError as error:

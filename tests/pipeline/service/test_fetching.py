@@ -1,5 +1,6 @@
 """A command brings deliveries, and stops nothing when it cannot."""
 
+import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -63,6 +64,39 @@ def test_one_that_hangs_is_ended_with_all_it_started(run):
     assert run(python("hangs", text, timeout_seconds=0.7)) == ["hangs: exit code 124"]
     assert time.monotonic() - began < 10
     time.sleep(2.5)
+    assert not mark.exists()
+
+
+def test_one_that_leaves_its_session_and_keeps_what_it_writes_to_open_is_not_waited_for(run):
+    # as the master of shared ssh connections does
+    text = (
+        "import subprocess, time; print('said', flush=True); subprocess.Popen(['sleep', '20'], start_new_session=True)"
+    )
+    began = time.monotonic()
+    assert run(python("ends", text), python("hangs", f"{text}; time.sleep(60)", timeout_seconds=1.5)) == [
+        "hangs: exit code 124: said"
+    ]
+    assert time.monotonic() - began < 10
+
+
+def test_one_that_was_fetched_by_a_clock_that_was_ahead_is_fetched_again(run):
+    source = python("towers", "open('a.csv', 'a').write('x')", every_minutes=60)
+    assert run(source, now=NOW + timedelta(days=900)) == []
+    for minutes in (0, 15, 30, 60):
+        assert run(source, now=NOW + timedelta(minutes=minutes)) == []
+    assert (run.inbox / "a.csv").read_text() == "xxx"
+
+
+def test_when_the_run_is_told_to_stop_the_command_ends_with_it(run, monkeypatch):
+    def stopped(process, timeout=None):
+        monkeypatch.undo()
+        raise SystemExit(143)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", stopped)
+    mark = run.inbox / "late"
+    with pytest.raises(SystemExit):
+        run(python("slow", f"import time; time.sleep(1.5); open({str(mark)!r}, 'w')"))
+    time.sleep(2)
     assert not mark.exists()
 
 
