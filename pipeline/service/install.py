@@ -132,7 +132,9 @@ def planned(
     """
     _require_interval(every)
     name = place.settings.case.name
-    writes = [place.folder, *_transport(place)]
+    # commands of the case bring deliveries, over the network
+    fetches = bool(place.service.fetch)
+    writes = [place.folder, *_transport(place), *([place.root] if fetches else [])]
     folders = [*writes, *([listener.absolute()] if listener else [])]
     words = {
         "NAME": name,
@@ -143,7 +145,7 @@ def planned(
         "USER": _owner(place),
     }
     files = {
-        f"tianyan-{name}.service": _unit("run-due.service", place, writes, words, user=user),
+        f"tianyan-{name}.service": _unit("run-due.service", place, writes, words, user=user, network=fetches),
         f"tianyan-{name}.timer": _filled("run-due.timer", words),
     }
     started = [f"tianyan-{name}.timer"]
@@ -226,6 +228,7 @@ def _unit(
         "NEEDS": unit_words(dict.fromkeys(map(str, needs))),
         "WRITES": unit_words(dict.fromkeys(map(str, writes))),
         "PRIVATE_NETWORK": "no" if network else "yes",
+        "FAMILIES": "AF_UNIX AF_INET AF_INET6" if network else "AF_UNIX",
         # a case that lies there would not be seen
         "PRIVATE_TMP": "no" if any(_is_temporary(path) for path in [*needs, Path(sys.prefix)]) else "yes",
     }

@@ -13,6 +13,7 @@ from served_case import served
 
 from pipeline.errors import ConfigError
 from pipeline.service import install
+from pipeline.service.place import read_place
 from pipeline.service.quoting import cron_command, unit_words
 
 ODD = "a b %h 100%% 'c' \"d\" 数据 $HOME ;e"
@@ -104,6 +105,20 @@ def test_the_timer_runs_at_fixed_minutes_and_once_after_a_pause(tmp_path, every,
     assert option(timer, "Persistent") == "true"
     if ANALYZE:
         subprocess.run([ANALYZE, "calendar", when], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("user", [False, True])
+def test_a_batch_that_fetches_has_a_network_and_may_write_to_the_inbox(tmp_path, user):
+    path = served(tmp_path).path
+    fetch = '[[service.fetch]]\nname = "towers"\ncommand = ["rclone"]\n'
+    path.write_text(path.read_text(encoding="utf-8") + fetch, encoding="utf-8")
+    place = read_place(path)
+    plan = install.planned(place, command_in(tmp_path / "bin"), tmp_path / "units", user=user)
+    batch = texts(plan)["tianyan-tacolneston.service"]
+    assert option(batch, "RestrictAddressFamilies") == "AF_UNIX AF_INET AF_INET6"
+    if not user:
+        assert option(batch, "PrivateNetwork") == "no"
+        assert words_of(option(batch, "ReadWritePaths")) == [str(place.folder), str(place.root)]
 
 
 @needs_analyze
