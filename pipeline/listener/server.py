@@ -124,16 +124,19 @@ class Listener:
         if ready is not None:
             ready(at)
         writing = loop.create_task(self._keep_writing())
+        # what would store nothing is not to take anything: its end, by whatever fault, is the end
+        writing.add_done_callback(lambda _: self.stop())
         await self._stop.wait()
         server.close()
         # a disk that hangs must not keep a process from ending
         hung = loop.call_later(3 * _LAST, os._exit, 1)
         for task in self._parting:
             task.cancel()
-        await writing
+        await asyncio.wait([writing])
         await asyncio.gather(*(_part(sender.writer, 1.0) for sender in self._parting.values()))
         await asyncio.wait([*self._parting, loop.create_task(asyncio.sleep(0.0))])
         hung.cancel()
+        writing.result()
         left = len(self._queue)
         self.log("stopped", f"{self.counters.messages} messages stored, {left} not", always=True)
         return left

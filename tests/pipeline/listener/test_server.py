@@ -104,6 +104,22 @@ def test_while_the_disk_fails_nothing_is_read_beyond_a_bound_and_all_is_stored_a
     assert disk.most < 60_000
 
 
+def test_when_nothing_can_be_stored_any_more_it_ends_and_takes_nothing(tmp_path):
+    class Broken(Disk):
+        def append(self, messages):
+            raise RuntimeError("can't start new thread")
+
+    def client(port):
+        with Sender(port) as sender:
+            sender.send(asking(1))
+            assert sender.answers(1) == []
+        with pytest.raises(ConnectionError):
+            Sender(port).send(asking(2))
+
+    with pytest.raises(RuntimeError, match="new thread"):
+        serve(Listener(Broken(tmp_path), Limits(hold=0.01)), client)
+
+
 def test_a_connection_that_never_sent_a_message_gives_way_to_another(tmp_path, monkeypatch):
     monkeypatch.setattr(server, "_FRESH", 0.2)
     listener = Listener(Spool(tmp_path), Limits(hold=0.01, connections=3))
