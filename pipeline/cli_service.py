@@ -170,11 +170,13 @@ def _clock(now: str | None) -> Clock:
 
 def _tell(outcome: Outcome) -> None:
     """Print what a run did; end with a code that says whether an hour failed."""
+    from pipeline.errors import shown
+
     looked = outcome.looked
     if looked.taken or looked.waiting or looked.refused:
         print(f"deliveries: {looked.taken} taken, {len(looked.waiting)} not yet whole, {len(looked.refused)} set aside")
     for path, reason in looked.refused:
-        print(f"set aside: {path}: {reason}")
+        print(f"set aside: {shown(path)}: {reason}")
     for reason in outcome.unfetched:
         print(f"not fetched: {reason}", file=sys.stderr)
     if outcome.skew:

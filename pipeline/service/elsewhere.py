@@ -18,6 +18,7 @@ from pipeline.errors import InputError
 from pipeline.ingest import file_times, series_hours
 from pipeline.ingest.files import whole
 from pipeline.provenance import file_digest
+from pipeline.service.passing import is_utf8, passes
 from pipeline.settings import Settings
 
 
@@ -63,6 +64,7 @@ class Elsewhere:
             name, stamp = path.relative_to(self._root).as_posix(), _stamp(path)
             held = known.get(name)
             if held is None or held[0] != stamp:
+                _require_written(name)
                 held = [stamp, file_digest(path)]
                 self._db.execute("INSERT OR REPLACE INTO static VALUES (?, ?, ?)", (name, *held))
             found.append((path, held[1]))
@@ -103,15 +105,17 @@ class Elsewhere:
             held = known.get(name)
             if held is None or held[0] != stamp:
                 first = last = None
-                error = ""
                 try:
+                    _require_written(name)
                     times = np.array(file_times(meteorology, path), dtype="datetime64[h]").astype(np.int64)
                     if times.size:
                         first, last = int(times.min()), int(times.max())
+                    error, lasts = "", True
                 except (InputError, OSError) as fault:
-                    error = str(fault)
+                    error, lasts = str(fault), not passes(fault)
                 held = [stamp, first, last, error]
-                self._db.execute("INSERT OR REPLACE INTO weather VALUES (?, ?, ?, ?, ?)", (name, *held))
+                if lasts and is_utf8(name):
+                    self._db.execute("INSERT OR REPLACE INTO weather VALUES (?, ?, ?, ?, ?)", (name, *held))
             yield path, *held
 
     def _static_files(self) -> list[Path]:
@@ -133,6 +137,11 @@ class Elsewhere:
 def digest_of(parts: object) -> str:
     """Return the SHA-256 of what JSON makes of some lists and texts."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _require_written(name: str) -> None:
+    if not is_utf8(name):
+        raise InputError("a file's name must be UTF-8", got=name, remedy="rename it", where="inputs")
 
 
 def _stamp(path: Path) -> str:

@@ -7,21 +7,24 @@ tables are an index: lost, they are made again from spool and inbox.
 from __future__ import annotations
 
 import hashlib
+import re
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shown
 from pipeline.ingest import Contents, Source, sandbox
 from pipeline.ingest.files import under_way, whole
+from pipeline.service.passing import is_utf8, passes
 from pipeline.service.spool import Spool, Stamp, stamp_of
 from pipeline.service.standing import CURRENT, Delivery, standing
 
 #: of a version: the next one begins with it; it does, and it is not yet known whether that one can be used
 _GROWN, _GROWING = 1, 2
+_SHA256 = re.compile("[0-9a-f]{64}")
 #: why a version counts no more
 _DAMAGED = "the copy that was kept is no longer what was delivered, and the inbox does not hold it: deliver it again"
 
@@ -105,6 +108,9 @@ class Inputs:
             out.waiting += [path.name for path in under_way(self._inbox, source.patterns)]
         known = {row[0]: row[1:] for row in self._db.execute("SELECT * FROM look")}
         for path in sorted(wanted):
+            if not is_utf8(path):
+                out.refused.append((shown(path), "a file's name must be UTF-8: have it sent under another"))
+                continue
             self._take(path, known.get(path), now, quiet, out)
         self._settle(contents, told, out)
         return out
@@ -231,7 +237,9 @@ class Inputs:
             taken = self._spool.take(source, path, stamp, sequence + 1, before)
         except InputError as error:
             out.refused.append((path, str(error)))
-            self._looked(path, stamp, since, 0)
+            if passes(error):
+                out.waiting.append(path)
+            self._looked(path, stamp, since, None if passes(error) else 0)
             return
         if taken is None:
             out.waiting.append(path)
@@ -289,7 +297,7 @@ class Inputs:
         for sha, source, error in self._db.execute("SELECT sha256, source, error FROM told WHERE error != ''"):
             errors[sha, source] = error
         self._drop_grown(deliveries, of_source, errors)
-        recalled = self._withdrawn()
+        recalled = self._withdrawn(out)
         self._db.execute("BEGIN IMMEDIATE")
         for name, paths in of_source.items():
             given = [
@@ -341,7 +349,7 @@ class Inputs:
 
     def _read(self, reader: Contents, source: Source, path: str, number: int, sha: str, out: Looked) -> None:
         """Ask one version what it tells of each hour."""
-        error = ""
+        error, config = "", self._config
         hours: dict[int, str] = {}
         try:
             if self._is_whole(path, number, sha):
@@ -350,7 +358,8 @@ class Inputs:
             else:
                 error = _DAMAGED
         except InputError as found:
-            error = str(found)
+            # of no case: it is asked again at the next look
+            error, config = str(found), "" if passes(found) else config
         if error:
             out.refused.append((path, error))
         self._db.execute("BEGIN IMMEDIATE")
@@ -358,23 +367,29 @@ class Inputs:
         self._db.executemany(
             "INSERT INTO content VALUES (?, ?, ?, ?)", [(sha, source.name, h, d) for h, d in hours.items()]
         )
-        self._db.execute("INSERT OR REPLACE INTO told VALUES (?, ?, ?, ?)", (sha, source.name, self._config, error))
+        self._db.execute("INSERT OR REPLACE INTO told VALUES (?, ?, ?, ?)", (sha, source.name, config, error))
         self._db.execute("COMMIT")
 
-    def _withdrawn(self) -> set[str]:
+    def _withdrawn(self, out: Looked) -> set[str]:
         """Return the digests of withdrawn content."""
         if not self._recalled.exists():
             return set()
-        lines = self._recalled.read_text(encoding="utf-8").splitlines()
-        return {line.split()[0].lower() for line in lines if line.strip() and not line.startswith("#")}
+        lines = self._recalled.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+        found = {line.split()[0].lower() for line in lines if line.strip() and not line.startswith("#")}
+        out.refused += [
+            (self._recalled.name, f"a line must begin with a SHA-256; got {shown(word)!r}")
+            for word in sorted(found)
+            if not _SHA256.fullmatch(word)
+        ]
+        return found
 
 
 def _matches(path: str, patterns: Iterable[str]) -> bool:
     """Return whether a path under the inbox is one of a feed's patterns, as `glob` matches them."""
-    return any(_glob_match(path.split("/"), pattern.split("/")) for pattern in patterns)
+    return any(_glob_match(path.split("/"), PurePosixPath(pattern).parts) for pattern in patterns)
 
 
-def _glob_match(parts: list[str], pattern: list[str]) -> bool:
+def _glob_match(parts: list[str], pattern: tuple[str, ...]) -> bool:
     if not pattern:
         return not parts
     if pattern[0] == "**":

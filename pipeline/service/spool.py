@@ -6,6 +6,7 @@ it. Of a file that grows only the last version is kept: the earlier ones are its
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -20,6 +21,8 @@ _BLOCK = 1 << 20
 #: a delivery larger than this is refused
 _LARGEST = 2 << 30
 _ASIDE = ".taking"
+#: another file, a link or nothing is there by now
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class Spool:
         Raises
         ------
         FormatError
-            When it is larger than a delivery may be.
+            When it is larger than a delivery may be, or the system does not let us read it.
         """
         if stamp.size > _LARGEST:
             raise FormatError(
@@ -101,10 +104,12 @@ class Spool:
         try:
             # a link put in the file's place since is not followed
             ours = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            return None
+        except OSError as error:
+            if error.errno in _GONE:
+                return None
+            raise _unreadable(path, error) from error
         with os.fdopen(ours, "rb") as reader, grows, aside.open("wb") as writer:
-            while block := reader.read(_BLOCK):
+            for block in _blocks(reader, path):
                 digest.update(block)
                 grows.see(block)
                 writer.write(block)
@@ -189,6 +194,21 @@ def synced(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _blocks(reader: BinaryIO, path: str) -> Iterator[bytes]:
+    """Give a delivery block by block; what cannot be read of it is its own fault, not that of our disk."""
+    try:
+        while block := reader.read(_BLOCK):
+            yield block
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: OSError) -> FormatError:
+    return FormatError(
+        "a delivery must be readable", got=error.strerror, remedy="let the user of the service read it", where=path
+    )
 
 
 class _Prefix:
