@@ -159,15 +159,16 @@ class Repo:
 
     def record(self, snapshot: str) -> Record:
         """Return what a snapshot's commit says of itself."""
+        # Icechunk remembers those that retention has removed since
+        if not (self.folder / "snapshots" / snapshot).exists():
+            raise StoreError(
+                "the snapshot must be kept", got=snapshot, remedy="ask for a newer one", where=str(self.path)
+            )
         try:
             info = self.icechunk.lookup_snapshot(snapshot)
         except icechunk.IcechunkError as error:
-            if (self.folder / "snapshots" / snapshot).exists():
-                raise CorruptError(
-                    "a snapshot must be readable", got=str(error), remedy="run `repair`", where=snapshot
-                ) from error
-            raise StoreError(
-                "the snapshot must be kept", got=snapshot, remedy="ask for a newer one", where=str(self.path)
+            raise CorruptError(
+                "a snapshot must be readable", got=str(error), remedy="run `repair`", where=snapshot
             ) from error
         found = record_of(info.id, dict(info.metadata), info.message)
         if found is None:

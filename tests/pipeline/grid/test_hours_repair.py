@@ -173,3 +173,20 @@ def test_a_reader_on_a_full_disk_holds_its_snapshot_and_lets_go_of_everything(tm
     store.collect(cases.at(10))
     with pytest.raises((CorruptError, StoreError)):
         store.at(snapshot=held.snapshot)
+
+
+def test_what_retention_removed_is_no_longer_kept_and_not_corrupt_for_who_had_read_it(tmp_path):
+    path = tmp_path / "s"
+    writer = cases.make(path)
+    writer.commit([cases.version(1, 1.0)], at=cases.at(0))
+    store = HourStore.open(path)
+    with store.at() as reader:
+        old = reader.snapshot
+    for value in (2.0, 3.0):
+        writer.commit([cases.version(1, value)], at=cases.at(int(value)))
+    writer.collect(cases.at(9))
+    with pytest.raises(StoreError, match="the snapshot must be kept") as raised:
+        store.read_revision(cases.hour(1), 1)
+    assert not isinstance(raised.value, CorruptError)
+    with pytest.raises(StoreError, match="the snapshot must be kept"):
+        store.at(snapshot=old)
