@@ -203,6 +203,8 @@ class Repo:
         names = self._files_of(snapshot)
         if record.kind == "create":
             names += [f"chunks/{chunk.name}" for chunk in (self.folder / "chunks").glob("*")]
+            # Icechunk's own, with which every history begins
+            self.sums.add(parent, "", [f"snapshots/{parent}"])
         self.sums.add(snapshot, parent, names)
         hours_files.sync(self.path)
         done = Record(**{**record.__dict__, "snapshot": snapshot})

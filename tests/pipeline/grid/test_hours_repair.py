@@ -190,3 +190,20 @@ def test_what_retention_removed_is_no_longer_kept_and_not_corrupt_for_who_had_re
     assert not isinstance(raised.value, CorruptError)
     with pytest.raises(StoreError, match="the snapshot must be kept"):
         store.at(snapshot=old)
+
+
+def test_the_snapshot_before_the_first_is_mended_too_and_retention_goes_on(tmp_path):
+    path = tmp_path / "s"
+    store = cases.make(path)
+    (first,) = (p for p in (path / "repo" / "snapshots").glob("*") if p.name != store.at().snapshot)
+    content = first.read_bytes()
+    store.commit([cases.version(1, 1.0)], at=cases.at(0))
+    store.branch("aside", at=cases.at(1))
+    store.commit([cases.version(1, 2.0)], at=cases.at(2))
+    first.write_bytes(content[:40])
+    HourStore.repair(path, at=cases.at(3))
+    assert first.read_bytes() == content
+    store = HourStore.open(path)
+    assert store.collect(cases.at(4)).snapshots > 0
+    assert not store.check()
+    assert {p.stem for p in (path / "sums").glob("*")} == {p.name for p in (path / "repo" / "snapshots").glob("*")}
