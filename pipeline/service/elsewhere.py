@@ -18,7 +18,8 @@ from pipeline.errors import InputError
 from pipeline.ingest import file_times, series_hours
 from pipeline.ingest.files import whole
 from pipeline.provenance import file_digest
-from pipeline.service.passing import is_utf8, passes
+from pipeline.service.names import is_utf8
+from pipeline.service.passing import passes
 from pipeline.settings import Settings
 
 

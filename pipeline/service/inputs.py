@@ -12,13 +12,13 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pipeline.errors import InputError, shown
 from pipeline.ingest import Contents, Source, sandbox
 from pipeline.ingest.files import under_way, whole
-from pipeline.service.passing import is_utf8, passes
+from pipeline.service.names import fault_of, folders_of, matches
+from pipeline.service.passing import passes
 from pipeline.service.spool import Spool, Stamp, stamp_of
 from pipeline.service.standing import CURRENT, Delivery, standing
 
@@ -107,11 +107,13 @@ class Inputs:
                 wanted.setdefault(found.relative_to(self._inbox).as_posix(), []).append(source)
             out.waiting += [path.name for path in under_way(self._inbox, source.patterns)]
         known = {row[0]: row[1:] for row in self._db.execute("SELECT * FROM look")}
+        delivered = {path for (path,) in self._db.execute("SELECT DISTINCT path FROM delivery")}
+        folders = folders_of(delivered)
         for path in sorted(wanted):
-            if not is_utf8(path):
-                out.refused.append((shown(path), "a file's name must be UTF-8: have it sent under another"))
-                continue
-            self._take(path, known.get(path), now, quiet, out)
+            if fault := fault_of(path, delivered, folders):
+                out.refused.append((shown(path), fault))
+            else:
+                self._take(path, known.get(path), now, quiet, out)
         self._settle(contents, told, out)
         return out
 
@@ -274,7 +276,7 @@ class Inputs:
         deliveries: dict[str, list[tuple[int, str, int]]] = {}
         for path, *rest in self._db.execute("SELECT path, sequence, sha256, grown FROM delivery ORDER BY 1, 2"):
             deliveries.setdefault(path, []).append((rest[0], rest[1], rest[2]))
-        of_source = {source.name: [p for p in deliveries if _matches(p, source.patterns)] for source in self._sources}
+        of_source = {source.name: [p for p in deliveries if matches(p, source.patterns)] for source in self._sources}
         known = {
             (sha, source)
             for sha, source in self._db.execute("SELECT sha256, source FROM told WHERE config = ?", (self._config,))
@@ -382,16 +384,3 @@ class Inputs:
             if not _SHA256.fullmatch(word)
         ]
         return found
-
-
-def _matches(path: str, patterns: Iterable[str]) -> bool:
-    """Return whether a path under the inbox is one of a feed's patterns, as `glob` matches them."""
-    return any(_glob_match(path.split("/"), PurePosixPath(pattern).parts) for pattern in patterns)
-
-
-def _glob_match(parts: list[str], pattern: tuple[str, ...]) -> bool:
-    if not pattern:
-        return not parts
-    if pattern[0] == "**":
-        return any(_glob_match(parts[skip:], pattern[1:]) for skip in range(len(parts) + 1))
-    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _glob_match(parts[1:], pattern[1:])

@@ -1,4 +1,4 @@
-"""What says nothing of a file: errors of the moment, which the system may take back, and names that cannot be kept."""
+"""Errors of the moment: what the system refuses now it may grant later, and nothing about a file follows from it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,3 @@ def passes(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
-
-
-def is_utf8(name: str) -> bool:
-    """Return whether a path can be written down: bytes of a file's name need not be of UTF-8."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in name)

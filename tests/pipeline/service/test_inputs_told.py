@@ -45,6 +45,22 @@ def test_a_name_that_is_not_utf_8_is_set_aside(tmp_path):
     assert rows(case) == 4
 
 
+@pytest.mark.parametrize("names", [("aaa/x.csv", "aaa/x.csv/y.csv"), ("aaa/x.csv/y.csv", "aaa/x.csv")])
+def test_a_file_and_a_folder_of_one_name_stop_no_hour(tmp_path, names):
+    case, clocks = make_place(tmp_path), Clocks(1)
+    first = deliver(case, names[0], text_of("AAA", (0, 0)))
+    due(case, clocks)
+    first.rename(tmp_path / "away")
+    if first.parent.name == "x.csv":
+        first.parent.rmdir()
+    deliver(case, names[1], text_of("AAA", (1, 0)))
+    clocks.pass_by(hours=1)
+    outcome = due(case, clocks)
+    assert [path for path, _ in outcome.looked.refused] == [names[1]]
+    assert outcome.made == [FIRST + 2 * HOUR]
+    assert not outcome.failed
+
+
 def test_a_pattern_means_the_same_however_it_is_written(tmp_path):
     case = make_place(tmp_path, patterns={"AAA": "./aaa//*.csv", "BBB": "bbb/./*.csv"})
     deliver(case, "aaa/a.csv", text_of("AAA", (0, 0)))
