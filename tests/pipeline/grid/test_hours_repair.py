@@ -38,7 +38,7 @@ def maps(path, last):
 @pytest.mark.parametrize(("spoiled", "hours"), [("hours", 1), ("archive", 40)])
 def test_of_an_hour_in_both_groups_either_copy_is_checked_and_made_good_from_the_other(tmp_path, spoiled, hours):
     path = tmp_path / "s"
-    store, hot = full(path, 50)
+    store, hot = full(path, 40)
     store.seal(cases.hour(0), cases.hour(40), at=cases.at(1), keep=True)
     # the versions are in no other snapshot any more
     store.collect(cases.at(2))
