@@ -17,7 +17,7 @@ from pipeline.ingest import sandbox
 from pipeline.service import making, product
 from pipeline.service.making import Stages
 from pipeline.service.place import newest_due
-from pipeline.service.runs import Outcome
+from pipeline.service.runs import Outcome, keep_up
 from pipeline.service.service import Service
 from pipeline.service.window import window_of
 
@@ -60,6 +60,7 @@ def reprocess(
         store.branch(name, at=service.clock.wall())
     newest = newest_due(service.place, outcome.now)
     for number, hour in enumerate(hours):
+        keep_up(service, outcome, progress=progress)
         progress(f"{name} {hour}", number, len(hours))
         try:
             written = _remake(service, name, hour, newest, progress)

@@ -59,7 +59,11 @@ class Outcome:
     skew
         Seconds by which the clock jumped; 0 when it did not.
     now
-        The time as far as it is trusted.
+        The time as far as it is trusted, when the run began.
+    running
+        What the running clock said then.
+    newest
+        Hour up to which the run knows hours to be due.
     """
 
     made: list[np.datetime64] = field(default_factory=list)
@@ -70,6 +74,8 @@ class Outcome:
     looked: Looked = field(default_factory=Looked)
     skew: float = 0.0
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    running: float = 0.0
+    newest: np.datetime64 = field(default_factory=lambda: np.datetime64("NaT", "h"))
 
 
 @contextmanager
@@ -109,6 +115,7 @@ def _held(place: Place, command: str, clock: Clock, *, echo: bool) -> Iterator[t
         service, outcome = Service(place, log, clock), Outcome()
         trust = trusted(clock.read(), service.ledger.last_clocks())
         outcome.now, outcome.skew = trust.time, trust.jump
+        outcome.running, outcome.newest = trust.clocks.running, newest_due(place, trust.time)
         if outcome.skew:
             log.warn("clock jumped", seconds=outcome.skew)
         service.ledger.begin(run, command, trust.clocks)
@@ -160,7 +167,7 @@ def run_due(service: Service, outcome: Outcome, *, progress: Progress = quiet) -
     """
     place = service.place
     sources = place.service.fetch
-    outcome.unfetched = fetch(sources, place.root, service.ledger, service.log, outcome.now)
+    _fetch(service, outcome, outcome.now)
     found = quick.fingerprint(place.path)
     outcome.looked = service.look(progress)
     hours = due(service, outcome.now)
@@ -207,16 +214,39 @@ def make_all(
     force: bool = False,
     progress: Progress = quiet,
 ) -> None:
-    """Make hours one after the other."""
+    """Make hours one after the other; one that becomes due meanwhile goes before what is left."""
     for number, hour in enumerate(hours):
+        keep_up(service, outcome, progress=progress)
         progress(f"{hour}", number, len(hours))
-        try:
-            written = service.make(hour, progress=progress, force=force)
-        except (TianyanError, OSError) as error:
-            outcome.failed[hour] = str(error)
-            service.log.warn("hour failed", hour=str(hour), error=str(error))
-        else:
-            (outcome.made if written else outcome.same).append(hour)
+        _make(service, hour, outcome, force=force, progress=progress)
+
+
+def keep_up(service: Service, outcome: Outcome, *, progress: Progress = quiet) -> None:
+    """Take what is new and make the newest hour when it became due since the run began: a long run holds up none."""
+    now = outcome.now + timedelta(seconds=service.clock.running() - outcome.running)
+    last = newest_due(service.place, now)
+    if last <= outcome.newest:
+        return
+    outcome.newest = last
+    _fetch(service, outcome, now)
+    service.look(progress)
+    if not service.is_made(last, service.ledger.entries().get(last)):
+        _make(service, last, outcome, force=False, progress=progress)
+
+
+def _fetch(service: Service, outcome: Outcome, now: datetime) -> None:
+    place = service.place
+    outcome.unfetched = fetch(place.service.fetch, place.root, service.ledger, service.log, now)
+
+
+def _make(service: Service, hour: np.datetime64, outcome: Outcome, *, force: bool, progress: Progress) -> None:
+    try:
+        written = service.make(hour, progress=progress, force=force)
+    except (TianyanError, OSError) as error:
+        outcome.failed[hour] = str(error)
+        service.log.warn("hour failed", hour=str(hour), error=str(error))
+    else:
+        (outcome.made if written else outcome.same).append(hour)
 
 
 def hours_of(place: Place, first: np.datetime64, last: np.datetime64, now: datetime) -> list[np.datetime64]:

@@ -101,6 +101,8 @@ class Service:
             done = HourStore.repair(self.place.store, at=self.clock.wall())
             lost = [str(hour) for hour in (*done.recompute, *done.lost)]
             self.log.warn("store repaired", error=str(error), hours=lost)
+            # which may have taken hours back: what the ledger says of them is of a store that is gone
+            self.ledger.forget()
             store = HourStore.open(self.place.store)
         return store
 
