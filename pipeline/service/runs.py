@@ -103,6 +103,15 @@ def running(
         ) from error
 
 
+@dataclass
+class _Unopened:
+    """What there is of a service whose database cannot be opened."""
+
+    place: Place
+    log: Log
+    clock: Clock
+
+
 @contextmanager
 def _held(place: Place, command: str, clock: Clock, *, echo: bool) -> Iterator[tuple[Service, Outcome]]:
     place.folder.mkdir(parents=True, exist_ok=True)
@@ -112,7 +121,14 @@ def _held(place: Place, command: str, clock: Clock, *, echo: bool) -> Iterator[t
         if not ours:
             raise LockedError("one run at a time", got="another is under way", remedy="wait for it", where="run.lock")
         log = Log(run, place.folder, echo=echo)
-        service, outcome = Service(place, log, clock), Outcome()
+        outcome = Outcome()
+        try:
+            service = Service(place, log, clock)
+        except (TianyanError, OSError, sqlite3.Error) as error:
+            log.warn("run ended", outcome=f"failed: {error}")
+            report(_Unopened(place, log, clock), outcome)
+            log.close()
+            raise
         trust = trusted(clock.read(), service.ledger.last_clocks())
         outcome.now, outcome.skew = trust.time, trust.jump
         outcome.running, outcome.newest = trust.clocks.running, newest_due(place, trust.time)

@@ -6,18 +6,29 @@ import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
+from pipeline.service.clock import Clock
 from pipeline.service.health.gather import HEALTH, Ended, gather
 from pipeline.service.health.health import health
 from pipeline.service.health.metrics import metrics
 from pipeline.service.health.page import page
-from pipeline.service.service import Service
+from pipeline.service.log import Log
+from pipeline.service.place import Place
 from pipeline.service.spool import synced
 
 METRICS, PAGE = "metrics.prom", "status.html"
 
 
-def report(service: Service, outcome: Ended) -> None:
+class Reported(Protocol):
+    """Of what a run tells: a service, or what there is of one that could not be opened."""
+
+    place: Place
+    log: Log
+    clock: Clock
+
+
+def report(service: Reported, outcome: Ended) -> None:
     """Write the files of a run that ends; whatever goes wrong is a line of the log, and nothing else.
 
     Parameters

@@ -1,8 +1,11 @@
-"""A long run over old hours holds up no new one; a store that lost its newest commits makes them again."""
+"""A long run holds up no new hour; hours a store lost are made again; a run that could not begin is told."""
+
+import json
 
 import pytest
 import service_stub as stub
 
+from pipeline.errors import InputError
 from pipeline.grid import HourStore
 from pipeline.service.reprocessing import reprocess
 from pipeline.service.runs import make_all
@@ -83,3 +86,20 @@ def test_hours_that_a_repair_took_back_are_made_again(case):
         assert outcome.failed == {}
     assert rows() == before
     assert set(before) == {str(hour) for hour in HOURS}
+
+
+def test_a_run_whose_database_cannot_be_opened_tells_so_and_the_page_is_red(case, monkeypatch):
+    clocks = stub.Clocks(5)
+    deliver(case, 6)
+    stub.due(case, clocks)
+    service = case.parent / "service"
+    for path in service.glob("service.db*"):
+        path.unlink()
+    (service / "service.db").mkdir()
+    (service / "service.db" / "kept").touch()
+    (service / "health.json").unlink()
+    with pytest.raises(InputError, match="database must be writable"):
+        stub.due(case, clocks)
+    told = json.loads((service / "health.json").read_text())
+    assert told["state"] != "green"
+    assert "database" in " ".join(alarm["name"] + alarm["detail"] for alarm in told["alarms"])
