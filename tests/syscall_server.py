@@ -52,6 +52,8 @@ def serve(control: socket.socket) -> None:
     """Answer requests until the other side closes."""
     gc.collect()
     gc.freeze()  # the children share these pages
+    # a shell's background jobs ignore it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     while True:
         _, handles, _, _ = socket.recv_fds(control, 1, 1)
         if not handles:
