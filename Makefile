@@ -26,8 +26,8 @@ lint: $(STAMP)  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-soak: $(STAMP)  ## the service through hundreds of random histories, every kill, and a thousand hours in one process
-	SOAK=1 $(BIN)/python -m pytest -q tests/pipeline/service/test_machine.py tests/pipeline/service/test_soak.py \
+soak: $(STAMP)  ## the service through a hundred random histories, every kill, and a thousand hours in one process
+	SOAK=1 $(BIN)/python -m pytest -n 2 --dist load tests/pipeline/service/test_machine.py tests/pipeline/service/test_soak.py \
 	  tests/pipeline/service/test_kills.py tests/pipeline/service/test_disk_faults.py tests/pipeline/grid/test_hours_processes.py
 	$(BIN)/python -m benchmarks.soak 1000 > docs/service/soak.txt
 
@@ -68,6 +68,8 @@ docs: $(STAMP)  ## run the cases and comparisons, write their figures into docs/
 	$(BIN)/tianyan osse make hours-output/world --days 3 --spacing-km 18 --particles 50 --micro 20
 	$(BIN)/python -m benchmarks.service hours-output/world hours-output 48 > docs/service/hours.txt
 	cp hours-output/disturbed/service/status.html docs/service/status.html
+	-chromium --headless --no-sandbox --disable-gpu --window-size=1100,1500 \
+	  --screenshot=docs/service/status.png file://$(CURDIR)/docs/service/status.html
 
 clean:  ## remove the environment and everything built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo-output

@@ -1,17 +1,20 @@
 """Many hours of the service in one process, whose science is a stub: memory, descriptors, threads and disk as they go.
 
-python -m benchmarks.soak [HOURS]
+    python -m benchmarks.soak [HOURS]
+
+It ends with exit status 1, and says what grew, unless all of it stays flat (`growing`).
 """
 
 from __future__ import annotations
 
 import gc
 import os
+import statistics
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +24,8 @@ import service_stub as stub
 
 #: hours between two measurements
 EVERY = 100
+#: bytes of an hour's numbers and manifest, generously
+HOUR_BYTES = 40_000
 KEPT = "quiet_seconds = 0\nconsolidate_days = 1\nkeep_days = 1"
 
 
@@ -97,8 +102,34 @@ def soak(case: Path, hours: int, seen: Callable[[Measured], None], every: int = 
             began = time.perf_counter()
 
 
-def main() -> None:
-    """Print a line every hundred hours."""
+def growing(seen: Sequence[Measured]) -> list[str]:
+    """Return what takes up more and more, in words.
+
+    The first third fills caches. Of what is left, memory may be a twentieth more in the second half than in the first,
+    descriptors and threads one more, and disk may grow by what the hours themselves are.
+
+    Parameters
+    ----------
+    seen
+        Of `soak`: six measurements or more.
+    """
+    warm = seen[len(seen) // 3 :]
+    half = len(warm) // 2
+    told = []
+    for name, more in (("resident", 0), ("descriptors", 1), ("threads", 1)):
+        before, after = (statistics.median(getattr(one, name) for one in part) for part in (warm[:half], warm[-half:]))
+        if after > before * 1.05 + more:
+            told.append(f"{name}: {before:.0f} before, {after:.0f} after")
+    hours = warm[-1].hours - warm[0].hours
+    for name in ("store", "database", "others"):
+        grown = getattr(warm[-1], name) - getattr(warm[0], name)
+        if grown > hours * HOUR_BYTES:
+            told.append(f"{name}: {grown / hours:.0f} bytes an hour")
+    return told
+
+
+def main() -> int:
+    """Print a line every hundred hours, and what grew."""
     hours = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     print(f"{hours} hours of a stub service, one process; after each {EVERY} what nobody needs is removed")
     print("memory and disk in MB; s/hour is wall time, other work on the machine included")
@@ -108,7 +139,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, stub.stubbed():
         case = stub.make_place(Path(folder) / "place", KEPT)
 
+        seen = []
+
         def told(m: Measured) -> None:
+            seen.append(m)
             sizes = [m.store / 1e6, m.spool / 1e6, m.database / 1e6, m.others / 1e6, m.seconds / EVERY]
             print(
                 f"{m.hours:6d}{m.resident / 1e6:9.1f}{m.descriptors:7d}{m.threads:9d}"
@@ -117,7 +151,10 @@ def main() -> None:
             )
 
         soak(case, hours, told)
+    grew = growing(seen)
+    print("grew: " + "; ".join(grew) if grew else "nothing grew but the hours themselves")
+    return 1 if grew else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

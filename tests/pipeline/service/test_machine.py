@@ -1,7 +1,7 @@
 """Whatever comes, in whatever order, and whatever fails meanwhile: the store is a function of what was delivered.
 
 Hypothesis runs a service through deliveries, faults and housekeeping; a model of a few lines says which rows count.
-SOAK=1 makes it hundreds of runs.
+SOAK=1 makes it a hundred runs.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ from pipeline.service.tidying import consolidate, daily
 # a run that is killed closes nothing
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 SOAK = bool(os.environ.get("SOAK"))
-EXAMPLES, STEPS = (200, 40) if SOAK else (8, 15)
+EXAMPLES, STEPS = (100, 30) if SOAK else (8, 15)
 OFTEN = "quiet_seconds = 0\ncatch_up = 60\nconsolidate_days = 1\nkeep_days = 1"
 DAMAGED = (
     b"<!DOCTYPE html><html><body>502 Bad Gateway</body></html>\n",
