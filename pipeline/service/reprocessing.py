@@ -19,7 +19,7 @@ from pipeline.service.making import Stages
 from pipeline.service.place import newest_due
 from pipeline.service.runs import Outcome, keep_up
 from pipeline.service.service import Service
-from pipeline.service.window import window_of
+from pipeline.service.window import last_hour, window_of
 
 _NAME = re.compile(r"R[1-9]\d{0,3}")
 #: sigma of float32 fields and of ensembles: the posterior's may exceed the prior's by rounding
@@ -100,17 +100,21 @@ def release(service: Service, name: str) -> Commit:
 
 
 def _remake(service: Service, name: str, hour: np.datetime64, newest: np.datetime64, progress: Progress) -> bool:
-    """Make one hour on a branch: from the window whose lag it ends, or from its own when that is not over."""
+    """Make one hour on a branch: from the window whose lag it ends, or from its own when that is not over.
+
+    What was made when the clock was further on keeps its later window.
+    """
     place, store = service.place, service.store
+    with store.at(branch=name) as reader:
+        known, seq = reader.manifest(hour), reader.seq
     later = hour + np.timedelta64(place.cycle.lag_hours, "h")
-    window = window_of(place, later if later <= newest else hour)
+    is_over = later <= newest or (known is not None and last_hour(known) >= later)
+    window = window_of(place, later if is_over else hour)
     stages = Stages()
     try:
         prepared = making.prepare(
             place, service.domain, window, service.inputs, service.elsewhere, stages, progress=progress
         )
-        with store.at(branch=name) as reader:
-            known, seq = reader.manifest(hour), reader.seq
         if known is not None and (known["status"], known["key"]) == (name, prepared.key):
             return False
         found = making.versions(place, service.domain, prepared, stages, progress=progress)

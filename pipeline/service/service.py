@@ -28,7 +28,7 @@ from pipeline.service.log import Log
 from pipeline.service.making import Domain, Stages
 from pipeline.service.place import Place
 from pipeline.service.spool import Spool
-from pipeline.service.window import Signatures, window_of
+from pipeline.service.window import Signatures, last_hour, window_of
 
 #: an hour that took its process down so often is not solved again, but is the prior
 _DEADLY = 3
@@ -121,7 +121,10 @@ class Service:
             found = reader.manifests(hours[0], hours[-1] + np.timedelta64(1, "h")) if hours.size else {}
         self.ledger.forget()
         for manifest in found.values():
-            self.ledger.put(_entry_of(manifest))
+            # a window whose other hour has a version of an earlier one is still to be made
+            windows = [found.get(hour) for hour in making.wanted(self.place, last_hour(manifest))]
+            if all(one is not None and last_hour(one) >= last_hour(manifest) for one in windows):
+                self.ledger.put(_entry_of(manifest))
         self.log.warn("ledger made again from the store", hours=len(found))
 
     def follow_store(self) -> None:
@@ -223,7 +226,7 @@ class Service:
         with stages.stage("store"):
             reader = self.store.at()
             known = {at: reader.manifest(at) for at in making.wanted(place, hour)}
-        targets = [at for at, manifest in known.items() if manifest is None or _end(manifest) <= hour]
+        targets = [at for at, manifest in known.items() if manifest is None or last_hour(manifest) <= hour]
         if not targets:
             # every hour it would tell of has a version of a later window
             return False, replace(entry, condition="superseded")
@@ -233,7 +236,7 @@ class Service:
         )
         entry = replace(entry, key=prepared.key)
         current = [known[at] for at in targets]
-        if not force and all(m is not None and (m["key"], _end(m)) == (prepared.key, hour) for m in current):
+        if not force and all(m is not None and (m["key"], last_hour(m)) == (prepared.key, hour) for m in current):
             newest = current[-1]
             assert newest is not None
             return False, replace(entry, sequence=newest["seq"], condition=newest["condition"])
@@ -261,7 +264,7 @@ def _status(before: Mapping[str, Any] | None, status: str) -> str:
 def _entry_of(manifest: Mapping[str, Any]) -> Entry:
     """Return what the ledger says of the window that a version was made from."""
     return Entry(
-        _end(manifest),
+        last_hour(manifest),
         DONE,
         signature=str(manifest.get("signature", "")),
         key=str(manifest["key"]),
@@ -271,9 +274,3 @@ def _entry_of(manifest: Mapping[str, Any]) -> Entry:
         code=str(manifest["code"]),
         at=str(manifest["at"]),
     )
-
-
-def _end(manifest: Mapping[str, Any]) -> np.datetime64:
-    """Return the last hour of the window that a version was made from."""
-    end: np.datetime64 = np.datetime64(str(manifest["window"][1]), "h")
-    return end - np.timedelta64(1, "h")

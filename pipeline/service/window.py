@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,6 +56,12 @@ class WindowOf:
 def window_of(place: Place, hour: np.datetime64) -> WindowOf:
     """Return the window that ends with an hour."""
     return WindowOf(hour, window_settings(place.settings, hour, place.service.first))
+
+
+def last_hour(manifest: Mapping[str, Any]) -> np.datetime64:
+    """Return the hour that ends the window a version was made from."""
+    end: np.datetime64 = np.datetime64(str(manifest["window"][1]), "h")
+    return end - np.timedelta64(1, "h")
 
 
 class Signatures:

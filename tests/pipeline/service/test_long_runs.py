@@ -1,14 +1,16 @@
 """A long run holds up no new hour; hours a store lost are made again; a run that could not begin is told."""
 
 import json
+from datetime import timedelta
 
 import pytest
 import service_stub as stub
 
 from pipeline.errors import InputError
 from pipeline.grid import HourStore
-from pipeline.service.reprocessing import reprocess
+from pipeline.service.reprocessing import release, reprocess
 from pipeline.service.runs import make_all
+from pipeline.service.window import last_hour
 
 HOURS = [stub.FIRST + number * stub.HOUR for number in range(6)]
 
@@ -56,6 +58,13 @@ def test_an_hour_that_becomes_due_during_a_long_run_goes_before_what_is_left(cas
         assert reader.manifest(new)["rows"]
 
 
+def ended(case, hour):
+    """Status of an hour, and the last hour of the window it was made from."""
+    with HourStore.open(case.parent / "service" / "store").at() as reader:
+        manifest = reader.manifest(hour)
+    return manifest["status"], last_hour(manifest)
+
+
 def written(path):
     return path.stat().st_mtime_ns
 
@@ -86,6 +95,40 @@ def test_hours_that_a_repair_took_back_are_made_again(case):
         assert outcome.failed == {}
     assert rows() == before
     assert set(before) == {str(hour) for hour in HOURS}
+
+
+def test_an_hour_whose_lag_ends_before_its_reprocessing_is_released_gets_the_later_window_after_it(case):
+    clocks = stub.Clocks(0)
+    deliver(case, 6)
+    stub.due(case, clocks)
+    with stub.run(case, clocks, "reprocess") as (service, outcome):
+        service.look()
+        reprocess(service, "R1", HOURS[:1], outcome)
+        assert outcome.made == [HOURS[0]]
+    clocks.pass_by(hours=stub.LAG)
+    stub.due(case, clocks)
+    assert ended(case, HOURS[0]) == ("P2", HOURS[0] + stub.LAG * stub.HOUR)
+    with stub.run(case, clocks, "release") as (service, _):
+        release(service, "R1")
+    clocks.pass_by(minutes=5)
+    stub.due(case, clocks)
+    assert ended(case, HOURS[0]) == ("R1", HOURS[0] + stub.LAG * stub.HOUR)
+
+
+def test_a_reprocessing_under_a_clock_that_was_set_back_keeps_the_later_window(case):
+    clocks = stub.Clocks(0)
+    deliver(case, 6)
+    stub.due(case, clocks)
+    clocks.pass_by(hours=stub.LAG)
+    stub.due(case, clocks)
+    clocks.boot = "another"
+    clocks.wall -= timedelta(hours=stub.LAG)
+    with stub.run(case, clocks, "reprocess") as (service, outcome):
+        service.look()
+        reprocess(service, "R1", HOURS[:1], outcome)
+        assert outcome.failed == {}
+        release(service, "R1")
+    assert ended(case, HOURS[0]) == ("R1", HOURS[0] + stub.LAG * stub.HOUR)
 
 
 def test_a_run_whose_database_cannot_be_opened_tells_so_and_the_page_is_red(case, monkeypatch):
