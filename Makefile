@@ -40,6 +40,7 @@ bench: $(STAMP)  ## speed and memory, as ratios within one run
 
 docs: $(STAMP)  ## run the cases and comparisons, write their figures into docs/ (needs ../shared)
 	$(BIN)/tianyan demo > docs/cases/demo.txt
+	$(BIN)/python -m benchmarks.upper demo-output/posterior.zarr 16 > docs/answers/upper.txt
 	cp demo-output/posterior.png docs/demo.png
 	rm -f docs/cases/week.txt
 	for draw in 201 202 203; do \

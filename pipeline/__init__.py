@@ -1,11 +1,18 @@
-"""tianyan: greenhouse-gas measurements to maps of emission and uptake, hourly, with honest uncertainty."""
+"""tianyan: greenhouse-gas measurements to maps of emission and uptake, hourly, with honest uncertainty.
+
+import pipeline as ty
+
+ds = ty.open("live/service")                                    # xarray, the newest committed version
+ty.query("live/service", "杭州", "2024-07", frequency="day")     # totals with sigma
+"""
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 from pipeline._version import __version__
 
-__all__ = ["__version__"]
+__all__ = ["__version__", "open", "query"]
 
 
 def _check_sibling(name: str, ours: Path) -> None:
@@ -24,3 +31,15 @@ def _check_sibling(name: str, ours: Path) -> None:
 
 for _name in ("kernels", "station_meta"):
     _check_sibling(_name, Path(__file__).resolve().parents[1])
+
+
+def __getattr__(name: str) -> Any:
+    # libraries of a second's import are loaded when first needed
+    if name in ("open", "query"):
+        answers = importlib.import_module("pipeline.answers")
+        return getattr(answers, {"open": "open_dataset"}.get(name, name))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), "open", "query"])

@@ -11,12 +11,15 @@ from cyclopts import App, Parameter
 
 from pipeline._version import __version__
 from pipeline.cli_calibrate import calibrate
+from pipeline.cli_compare import compare
 from pipeline.cli_deliver import deliver
+from pipeline.cli_export import export, ledger
 from pipeline.cli_ingest import columns, mobile, unpack
 from pipeline.cli_install import service
 from pipeline.cli_listen import listen
 from pipeline.cli_progress import Bar
 from pipeline.cli_qc import qc
+from pipeline.cli_query import query
 from pipeline.cli_service import backfill, hour, release, reprocess, run_due
 from pipeline.cli_status import status
 from pipeline.cli_tune import tune
@@ -61,6 +64,10 @@ app.command(footprints)
 app.command(osse)
 osse.command(deliver)
 app.command(qc)
+app.command(query)
+app.command(compare)
+app.command(export)
+app.command(ledger)
 app.command(tune)
 app.command(calibrate)
 app.command(hour)
@@ -111,30 +118,6 @@ def show(store: Path, *, picture: Path | None = None, full: Annotated[bool, Para
         Print what became of the rows of every file, however many files there are.
     """
     _show(store, picture=picture, full=full)
-
-
-@app.command
-def ask(
-    store: Path,
-    *,
-    region: Annotated[str | None, Parameter(help="id of a region of the run")] = None,
-    polygon: Annotated[Path | None, Parameter(help="file of polygons, for example GeoJSON")] = None,
-    box: Annotated[str | None, Parameter(help="west,east,south,north in degrees: 118,120,28,30")] = None,
-    start: Annotated[str | None, Parameter(name="--from", help="first hour, with zone: 2022-12-07T00Z")] = None,
-    end: Annotated[str | None, Parameter(name="--to", help="end, exclusive, with zone")] = None,
-) -> None:
-    """Print the total of any area over any hours of a finished run: prior, posterior and sigma, by sector and net.
-
-    Without times, those of all flux hours of the window.
-
-    Parameters
-    ----------
-    store
-        A Zarr folder written by `tianyan run` with outputs.query.
-    """
-    from pipeline.cli_ask import ask as answer
-
-    answer(store, region=region, polygon=polygon, box=box, start=start, end=end)
 
 
 @app.command

@@ -23,7 +23,7 @@ def columns(
     files
         Files of one layout.
     """
-    from pipeline.cli_ask import parse_box
+    from pipeline.answers import box_of
     from pipeline.ingest import account, inspect_columns
     from pipeline.settings import ColumnSettings, validated
     from pipeline.units import species as species_of
@@ -31,7 +31,7 @@ def columns(
     gas = species_of(species)
     name = format.upper().replace("-", "_")
     feed = validated(ColumnSettings, {"id": name, "format": format, "files": ["*"], "representation_error": 0.0})
-    area = None if box is None else parse_box(box)
+    area = None if box is None else box_of(box, "--box")
     found = [inspect_columns(path, feed, gas, area) for path in files]
     print(account.render([told for told, _ in found]))
     for remark in dict.fromkeys(remark for _, remarks in found for remark in remarks):

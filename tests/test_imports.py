@@ -19,9 +19,10 @@ ALLOWED = {
     "pipeline.transport": {"kernels", "pipeline.grid", "roots"},
     "pipeline.inversion": {"kernels", "pipeline.grid", "roots"},
     "pipeline.listener": {"roots"},
+    "pipeline.answers": {"roots", "pipeline.grid", "pipeline.inversion"},
     "pipeline.flow": {
-        "kernels", "roots", "station_meta", "pipeline.grid", "pipeline.ingest", "pipeline.transport",
-        "pipeline.inversion",
+        "kernels", "roots", "station_meta", "pipeline.answers", "pipeline.grid", "pipeline.ingest",
+        "pipeline.transport", "pipeline.inversion",
     },
     "pipeline.osse": {
         "roots", "station_meta", "pipeline.grid", "pipeline.ingest", "pipeline.transport", "pipeline.inversion",
@@ -32,24 +33,26 @@ ALLOWED = {
     },
     "pipeline.cli": {
         "roots", "station_meta", "pipeline.flow", "pipeline.grid", "pipeline.ingest", "pipeline.listener",
-        "pipeline.service", "pipeline.osse",
+        "pipeline.answers", "pipeline.service", "pipeline.osse",
     },
     "workflows": {"roots", "pipeline.flow", "pipeline.service"},
     "benchmarks": set(),  # anything: nobody imports it
 }  # fmt: skip
 FLOW = {
-    "pipeline.ask", "pipeline.case", "pipeline.cli_ask", "pipeline.cli_footprints", "pipeline.cli_times",
+    "pipeline.case", "pipeline.cli_footprints", "pipeline.cli_times",
     "pipeline.coast",
     "pipeline.cycle", "pipeline.footprints", "pipeline.footprints_dask", "pipeline.footprints_weather",
     "pipeline.drives", "pipeline.inversion_dask",
     "pipeline.provenance", "pipeline.qc", "pipeline.qc_friction", "pipeline.qc_sinks",
-    "pipeline.quality_report", "pipeline.show", "pipeline.show_footprint", "pipeline.show_quality",
-    "pipeline.show_tables", "pipeline.show_track", "pipeline.station_weather", "pipeline.tune",
+    "pipeline.quality_report", "pipeline.show", "pipeline.show_footprint", "pipeline.show_maps",
+    "pipeline.show_quality", "pipeline.show_tables", "pipeline.show_track", "pipeline.station_weather", "pipeline.tune",
 }  # fmt: skip
 COMMAND = {
-    "pipeline.cli", "pipeline.cli_backup", "pipeline.cli_calibrate", "pipeline.cli_check", "pipeline.cli_deliver",
-    "pipeline.cli_ingest", "pipeline.cli_install", "pipeline.cli_listen",
-    "pipeline.cli_osse", "pipeline.cli_progress", "pipeline.cli_qc", "pipeline.cli_service", "pipeline.cli_status",
+    "pipeline.cli", "pipeline.cli_backup", "pipeline.cli_calibrate", "pipeline.cli_check", "pipeline.cli_compare",
+    "pipeline.cli_deliver",
+    "pipeline.cli_export", "pipeline.cli_ingest", "pipeline.cli_install", "pipeline.cli_listen",
+    "pipeline.cli_osse", "pipeline.cli_progress", "pipeline.cli_qc", "pipeline.cli_query",
+    "pipeline.cli_service", "pipeline.cli_status",
     "pipeline.cli_tune",
 }  # fmt: skip
 OUTSIDE = {"kernels": {"numpy", "numba"}, "station_meta": {"numpy", "pandas"}}

@@ -3,7 +3,8 @@
 from pipeline.inversion.along_track import correlated_share
 from pipeline.inversion.assemble import Assembled, assemble
 from pipeline.inversion.correlated import CorrelatedError
-from pipeline.inversion.covariance import Covariance, sector_covariance, stated_covariance
+from pipeline.inversion.correlation import Correlation, correlation_coordinates, stated_covariance, told_correlations
+from pipeline.inversion.covariance import Covariance, sector_covariance
 from pipeline.inversion.cross import Put, Span, Work, blocks_of, products
 from pipeline.inversion.diagnostics import (
     DIAGNOSTICS,
@@ -38,6 +39,7 @@ from pipeline.inversion.solve import Signal, Solution, signal, solution_of, solv
 from pipeline.inversion.sources import Asked, Run, Sources, in_threads
 from pipeline.inversion.spatial import Isotropic, Separable, spatial_correlation
 from pipeline.inversion.temporal import Temporal
+from pipeline.inversion.temporal import correlation as time_correlation
 from pipeline.inversion.thinning import taken, thinned
 from pipeline.inversion.totals import (
     HourlyTotals,
@@ -59,6 +61,7 @@ __all__ = [
     "Assembled",
     "Chain",
     "CorrelatedError",
+    "Correlation",
     "Covariance",
     "Draw",
     "Evaluation",
@@ -92,6 +95,7 @@ __all__ = [
     "combined",
     "constraint_notes",
     "correlated_share",
+    "correlation_coordinates",
     "draw",
     "drifts_of",
     "factorise",
@@ -140,6 +144,8 @@ __all__ = [
     "taken",
     "thinned",
     "through",
+    "time_correlation",
+    "told_correlations",
     "totals",
     "tune",
     "unpack",

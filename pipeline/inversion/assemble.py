@@ -14,7 +14,7 @@ from pipeline.grid import Grid
 from pipeline.inversion.along_track import correlated_share, track_errors
 from pipeline.inversion.compared import Compared, only_held_out
 from pipeline.inversion.correlated import CorrelatedError
-from pipeline.inversion.covariance import stated_covariance
+from pipeline.inversion.correlation import stated_covariance
 from pipeline.inversion.cross import Span
 from pipeline.inversion.operator import footprint_matrix, match_rows
 from pipeline.inversion.problem import Problem

@@ -15,7 +15,6 @@ from pipeline.grid import Grid
 from pipeline.inversion.nested import Nested
 from pipeline.inversion.spatial import Shape, Spatial, spatial_correlation
 from pipeline.inversion.temporal import Temporal
-from pipeline.settings import SectorSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,24 +141,3 @@ def sector_covariance(
         far, share = wide
         spatial = Nested((spatial, spatial_correlation(grid, far, kind)), (1 - share, share))
     return Covariance(sigma, Temporal(sigma.shape[0], hours, daily), spatial)
-
-
-def stated_covariance(sector: SectorSettings, sigma: np.ndarray, grid: Grid) -> Covariance:
-    """Return the covariance that a case states for a sector.
-
-    Parameters
-    ----------
-    sector
-        Its lengths, hours and correlation.
-    sigma, grid
-        As for `sector_covariance`.
-    """
-    return sector_covariance(
-        sigma,
-        grid,
-        length=sector.length,
-        hours=sector.hours,
-        daily=sector.daily,
-        kind=sector.correlation,
-        wide=sector.wide_pair,
-    )

@@ -14,7 +14,7 @@ import xarray as xr
 
 from pipeline.grid import Grid
 from pipeline.inversion.correlated import CorrelatedError
-from pipeline.inversion.covariance import sector_covariance
+from pipeline.inversion.correlation import correlation_coordinates, told_correlations
 from pipeline.inversion.cross import Span
 from pipeline.inversion.factor import Factor
 from pipeline.inversion.problem import Problem
@@ -61,11 +61,7 @@ def pack(solution: Solution, settings: Settings) -> xr.Dataset:
         variables |= {"span_first": ("observation", span.first), "span_last": ("observation", span.last)}
     coords = {
         "sector": np.array([s.name for s in settings.sectors], dtype=object),
-        "length_km": ("sector", [s.length for s in settings.sectors]),
-        "wide": (("sector", "pair_of_wide"), [s.wide_pair or (np.nan, np.nan) for s in settings.sectors]),
-        "hours": ("sector", [s.hours for s in settings.sectors]),
-        "daily": ("sector", [np.nan if s.daily is None else s.daily for s in settings.sectors]),
-        "correlation": ("sector", np.array([s.correlation for s in settings.sectors], dtype=object)),
+        **correlation_coordinates(settings.sectors),
     }
     return xr.Dataset(variables, coords=coords, attrs={"errors": len(problem.errors)})
 
@@ -87,18 +83,7 @@ def unpack(kept: xr.Dataset, posterior: xr.Dataset) -> Solution:
         prior, sigma = posterior["flux_prior"].values, posterior["flux_prior_std"].values
     m, size = kept.sizes["observation"], prior[0].size
     arrays = tuple(kept[f"footprint_{name}"].values for name in ("value", "index", "start"))
-    covariances = tuple(
-        sector_covariance(
-            sigma[k],
-            grid,
-            length=float(kept["length_km"][k]),
-            hours=float(kept["hours"][k]),
-            daily=None if np.isnan(kept["daily"][k]) else float(kept["daily"][k]),
-            kind=str(kept["correlation"].values[k]),  # type: ignore[arg-type]
-            wide=_pair(kept["wide"].values[k]),
-        )
-        for k in range(prior.shape[0])
-    )
+    covariances = tuple(one.covariance(sigma[k], grid) for k, one in enumerate(told_correlations(kept)))
     problem = Problem(
         **{name: kept[name].values for name in _VECTORS},
         errors=tuple(_error(kept, number) for number in range(int(kept.attrs["errors"]))),
@@ -121,10 +106,6 @@ def unpack(kept: xr.Dataset, posterior: xr.Dataset) -> Solution:
 def is_linearised(kept: xr.Dataset) -> bool:
     """Return whether the solution is that of a problem linearised about its mean (`pipeline.inversion.lognormal`)."""
     return "linear_prior" in kept
-
-
-def _pair(values: np.ndarray) -> tuple[float, float] | None:
-    return None if np.isnan(values).any() else (float(values[0]), float(values[1]))
 
 
 def _error(kept: xr.Dataset, number: int) -> CorrelatedError:

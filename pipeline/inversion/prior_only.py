@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from pipeline.grid import Grid, Regions
-from pipeline.inversion.covariance import stated_covariance
+from pipeline.inversion.correlation import stated_covariance
 from pipeline.inversion.result_regions import region_weights
 from pipeline.schema import check
 from pipeline.settings import Settings

@@ -10,6 +10,7 @@ import xarray as xr
 
 from pipeline.errors import SolverError
 from pipeline.grid import Grid, Regions
+from pipeline.inversion import correlation_coordinates
 from pipeline.schema import Flag, is_single, is_used
 from pipeline.settings import Settings
 
@@ -42,6 +43,12 @@ def template(settings: Settings, grid: Grid, regions: Regions) -> xr.Dataset:
         "region_name_en": ("region", np.array(regions.names_en, dtype=object)),
         "region_level": ("region", np.array(regions.levels, dtype=object)),
         "region_area": ("region", np.asarray(regions.areas), {"units": "m2", "long_name": "area inside the grid"}),
+        "region_fraction": (
+            ("region", "y", "x"),
+            regions.fractions.toarray().reshape(count, *grid.shape),
+            {"units": "1", "long_name": "share of the cell's area inside the region"},
+        ),
+        **correlation_coordinates(settings.sectors),
     }
     variables: dict[str, Any] = {
         **{name: (("sector", "y", "x"), np.zeros(shape, np.float32)) for name in FIELDS},

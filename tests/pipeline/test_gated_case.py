@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.ask import Run
+from pipeline.answers import query
 from pipeline.case import run_case
 from pipeline.grid import open_store
 from pipeline.osse import make_demo
@@ -79,6 +79,6 @@ def test_the_result_is_that_of_files_without_it(runs):
 
 
 def test_what_is_asked_later_knows_nothing_of_it_either(runs):
-    answers = [Run(store).posterior_of("330000") for store in runs[1:3]]
-    np.testing.assert_allclose(answers[1].posterior, answers[0].posterior, rtol=1e-5)
-    np.testing.assert_allclose(answers[1].sigma, answers[0].sigma, rtol=1e-5)
+    answers = [query(store, "330000") for store in runs[1:3]]
+    for name in ("posterior", "posterior_std"):
+        np.testing.assert_allclose(answers[1][name], answers[0][name], rtol=1e-5)

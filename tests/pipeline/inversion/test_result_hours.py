@@ -4,8 +4,15 @@ import numpy as np
 import pipeline_windows as windows
 import pytest
 
-from pipeline.inversion import assemble, functionals_of_hours, posterior, posterior_of_hours, prior_only, solve
-from pipeline.inversion.covariance import stated_covariance
+from pipeline.inversion import (
+    assemble,
+    functionals_of_hours,
+    posterior,
+    posterior_of_hours,
+    prior_only,
+    solve,
+    stated_covariance,
+)
 from pipeline.inversion.problem_digest import problem_digest
 from pipeline.units import SPECIES
 

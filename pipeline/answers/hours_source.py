@@ -1,0 +1,209 @@
+"""The store of hours as a source: exact for a declared region and one hour, else an upper estimate of sigma.
+
+Means are exact for any area and period. What the store keeps of an hour's error is the sigma of each cell and the
+covariance between sectors of each region: see `pipeline.answers.upper` for sums over hours and over a polygon's cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import xarray as xr
+
+from pipeline.answers.areas import Area
+from pipeline.answers.run_source import fractions_of, region_table, shares_of
+from pipeline.answers.source import AreaTotals, Version, joined
+from pipeline.answers.upper import variance_in_space_and_time, variance_in_time
+from pipeline.errors import StoreError
+from pipeline.grid import Grid, HourReader, HourStore
+from pipeline.grid.hours_layout import MATURITIES, STATES
+from pipeline.inversion import Correlation, told_correlations
+from pipeline.units import SECONDS_PER_HOUR, species, tonnes_per_flux_unit
+
+_HOUR = np.timedelta64(1, "h")
+_TABLES = ("region_prior", "region_prior_std", "region_posterior", "region_posterior_std")
+_FIELDS = ("flux_prior", "flux_prior_std", "flux_posterior", "flux_posterior_std")
+
+
+class HoursSource:
+    """A snapshot of the hourly service's store; see `Source`.
+
+    Parameters
+    ----------
+    store
+        Its folder.
+    version
+        Id of a snapshot, or a tag; the newest when not given.
+    as_of
+        What it said at a time.
+
+    Raises
+    ------
+    StoreError
+        When there is no such store or version.
+    """
+
+    def __init__(self, store: Path, *, version: str | None = None, as_of: datetime | None = None) -> None:
+        self.reader = _reader(store, version, as_of)
+        told = self.reader.static
+        if "region_fraction" not in told or "correlation_length" not in told:
+            self.reader.close()
+            raise StoreError(
+                "a store must say how its errors are correlated and where its regions lie",
+                got=f"{store}, made by an earlier version",
+                remedy="move it away and make its hours again: `tianyan backfill`",
+                where="store",
+            )
+        self.grid = Grid.from_dataset(told)
+        self.species = str(told.attrs["species"])
+        self.sectors = tuple(map(str, told["sector"].values))
+        self.regions = region_table(told)
+        self.hours = self.reader.hours()
+        self.version = Version(store, self.reader.snapshot, "hours", {"commit": self.reader.seq})
+
+    def close(self) -> None:
+        """Let go of the snapshot."""
+        self.reader.close()
+
+    @property
+    def linearised(self) -> bool:
+        """Never: what is kept of an hour is of its members."""
+        return False
+
+    @cached_property
+    def correlations(self) -> tuple[Correlation, ...]:
+        """Of the prior errors of each sector."""
+        return told_correlations(self.reader.static)
+
+    def totals(self, areas: Sequence[Area], hours: np.ndarray, groups: Sequence[np.ndarray]) -> AreaTotals:
+        """Return totals; see `Source`."""
+        declared = [number for number, area in enumerate(areas) if area.region is not None]
+        found: list[AreaTotals | None] = [None] * len(areas)
+        if declared:
+            places = [int(areas[number].region) for number in declared]  # type: ignore[arg-type]
+            for number, one in zip(declared, self._of_regions(places, hours, groups), strict=True):
+                found[number] = one
+        for number, area in enumerate(areas):
+            if area.region is None:
+                found[number] = self._of_polygon(area, hours, groups)
+        parts = [one for one in found if one is not None]
+        return joined(parts)
+
+    def fractions(self) -> scipy.sparse.csr_array:
+        """Return the shares of declared regions; see `Source`."""
+        return shares_of(self.reader.static)
+
+    def field(self, name: str, sector: int, hours: np.ndarray) -> np.ndarray:
+        """Return a field of one sector; see `Source`."""
+        at = np.array([self.reader.layout.index(hour) for hour in hours])
+        every = (slice(sector, sector + 1), slice(None), slice(None))
+        return self.reader.read(self.reader.layout.named(name), at, every)[0]
+
+    def facts(self, hours: np.ndarray) -> list[dict[str, Any]]:
+        """Return status, condition, revision and observations used of each hour; see `Source`."""
+        vectors = self.reader.vectors
+        manifests = self.reader.manifests(hours[0], hours[-1] + _HOUR) if hours.size else {}
+        told = []
+        for hour in hours:
+            at = self.reader.layout.index(hour)
+            counts = manifests[hour].get("counts", {})
+            told.append(
+                {
+                    "status": manifests[hour].get("status", MATURITIES[vectors["maturity"][at]]),
+                    "condition": STATES[vectors["state"][at]],
+                    "revision": int(vectors["revision"][at]),
+                    "used": sum(int(one.get("used", 0)) for one in counts.values()),
+                }
+            )
+        return told
+
+    def dataset(self, start: np.datetime64, end: np.datetime64) -> xr.Dataset:
+        """Return fields; see `Source`."""
+        return self.reader.dataset(start, end)
+
+    def _of_regions(self, places: list[int], hours: np.ndarray, groups: Sequence[np.ndarray]) -> list[AreaTotals]:
+        """Return totals of declared regions from their tables."""
+        at = np.array([self.reader.layout.index(hour) for hour in hours])
+        prior, prior_std, posterior, std = (self._table(name, at, places) for name in _TABLES)
+        between = self._table("region_covariance", at, places)  # (hour, sector, sector, region)
+        shape = (len(places), len(groups), len(self.sectors), len(self.sectors))
+        prior_covariance, covariance = np.zeros(shape), np.zeros(shape)
+        means = np.zeros((2, len(places), len(self.sectors), len(groups)))
+        for g, mine in enumerate(groups):
+            means[0, :, :, g], means[1, :, :, g] = prior[mine].sum(0).T, posterior[mine].sum(0).T
+            # sectors are told apart in each hour; that they are between hours is not kept
+            covariance[:, g] = between[mine].sum(0).transpose(2, 0, 1)
+            for k, correlation in enumerate(self.correlations):
+                prior_covariance[:, g, k, k] = variance_in_time(prior_std[mine, k], at[mine], correlation)
+                covariance[:, g, k, k] = variance_in_time(std[mine, k], at[mine], correlation)
+        exact = np.array([[mine.size == 1 for mine in groups]])
+        return [
+            AreaTotals(
+                means[0, r : r + 1],
+                means[1, r : r + 1],
+                prior_covariance[r : r + 1],
+                covariance[r : r + 1],
+                exact,
+                self.regions.areas[[place]],
+                np.zeros(1),
+            )
+            for r, place in enumerate(places)
+        ]
+
+    def _of_polygon(self, area: Area, hours: np.ndarray, groups: Sequence[np.ndarray]) -> AreaTotals:
+        """Return totals of a polygon from the maps of its cells."""
+        region = fractions_of(area, self.grid)
+        cells = region.fractions.indices
+        weight = region.weights.toarray()[0, cells] * (tonnes_per_flux_unit(species(self.species)) * SECONDS_PER_HOUR)
+        at = np.array([self.reader.layout.index(hour) for hour in hours])
+        sectors = len(self.sectors)
+        prior_covariance, covariance = np.zeros((2, 1, len(groups), sectors, sectors))
+        means = np.zeros((2, 1, sectors, len(groups)))
+        for k, correlation in enumerate(self.correlations):
+            prior, prior_std, posterior, std = (self._cells(name, k, at, cells) * weight for name in _FIELDS)
+            for g, mine in enumerate(groups):
+                means[:, 0, k, g] = prior[mine].sum(), posterior[mine].sum()
+                prior_covariance[0, g, k, k], covariance[0, g, k, k] = (
+                    variance_in_space_and_time(sigma[mine], at[mine], cells, self.grid, correlation)
+                    for sigma in (prior_std, std)
+                )
+        return AreaTotals(
+            means[0],
+            means[1],
+            prior_covariance,
+            covariance,
+            np.zeros((1, len(groups)), dtype=bool),
+            region.areas,
+            region.outside_share,
+        )
+
+    def _table(self, name: str, at: np.ndarray, places: list[int]) -> np.ndarray:
+        """Return a table of some hours and regions, time first: (hour, ..., region)."""
+        variable = self.reader.layout.named(name)
+        every = tuple(slice(None) for _ in variable.dims)
+        return self.reader.read(variable, at, every)[..., places]
+
+    def _cells(self, name: str, sector: int, at: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        """Return a field of some hours and cells of one sector: (hour, cell)."""
+        variable = self.reader.layout.named(name)
+        y, x = np.divmod(cells, self.grid.nx)
+        south, north, west, east = y.min(), y.max() + 1, x.min(), x.max() + 1
+        box = (slice(sector, sector + 1), slice(int(south), int(north)), slice(int(west), int(east)))
+        found = self.reader.read(variable, at, box)[0]
+        return found[:, y - south, x - west].astype(np.float64)
+
+
+def _reader(store: Path, version: str | None, as_of: datetime | None) -> HourReader:
+    found = HourStore.open(store)
+    if version is None:
+        return found.at(as_of)
+    try:
+        return found.at(tag=version)
+    except StoreError:
+        return found.at(snapshot=version)

@@ -1,0 +1,198 @@
+"""The store of a run as a source: exact for any area and hours, from the solution it kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import xarray as xr
+
+from pipeline.answers.areas import Area, RegionTable
+from pipeline.answers.source import AreaTotals, Version
+from pipeline.errors import InputError
+from pipeline.grid import Grid, Regions, open_kept, open_store, regions_from_polygons
+from pipeline.inversion import (
+    Correlation,
+    Solution,
+    is_linearised,
+    region_weights,
+    rows_of,
+    told_correlations,
+    totals,
+    unpack,
+)
+from pipeline.units import species
+
+
+class RunSource:
+    """A finished run; see `Source`.
+
+    Parameters
+    ----------
+    store
+        Zarr folder of a run with `outputs.query`.
+
+    Raises
+    ------
+    InputError
+        When there is no such store.
+    """
+
+    def __init__(self, store: Path) -> None:
+        self.posterior = open_store(store)
+        self._store = store
+        self.grid = Grid.from_dataset(self.posterior)
+        self.species = str(self.posterior.attrs["species"])
+        self.sectors = tuple(map(str, self.posterior["sector"].values))
+        self.regions = region_table(self.posterior)
+        self.hours = self.posterior["time"].values.astype("datetime64[h]")
+        self.version = Version(store, _digest(self.posterior), "run", {"case": self.posterior.attrs.get("case", "")})
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self.posterior.close()
+
+    @cached_property
+    def solution(self) -> Solution:
+        """What the run kept, read when first needed."""
+        return unpack(self.kept, self.posterior)
+
+    @cached_property
+    def kept(self) -> xr.Dataset:
+        """What the run kept beside its fields."""
+        return open_kept(self._store)
+
+    @cached_property
+    def correlations(self) -> tuple[Correlation, ...]:
+        """Of the prior errors of each sector."""
+        return told_correlations(self.kept)
+
+    @cached_property
+    def linearised(self) -> bool:
+        """Whether covariances are those of a linearised problem: the run has log-normal sectors, and the means alone
+        are the members'."""
+        return is_linearised(self.kept)
+
+    def totals(self, areas: Sequence[Area], hours: np.ndarray, groups: Sequence[np.ndarray]) -> AreaTotals:
+        """Return exact totals; see `Source`."""
+        fractions, outside = self._fractions(areas)
+        gas, problem = species(self.species), self.solution.problem
+        weights = region_weights(fractions, gas).astype(problem.prior.dtype)
+        at = np.searchsorted(self.hours, hours)
+        masks = np.zeros((len(groups), self.hours.size), weights.dtype)
+        for number, places in enumerate(groups):
+            masks[number, at[places]] = 1.0
+        # one functional for each group and area, groups first
+        blocks = [scipy.sparse.kron(mask[None], weights, format="csr") for mask in masks]
+        rows = scipy.sparse.csr_array(scipy.sparse.vstack(blocks))
+        found = totals(self.solution, rows_of(rows, self.hours.size))
+        prior, posterior = found.prior_mean, found.posterior_mean
+        if self.linearised:
+            prior, posterior = (self._sums(f"flux_{which}", rows) for which in ("prior", "posterior"))
+        shape = (len(self.sectors), len(groups), len(areas))
+
+        def mean(values: np.ndarray) -> np.ndarray:
+            return values.reshape(shape).transpose(2, 0, 1)
+
+        def covariance(values: np.ndarray) -> np.ndarray:
+            return np.einsum("sgatga->agst", values.reshape(*shape, *shape))
+
+        return AreaTotals(
+            mean(prior),
+            mean(posterior),
+            covariance(found.prior_covariance),
+            covariance(found.posterior_covariance),
+            np.ones((len(areas), len(groups)), dtype=bool),
+            fractions.areas,
+            outside,
+        )
+
+    def fractions(self) -> scipy.sparse.csr_array:
+        """Return the shares of declared regions; see `Source`."""
+        return shares_of(self.posterior)
+
+    def field(self, name: str, sector: int, hours: np.ndarray) -> np.ndarray:
+        """Return a field of one sector; see `Source`."""
+        at = np.searchsorted(self.hours, hours)
+        return np.asarray(self.posterior[name][sector, at].values)
+
+    def facts(self, hours: np.ndarray) -> list[dict[str, Any]]:
+        """Return status and observations used of each hour; see `Source`."""
+        told = self.posterior
+        status = dict(zip(self.hours, told["status"].values.astype(str), strict=True)) if "status" in told else {}
+        used = told["obs_reason"].values.astype(str) == ""
+        times, counts = np.unique(told["obs_time"].values[used].astype("datetime64[h]"), return_counts=True)
+        count = dict(zip(times, counts, strict=True))
+        return [
+            {"status": status.get(hour, "run"), "condition": "full", "revision": 1, "used": int(count.get(hour, 0))}
+            for hour in hours
+        ]
+
+    def dataset(self, start: np.datetime64, end: np.datetime64) -> xr.Dataset:
+        """Return fields; see `Source`."""
+        time = self.posterior["time"].values
+        return self.posterior.isel(time=np.flatnonzero((time >= start) & (time < end)))
+
+    def _fractions(self, areas: Sequence[Area]) -> tuple[Regions, np.ndarray]:
+        """Return areas as regions of the grid, and the share of each that lies outside."""
+        rows, outside = [], np.zeros(len(areas))
+        for number, area in enumerate(areas):
+            if area.region is not None:
+                share = self.posterior["region_fraction"][area.region].values.reshape(1, -1)
+                rows.append(scipy.sparse.csr_array(share.astype(np.float64)))
+            else:
+                one = fractions_of(area, self.grid)
+                rows.append(one.fractions)
+                outside[number] = float(one.outside_share[0])
+        fractions = scipy.sparse.csr_array(scipy.sparse.vstack(rows))
+        ids = tuple(f"{number}" for number in range(len(areas)))
+        size = fractions @ self.grid.area.ravel()
+        return Regions(self.grid, ids, ids, ids, ids, fractions, size, outside, ()), outside
+
+    def _sums(self, field: str, rows: scipy.sparse.csr_array) -> np.ndarray:
+        """Return a published field's totals, (sector, functional)."""
+        return np.stack([rows @ flux.values.ravel().astype(np.float64) for flux in self.posterior[field]])
+
+
+def region_table(dataset: xr.Dataset) -> RegionTable:
+    """Return the declared regions of a store."""
+    ids, names, names_en, levels = (
+        tuple(map(str, dataset[name].values)) for name in ("region", "region_name", "region_name_en", "region_level")
+    )
+    return RegionTable(ids, names, names_en, levels, np.asarray(dataset["region_area"].values, dtype=np.float64))
+
+
+def shares_of(dataset: xr.Dataset) -> scipy.sparse.csr_array:
+    """Return the share of each cell's area inside each declared region of a store: (region, cell)."""
+    share = dataset["region_fraction"].values.astype(np.float64)
+    return scipy.sparse.csr_array(share.reshape(share.shape[0], -1))
+
+
+def fractions_of(area: Area, grid: Grid) -> Regions:
+    """Return a polygon, or the whole grid, as a region of it.
+
+    Raises
+    ------
+    GridError
+        When it lies wholly outside.
+    """
+    if area.polygon is not None:
+        return regions_from_polygons(grid, [area.name], [area.name], [""], ["asked"], [area.polygon])
+    every = scipy.sparse.csr_array(np.ones((1, grid.size)))
+    total = np.array([grid.area.sum()])
+    return Regions(grid, (area.name,), (area.name,), ("",), ("asked",), every, total, np.zeros(1), ())
+
+
+def _digest(posterior: xr.Dataset) -> str:
+    """Return a digest of what tells runs apart: how each was made, and its diagnostics."""
+    told = {str(name): str(value) for name, value in sorted(posterior.attrs.items())}
+    told |= {str(n): str(v.values) for n, v in sorted(posterior.data_vars.items()) if str(n).startswith("diagnostic_")}
+    if not told:
+        raise InputError("a run must say how it was made", got="no attributes", remedy="run the case again")
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:20]

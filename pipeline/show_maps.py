@@ -1,0 +1,85 @@
+"""Maps of two answers and their difference, with coast, borders and a colour bar."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import AsinhNorm
+
+from pipeline.answers.compare import Compared
+from pipeline.coast import draw_coast, draw_zhejiang
+from pipeline.grid import Grid
+
+
+def draw_compared(found: Compared, sector: str, path: Path) -> None:
+    """Write a PNG: a, b and their difference of one sector.
+
+    Parameters
+    ----------
+    found
+        Of `pipeline.answers.compare.compare`.
+    sector
+        Name, or net.
+    path
+        The file.
+    """
+    maps = found.maps.sel(sector=sector)
+    grid = Grid.from_dataset(found.maps)
+    unit = str(maps["difference"].attrs["units"])
+    figure, axes = plt.subplots(1, 3, figsize=(14, 5.6), layout="constrained", sharey=True)
+    most = _most(maps["a"], maps["b"])
+    for axis, name, title, limit, colours in (
+        (axes[0], "a", found.names[0], most, "RdBu_r"),
+        (axes[1], "b", found.names[1], most, "RdBu_r"),
+        (axes[2], "difference", "difference", _most(maps["difference"]), "PuOr_r"),
+    ):
+        draw_map(axis, grid, maps[name].values, title=title, most=limit, colours=colours, unit=unit)
+    figure.suptitle(f"{sector}, mean of {found.maps.attrs['period']}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_map(axis: Axes, grid: Grid, field: np.ndarray, *, title: str, most: float, colours: str, unit: str) -> None:
+    """Draw one map.
+
+    Parameters
+    ----------
+    axis
+        To draw on.
+    grid, field
+        Cells, and (y, x) values.
+    title
+        Above it.
+    most
+        The colours run from minus to plus this, linear up to a tenth of it.
+    colours
+        Of matplotlib.
+    unit
+        Beside the colour bar.
+    """
+    scale = 1.0 if grid.is_geographic else 1e-3
+    norm = AsinhNorm(linear_width=most / 10, vmin=-most, vmax=most)
+    image = axis.pcolormesh(grid.x_edges * scale, grid.y_edges * scale, field, cmap=colours, norm=norm)
+    bar = axis.figure.colorbar(image, ax=axis, orientation="horizontal", label=unit, shrink=0.9)
+    bar.set_ticks([share * most for share in (-0.9, -0.3, -0.1, 0, 0.1, 0.3, 0.9)], minor=False)
+    bar.set_ticks([], minor=True)
+    bar.ax.set_xticklabels([f"{share * most:.2g}" for share in (-0.9, -0.3, -0.1, 0, 0.1, 0.3, 0.9)])
+    axis.set(xlim=grid.x_edges[[0, -1]] * scale, ylim=grid.y_edges[[0, -1]] * scale)
+    draw_coast(axis, grid, scale=scale)
+    draw_zhejiang(axis, grid, scale=scale)
+    axis.set_title(title)
+    axis.set_xlabel("longitude" if grid.is_geographic else "x, km")
+    axis.set_aspect(1 / np.cos(np.radians(grid.y.mean())) if grid.is_geographic else 1)
+
+
+def _most(*fields: xr.DataArray) -> float:
+    """Return what nearly all values stay below."""
+    return float(np.quantile(np.abs(np.stack([field.values for field in fields])), 0.98)) or 1.0
