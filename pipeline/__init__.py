@@ -1,9 +1,10 @@
 """tianyan: greenhouse-gas measurements to maps of emission and uptake, hourly, with honest uncertainty.
 
-import pipeline as ty
-
-ds = ty.open("live/service")                                    # xarray, the newest committed version
-ty.query("live/service", "杭州", "2024-07", frequency="day")     # totals with sigma
+Examples
+--------
+>>> import pipeline as ty
+>>> ds = ty.open("live/service")  # xarray, the newest committed version  # doctest: +SKIP
+>>> ty.query("live/service", "杭州", "2024-07", freq="day")  # totals with sigma  # doctest: +SKIP
 """
 
 import importlib.util

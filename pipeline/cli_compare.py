@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from pipeline.cli_query import Language, Output, When
+from pipeline.cli_query import Language, Output, When, screen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,24 +46,24 @@ def compare(
     if output is not None:
         require_format(output, tables=True)
     found = compared(Operand.of(a), Operand.of(b), period, level)
-    _print(found.table, found.names, str(found.maps.attrs["period"]), str(found.maps.attrs["species"]), language)
     if output is not None:
         write_frame(found.table, output)
-        print(f"{len(found.table)} rows: {output}")
     if picture is not None:
         draw_compared(found, sector, picture)
-        print(f"picture: {picture}")
+    _print(found.table, found.names, str(found.maps.attrs["period"]), str(found.maps.attrs["species"]), language)
+    for kind, path in (("rows", output), ("picture", picture)):
+        if path is not None:
+            print(f"{kind}: {path}")
 
 
 def _print(table: pd.DataFrame, names: tuple[str, str], period: str, gas: str, language: str) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from pipeline.answers import word
     from pipeline.show_tables import mass_unit, with_sigma
 
     lang: Literal["en", "zh"] = "zh" if language == "zh" else "en"
-    console = Console()
+    console = screen()
     if not len(table):
         console.print("no region is in both: the map alone can be compared", highlight=False)
         return

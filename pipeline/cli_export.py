@@ -20,7 +20,7 @@ def export(
     output: Path,
     *,
     period: When = None,
-    every: Annotated[
+    freq: Annotated[
         Literal["hour", "day", "month", "year", "all"], Parameter(help="a map of the mean of each of them (UTC)")
     ] = "all",
     sector: Sectors = None,
@@ -35,7 +35,7 @@ def export(
 
     `tianyan export live/service july.tif --period 2024-07`
 
-    `tianyan export live/service hours.nc --period 2024-07-15 --every hour`
+    `tianyan export live/service hours.nc --period 2024-07-15 --freq hour`
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def export(
     from pipeline.answers.export import require_map_format, write_maps
 
     require_map_format(output)
-    maps = mean_maps(store, period, frequency=every, sector=sector, sigma=sigma, version=version, as_of=as_of)
+    maps = mean_maps(store, period, freq=freq, sector=sector, sigma=sigma, version=version, as_of=as_of)
     write_maps(maps, output)
     count, parts = maps.sizes["sector"], maps.sizes["time"]
     print(f"{parts} map(s) of {count} sector(s), {int(maps['hours'].sum())} hours: {output}")
@@ -59,9 +59,7 @@ def ledger(
     *,
     level: Annotated[str, Parameter(help="regions: province, city, county, file, box, or all")] = "city",
     period: When = None,
-    every: Annotated[
-        Literal["day", "month", "year"], Parameter(name=("--every", "--freq"), help="length of a period")
-    ] = "month",
+    freq: Annotated[Literal["day", "month", "year"], Parameter(help="length of a period")] = "month",
     output: Annotated[
         Path | None, Parameter(name=("--output", "-o"), help="write .parquet, .csv or .json; else CSV is printed")
     ] = None,
@@ -74,7 +72,7 @@ def ledger(
     Columns are the same for ever within a version of the schema (`--schema`), for other systems to take in; what they
     mean stands in docs/query.md. For example:
 
-    `tianyan ledger live/service --level city --every month --output ledger.parquet`
+    `tianyan ledger live/service --level city --freq month --output ledger.parquet`
 
     Parameters
     ----------
@@ -95,7 +93,7 @@ def ledger(
         raise ConfigError("a store must be given", got="none", remedy="give the folder of one", where="ledger")
     if output is not None:
         require_ledger_format(output)
-    table = ledger_of(store, level, period, every=every, version=version, as_of=as_of)
+    table = ledger_of(store, level, period, freq=freq, version=version, as_of=as_of)
     if output is None:
         table.to_csv(sys.stdout, index=False, lineterminator="\n")
     else:

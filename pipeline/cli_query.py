@@ -18,6 +18,7 @@ Region = Annotated[
 ]
 Level = Annotated[str | None, Parameter(help="all regions of a level: province, city or county")]
 Polygon = Annotated[Path | None, Parameter(help="file of polygons, for example GeoJSON")]
+Point = Annotated[str | None, Parameter(help="longitude,latitude of a cell in degrees: 120.15,30.25")]
 Box = Annotated[str | None, Parameter(help="west,east,south,north in degrees: 118,120,28,30")]
 When = Annotated[
     str | None,
@@ -27,8 +28,8 @@ Version = Annotated[str | None, Parameter(help="a release's name or a snapshot's
 AsOf = Annotated[str | None, Parameter(help="what the store said then: 2024-08-01T00:00Z")]
 Language = Annotated[Literal["en", "zh"], Parameter(help="language of the table")]
 Output = Annotated[Path | None, Parameter(name=("--output", "-o"), help="write .csv, .parquet, .json or .nc")]
-#: rows of a table on a screen
-_ROWS = 400
+#: rows of a table on a screen, and letters of a line where there is none
+_ROWS, _WIDE = 400, 160
 
 
 def query(
@@ -38,8 +39,9 @@ def query(
     level: Level = None,
     polygon: Polygon = None,
     box: Box = None,
+    point: Point = None,
     period: When = None,
-    every: Annotated[
+    freq: Annotated[
         Literal["hour", "day", "month", "year", "all"], Parameter(help="a total for each of them (UTC)")
     ] = "all",
     sector: Annotated[
@@ -58,11 +60,11 @@ def query(
     service (exact for a region and an hour; sums and polygons have an upper estimate of sigma, docs/query.md). For
     example:
 
-    `tianyan query live/service --region 杭州 --period 2024-07 --every day`
+    `tianyan query live/service --region 杭州 --period 2024-07 --freq day`
 
     `tianyan query week-output/posterior.zarr --box 120,121,30,31 --period 2024-07-15/2024-07-16`
 
-    `tianyan query live/service --level city --every month --output totals.parquet`
+    `tianyan query live/service --level city --freq month --output totals.parquet`
 
     Without an area, that of the whole grid is told; without a period, all hours of the store.
 
@@ -79,8 +81,8 @@ def query(
         require_format(output)
     source = open_source(store, version=version, as_of=as_of)
     try:
-        areas = areas_asked(source, region, level, polygon, box)
-        answer = answer_of(source, areas, period, sector=sector, frequency=every)
+        areas = areas_asked(source, region, level, polygon, box, point)
+        answer = answer_of(source, areas, period, sector=sector, freq=freq)
     finally:
         source.close()
     if output is None:
@@ -90,7 +92,12 @@ def query(
 
 
 def areas_asked(
-    source: Source, region: list[str] | None, level: str | None, polygon: Path | None, box: str | None
+    source: Source,
+    region: list[str] | None,
+    level: str | None,
+    polygon: Path | None,
+    box: str | None,
+    point: str | None,
 ) -> list[Any]:
     """Return the areas that words of the command line name.
 
@@ -99,16 +106,16 @@ def areas_asked(
     TianyanError
         When several kinds are given, or one is not known.
     """
-    from pipeline.answers import GRID, area_of, box_of
+    from pipeline.answers import GRID, area_of, box_of, point_of
     from pipeline.errors import ConfigError
 
-    given = {"--region": region, "--level": level, "--polygon": polygon, "--box": box}
+    given = {"--region": region, "--level": level, "--polygon": polygon, "--box": box, "--point": point}
     names = [name for name, value in given.items() if value]
     if len(names) > 1:
         raise ConfigError(
             "areas are named in one way",
             got=" and ".join(names),
-            remedy="give one of --region, --level, --polygon FILE.geojson, --box W,E,S,N",
+            remedy="give one of --region, --level, --polygon FILE.geojson, --box W,E,S,N, --point LON,LAT",
             where="query",
         )
     if region:
@@ -119,28 +126,32 @@ def areas_asked(
         return [area_of(polygon, source.regions)]
     if box is not None:
         return [area_of(box_of(box, "--box"), source.regions)]
+    if point is not None:
+        return [area_of(point_of(point, "--point"), source.regions)]
     return [GRID]
 
 
 def print_answer(answer: xr.Dataset, language: Literal["en", "zh"], console: Console | None = None) -> None:
     """Print an answer as a table."""
     import numpy as np
-    from rich.console import Console as Screen
     from rich.table import Table
 
     from pipeline.answers import word
     from pipeline.show_tables import mass_unit, with_sigma
 
-    console = console or Screen()
+    console = console or screen()
     gas = str(answer.attrs["species"]).upper()
     unit, scale = mass_unit(float(np.nanmax(np.abs(answer["posterior"].values), initial=0.0)))
     title = f"{word('total', language)}, {unit} {gas}, {word('with one sigma', language)}"
+    # one region stands in the title: a terminal has 80 letters
+    alone, several = answer.sizes["region"] == 1, answer.sizes["time"] > 1
+    if alone:
+        title = f"{_name(answer.isel(region=0), language)}: {title}"
     table = Table(title=title, title_justify="left")
-    several = answer.sizes["time"] > 1
-    for column in ("region", "sector", *(["time"] if several else [])):
-        table.add_column(word(column, language), no_wrap=True)
+    for column in (*([] if alone else ["region"]), "sector", *(["time"] if several else [])):
+        table.add_column(word(column, language))
     for column in ("prior", "posterior", "data_share"):
-        table.add_column(word(column, language), justify="right", no_wrap=True)
+        table.add_column(word(column, language), justify="right")
     rows = 0
     for r in range(answer.sizes["region"]):
         one = answer.isel(region=r)
@@ -157,10 +168,19 @@ def print_answer(answer: xr.Dataset, language: Literal["en", "zh"], console: Con
                     for which, mark in (("prior", upper), ("posterior", upper))
                 ]
                 share = f"{float(part['data_share']):.0%}"
-                table.add_row(_name(one, language), word(str(sector), language), *when, *totals, share)
+                region = [] if alone else [_name(one, language)]
+                table.add_row(*region, word(str(sector), language), *when, *totals, share)
     console.print(table)
     for note in _notes(answer, rows, language):
         console.print(f"- {note}", highlight=False, soft_wrap=True)
+
+
+def screen() -> Console:
+    """Return a console whose tables are not cut where no terminal has a width."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDE)
 
 
 def _name(one: xr.Dataset, language: Literal["en", "zh"]) -> str:

@@ -4,7 +4,7 @@ A store is opened at one of its versions as a `Source`; areas and periods are wh
 answer.
 """
 
-from pipeline.answers.areas import GRID, Area, RegionTable, area_of, box_of
+from pipeline.answers.areas import GRID, Area, RegionTable, area_of, box_of, point_of
 from pipeline.answers.hours_source import HoursSource
 from pipeline.answers.maps import mean_maps
 from pipeline.answers.periods import FREQUENCIES, Frequency, Period, parse_period
@@ -35,6 +35,7 @@ __all__ = [
     "open_dataset",
     "open_source",
     "parse_period",
+    "point_of",
     "query",
     "word",
 ]

@@ -100,7 +100,7 @@ class RegionTable:
 
 @dataclass(frozen=True, eq=False)
 class Area:
-    """An area that is asked for; without a region and a polygon it is the whole grid.
+    """An area that is asked for; without a region, a polygon and a point it is the whole grid.
 
     Parameters
     ----------
@@ -110,11 +110,14 @@ class Area:
         Place of a declared region; None for another.
     polygon
         In longitude and latitude (degrees, WGS84); None for another.
+    point
+        Longitude and latitude of the cell that is meant, degrees; None for another.
     """
 
     name: str
     region: int | None = None
     polygon: shapely.Geometry | None = None
+    point: tuple[float, float] | None = None
 
 
 #: all cells
@@ -128,7 +131,7 @@ def area_of(asked: Any, regions: RegionTable) -> Area:
     ----------
     asked
         Id or name of a region; a polygon of shapely, or GeoJSON as a dict (geometry, feature or collection); the path
-        of a file of polygons; or (west, east, south, north) in degrees.
+        of a file of polygons; or (west, east, south, north), or (longitude, latitude) of a cell, in degrees.
     regions
         Those of the store.
 
@@ -148,15 +151,23 @@ def area_of(asked: Any, regions: RegionTable) -> Area:
     if isinstance(asked, str):
         at = regions.place(asked)
         return Area(regions.ids[at], region=at)
-    if isinstance(asked, Sequence | np.ndarray) and len(asked) == 4:
-        west, east, south, north = box_of(asked)
-        return Area(f"box {west:g},{east:g},{south:g},{north:g}", polygon=shapely.box(west, south, east, north))
+    if isinstance(asked, Sequence | np.ndarray) and len(asked) in (2, 4):
+        return _of_numbers(asked)
     raise InputError(
-        "an area must be a region, a polygon or a box",
+        "an area must be a region, a polygon, a box or a point",
         got=type(asked).__name__,
-        remedy="give a name, a shapely polygon, GeoJSON, a path, or (west, east, south, north)",
+        remedy="give a name, a shapely polygon, GeoJSON, a path, (west, east, south, north) or (longitude, latitude)",
         where="region",
     )
+
+
+def _of_numbers(asked: Sequence[float] | np.ndarray) -> Area:
+    """Return a box of four numbers, or the cell of two."""
+    if len(asked) == 4:
+        west, east, south, north = box_of(asked)
+        return Area(f"box {west:g},{east:g},{south:g},{north:g}", polygon=shapely.box(west, south, east, north))
+    lon, lat = point_of(asked)
+    return Area(f"cell {lon:g},{lat:g}", point=(lon, lat))
 
 
 def box_of(numbers: Sequence[float] | np.ndarray | str, where: str = "box") -> tuple[float, float, float, float]:
@@ -185,6 +196,31 @@ def box_of(numbers: Sequence[float] | np.ndarray | str, where: str = "box") -> t
             where=where,
         )
     return west, east, south, north
+
+
+def point_of(numbers: Sequence[float] | np.ndarray | str, where: str = "point") -> tuple[float, float]:
+    """Return longitude and latitude of a place, degrees.
+
+    Raises
+    ------
+    InputError
+        When it is no such two numbers.
+
+    Examples
+    --------
+    >>> point_of("120.15,30.25")
+    (120.15, 30.25)
+    """
+    try:
+        lon, lat = (float(n) for n in (numbers.split(",") if isinstance(numbers, str) else numbers))
+        fits = -360 <= lon <= 360 and -90 <= lat <= 90
+    except (ValueError, TypeError):
+        fits = False
+    if not fits:
+        raise InputError(
+            "a point must be longitude and latitude in degrees", got=numbers, remedy="write 120.15,30.25", where=where
+        )
+    return lon, lat
 
 
 def checked_polygon(polygon: shapely.Geometry) -> shapely.Geometry:

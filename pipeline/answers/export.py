@@ -202,7 +202,7 @@ def _geotiff(maps: xr.Dataset, path: Path) -> None:
         raise ConfigError(
             "a GeoTIFF holds one map of each sector",
             got=f"{maps.sizes['time']} parts",
-            remedy="ask for the mean of the period (--every all), or write .nc",
+            remedy="ask for the mean of the period (--freq all), or write .nc",
             where="--output",
         )
     grid = Grid.from_dataset(maps)

@@ -19,7 +19,7 @@ import xarray as xr
 from pipeline.answers.areas import Area
 from pipeline.answers.run_source import fractions_of, region_table, shares_of
 from pipeline.answers.source import AreaTotals, Version, joined
-from pipeline.answers.upper import variance_in_space_and_time, variance_in_time
+from pipeline.answers.upper import Patch, require_numbers, variance_in_time
 from pipeline.errors import StoreError
 from pipeline.grid import Grid, HourReader, HourStore
 from pipeline.grid.hours_layout import MATURITIES, STATES
@@ -163,16 +163,17 @@ class HoursSource:
         weight = region.weights.toarray()[0, cells] * (tonnes_per_flux_unit(species(self.species)) * SECONDS_PER_HOUR)
         at = np.array([self.reader.layout.index(hour) for hour in hours])
         sectors = len(self.sectors)
+        longest = max((mine.size for mine in groups), default=0)
+        require_numbers(longest, cells.size)
         prior_covariance, covariance = np.zeros((2, 1, len(groups), sectors, sectors))
         means = np.zeros((2, 1, sectors, len(groups)))
         for k, correlation in enumerate(self.correlations):
-            prior, prior_std, posterior, std = (self._cells(name, k, at, cells) * weight for name in _FIELDS)
+            patch = Patch(self.grid, cells, correlation)
             for g, mine in enumerate(groups):
-                means[:, 0, k, g] = prior[mine].sum(), posterior[mine].sum()
-                prior_covariance[0, g, k, k], covariance[0, g, k, k] = (
-                    variance_in_space_and_time(sigma[mine], at[mine], cells, self.grid, correlation)
-                    for sigma in (prior_std, std)
-                )
+                for which, (mean, sigma) in enumerate((_FIELDS[:2], _FIELDS[2:])):
+                    means[which, 0, k, g] = self._cells(mean, k, at[mine], cells).sum(axis=0) @ weight
+                    found = patch.variance(self._cells(sigma, k, at[mine], cells) * weight, at[mine])
+                    (prior_covariance, covariance)[which][0, g, k, k] = found
         return AreaTotals(
             means[0],
             means[1],

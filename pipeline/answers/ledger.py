@@ -69,7 +69,7 @@ def ledger(
     level: str,
     period: str | Period | None = None,
     *,
-    every: Every = "month",
+    freq: Every = "month",
     version: str | None = None,
     as_of: datetime | str | None = None,
 ) -> pd.DataFrame:
@@ -81,7 +81,7 @@ def ledger(
         As for `query`.
     level
         province, city, county, file or box, or all.
-    every
+    freq
         Length of a period, UTC.
 
     Returns
@@ -96,17 +96,17 @@ def ledger(
     if isinstance(store, Path | str):
         source = open_source(store, version=version, as_of=as_of)
         try:
-            return ledger(source, level, period, every=every)
+            return ledger(source, level, period, freq=freq)
         finally:
             source.close()
     regions = store.regions
     places = list(range(len(regions.ids))) if level == "all" else regions.at_level(level)
     span = period_of(store, period)
     hours = some_hours(store, span)
-    starts, parts = groups(hours, every)
-    answer = query(store, [area_of(regions.ids[at], regions) for at in places], span, frequency=every)
+    starts, parts = groups(hours, freq)
+    answer = query(store, [area_of(regions.ids[at], regions) for at in places], span, freq=freq)
     upward = np.stack([_upward(store, places, hours[part]) for part in parts])  # (part, sector + 1, region)
-    ends = [min(_end_of(start, every), span.end) for start in starts]
+    ends = [min(_end_of(start, freq), span.end) for start in starts]
     facts = [_facts(store, hours[part]) for part in parts]
     rows: list[dict[str, Any]] = []
     for r, place in enumerate(places):
@@ -248,7 +248,7 @@ def _finality(status: str) -> int:
     return _STATUS.index(bare) if bare in _STATUS else len(_STATUS)
 
 
-def _end_of(start: np.datetime64, every: Every) -> np.datetime64:
-    unit = {"day": "D", "month": "M", "year": "Y"}[every]
+def _end_of(start: np.datetime64, freq: Every) -> np.datetime64:
+    unit = {"day": "D", "month": "M", "year": "Y"}[freq]
     end: np.datetime64 = (start.astype(f"datetime64[{unit}]") + 1).astype("datetime64[h]")
     return end

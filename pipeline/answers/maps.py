@@ -13,7 +13,7 @@ import xarray as xr
 from pipeline.answers.periods import Frequency, Period, groups
 from pipeline.answers.query import NET, chosen_sectors, open_source, period_of, some_hours
 from pipeline.answers.source import Source
-from pipeline.answers.upper import variance_in_time
+from pipeline.answers.upper import require_numbers, variance_in_time
 from pipeline.errors import InputError
 from pipeline.units import species
 
@@ -27,7 +27,7 @@ def mean_maps(
     store: Source | Path | str,
     period: str | Period | tuple[np.datetime64, np.datetime64] | None = None,
     *,
-    frequency: Frequency = "all",
+    freq: Frequency = "all",
     sector: str | Sequence[str] | None = None,
     sigma: bool = True,
     version: str | None = None,
@@ -37,7 +37,7 @@ def mean_maps(
 
     Parameters
     ----------
-    store, period, frequency, sector, version, as_of
+    store, period, freq, sector, version, as_of
         As for `query`.
     sigma
         Whether to make the sigmas too.
@@ -57,13 +57,15 @@ def mean_maps(
     if isinstance(store, Path | str):
         source = open_source(store, version=version, as_of=as_of)
         try:
-            return mean_maps(source, period, frequency=frequency, sector=sector, sigma=sigma)
+            return mean_maps(source, period, freq=freq, sector=sector, sigma=sigma)
         finally:
             source.close()
     span, sectors = period_of(store, period), chosen_sectors(store, sector)
     hours = some_hours(store, span)
-    starts, parts = groups(hours, frequency)
+    starts, parts = groups(hours, freq)
     _require_size(store, len(parts), len(sectors))
+    if sigma:
+        require_numbers(max(part.size for part in parts), store.grid.size)
     unit = species(store.species).flux_unit
     named = {"flux_prior": "prior flux", "flux_posterior": "posterior flux"}
     if sigma:
@@ -115,7 +117,7 @@ def _require_size(source: Source, parts: int, sectors: int) -> None:
         raise InputError(
             f"maps may have {MOST_NUMBERS:.0e} numbers",
             got=f"{parts} maps of {sectors} sectors and {source.grid.size} cells",
-            remedy=f"ask for {most} parts at a time, or for longer ones (--every day)",
+            remedy=f"ask for {most} parts at a time, or for longer ones (--freq day)",
             where="period",
         )
 

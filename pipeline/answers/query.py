@@ -100,7 +100,7 @@ def query(
     period: str | Period | tuple[np.datetime64, np.datetime64] | None = None,
     *,
     sector: str | Sequence[str] | None = None,
-    frequency: Frequency = "all",
+    freq: Frequency = "all",
     version: str | None = None,
     as_of: datetime | str | None = None,
 ) -> xr.Dataset:
@@ -112,12 +112,12 @@ def query(
         What `open_source` takes, or gives.
     region
         An area or a list of them: id or name of a region, a polygon (shapely or GeoJSON), the path of a file of
-        polygons, or a box (west, east, south, north) in degrees.
+        polygons, a box (west, east, south, north), or a cell by a point in it (longitude, latitude), in degrees.
     period
         As `parse_period` reads it, or [start, end) as datetime64, UTC; all hours of the store when not given.
     sector
         Names of sectors, or "net"; all of them and net when not given.
-    frequency
+    freq
         Parts of the period that have a total each: hour, day, month, year (UTC), or all.
     version, as_of
         As for `open_source`.
@@ -132,30 +132,30 @@ def query(
     Raises
     ------
     InputError
-        For a region, period, sector or frequency that is not known, with what is.
+        For a region, period, sector or freq that is not known, with what is.
     GridError
         For a polygon wholly outside the grid.
     """
     if isinstance(store, Path | str):
         source = open_source(store, version=version, as_of=as_of)
         try:
-            return query(source, region, period, sector=sector, frequency=frequency)
+            return query(source, region, period, sector=sector, freq=freq)
         finally:
             source.close()
-    require_frequency(frequency)
+    require_frequency(freq)
     several = isinstance(region, list)
     areas = [area_of(one, store.regions) for one in (region if several else [region])]
     sectors = chosen_sectors(store, sector)
     span = period_of(store, period)
     hours = some_hours(store, span)
-    starts, parts = groups(hours, frequency)
+    starts, parts = groups(hours, freq)
     if len(parts) > MOST_PARTS:
         raise InputError(
             f"a question may have {MOST_PARTS} parts", got=len(parts), remedy="ask by day or month", where="frequency"
         )
     found = store.totals(areas, hours, parts)
     count = np.array([part.size for part in parts])
-    return _labelled(store, areas, sectors, starts, count, length_of(starts, frequency, span), span, found)
+    return _labelled(store, areas, sectors, starts, count, length_of(starts, freq, span), span, found)
 
 
 def chosen_sectors(source: Source, sector: str | Sequence[str] | None) -> list[str]:

@@ -15,7 +15,7 @@ import xarray as xr
 
 from pipeline.answers.areas import Area, RegionTable
 from pipeline.answers.source import AreaTotals, Version
-from pipeline.errors import InputError
+from pipeline.errors import GridError, InputError
 from pipeline.grid import Grid, Regions, open_kept, open_store, regions_from_polygons
 from pipeline.inversion import (
     Correlation,
@@ -28,6 +28,9 @@ from pipeline.inversion import (
     unpack,
 )
 from pipeline.units import species
+
+#: totals whose covariance is made at once
+_AT_ONCE = 32
 
 
 class RunSource:
@@ -85,30 +88,33 @@ class RunSource:
         gas, problem = species(self.species), self.solution.problem
         weights = region_weights(fractions, gas).astype(problem.prior.dtype)
         at = np.searchsorted(self.hours, hours)
-        masks = np.zeros((len(groups), self.hours.size), weights.dtype)
-        for number, places in enumerate(groups):
-            masks[number, at[places]] = 1.0
-        # one functional for each group and area, groups first
-        blocks = [scipy.sparse.kron(mask[None], weights, format="csr") for mask in masks]
-        rows = scipy.sparse.csr_array(scipy.sparse.vstack(blocks))
-        found = totals(self.solution, rows_of(rows, self.hours.size))
-        prior, posterior = found.prior_mean, found.posterior_mean
-        if self.linearised:
-            prior, posterior = (self._sums(f"flux_{which}", rows) for which in ("prior", "posterior"))
-        shape = (len(self.sectors), len(groups), len(areas))
-
-        def mean(values: np.ndarray) -> np.ndarray:
-            return values.reshape(shape).transpose(2, 0, 1)
-
-        def covariance(values: np.ndarray) -> np.ndarray:
-            return np.einsum("sgatga->agst", values.reshape(*shape, *shape))
-
+        shape = (len(areas), len(groups), len(self.sectors))
+        means, squares = np.zeros((2, *shape)), np.zeros((2, *shape, shape[2]))
+        # a functional for each area and group; only what is on the diagonal of their covariance is asked for
+        pairs = [(r, g) for r in range(shape[0]) for g in range(shape[1])]
+        for first in range(0, len(pairs), _AT_ONCE):
+            some = pairs[first : first + _AT_ONCE]
+            masks = np.zeros((len(some), self.hours.size), weights.dtype)
+            for number, (_, g) in enumerate(some):
+                masks[number, at[groups[g]]] = 1.0
+            blocks = [
+                scipy.sparse.kron(masks[[number]], weights[[r]], format="csr") for number, (r, _) in enumerate(some)
+            ]
+            rows = scipy.sparse.csr_array(scipy.sparse.vstack(blocks))
+            found = totals(self.solution, rows_of(rows, self.hours.size))
+            prior, posterior = found.prior_mean, found.posterior_mean
+            if self.linearised:
+                prior, posterior = (self._sums(f"flux_{which}", rows) for which in ("prior", "posterior"))
+            where = tuple(np.array(some).T)
+            means[0][where], means[1][where] = prior.T, posterior.T
+            for which, covariance in enumerate((found.prior_covariance, found.posterior_covariance)):
+                squares[which][where] = np.einsum("sftf->fst", covariance)
         return AreaTotals(
-            mean(prior),
-            mean(posterior),
-            covariance(found.prior_covariance),
-            covariance(found.posterior_covariance),
-            np.ones((len(areas), len(groups)), dtype=bool),
+            means[0].transpose(0, 2, 1),
+            means[1].transpose(0, 2, 1),
+            squares[0],
+            squares[1],
+            np.ones(shape[:2], dtype=bool),
             fractions.areas,
             outside,
         )
@@ -175,7 +181,7 @@ def shares_of(dataset: xr.Dataset) -> scipy.sparse.csr_array:
 
 
 def fractions_of(area: Area, grid: Grid) -> Regions:
-    """Return a polygon, or the whole grid, as a region of it.
+    """Return a polygon, a cell or the whole grid as a region of it.
 
     Raises
     ------
@@ -184,9 +190,27 @@ def fractions_of(area: Area, grid: Grid) -> Regions:
     """
     if area.polygon is not None:
         return regions_from_polygons(grid, [area.name], [area.name], [""], ["asked"], [area.polygon])
-    every = scipy.sparse.csr_array(np.ones((1, grid.size)))
-    total = np.array([grid.area.sum()])
-    return Regions(grid, (area.name,), (area.name,), ("",), ("asked",), every, total, np.zeros(1), ())
+    share = np.ones((1, grid.size)) if area.point is None else _cell(grid, area.point)
+    total = share @ grid.area.ravel()
+    found = scipy.sparse.csr_array(share)
+    return Regions(grid, (area.name,), (area.name,), ("",), ("asked",), found, total, np.zeros(1), ())
+
+
+def _cell(grid: Grid, point: tuple[float, float]) -> np.ndarray:
+    """Return the cell that a point lies in as a share of every cell: (1, cell)."""
+    x, y = (float(value) for value in grid.from_lonlat(*point))
+    column, row = (int(np.searchsorted(e, v, side="right")) - 1 for e, v in ((grid.x_edges, x), (grid.y_edges, y)))
+    if not (0 <= column < grid.nx and 0 <= row < grid.ny):
+        lon, lat = grid.lonlat
+        raise GridError(
+            "a point must lie in the grid",
+            got=point,
+            remedy=f"it spans lon {lon.min():.2f} to {lon.max():.2f}, lat {lat.min():.2f} to {lat.max():.2f}",
+            where="point",
+        )
+    share = np.zeros((1, grid.size))
+    share[0, row * grid.nx + column] = 1.0
+    return share
 
 
 def _digest(posterior: xr.Dataset) -> str:

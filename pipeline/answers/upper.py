@@ -14,11 +14,31 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
+from pipeline.errors import InputError
 from pipeline.grid import Grid
 from pipeline.inversion import Correlation, Temporal, time_correlation
 
+#: 240 MB, three times over
+MOST_NUMBERS = 30_000_000
 #: cells whose hours are smoothed at once, and hours whose maps are
 _CELLS, _HOURS = 2048, 64
+
+
+def require_numbers(hours: int, cells: int) -> None:
+    """Raise unless the sigmas of so many hours and cells can be summed at once.
+
+    Raises
+    ------
+    InputError
+        For more numbers than `MOST_NUMBERS`.
+    """
+    if hours * cells > MOST_NUMBERS:
+        raise InputError(
+            f"a sum with its sigma may have {MOST_NUMBERS:.0e} numbers of a field",
+            got=f"{hours} hours of {cells} cells",
+            remedy=f"ask for parts of {MOST_NUMBERS // cells} hours (--freq month), or for a declared region",
+            where="period",
+        )
 
 
 def variance_in_time(sigma: np.ndarray, places: np.ndarray, correlation: Correlation) -> np.ndarray:
@@ -37,37 +57,46 @@ def variance_in_time(sigma: np.ndarray, places: np.ndarray, correlation: Correla
     return np.einsum("t...,t...->...", dense, _smoothed(dense, correlation))
 
 
-def variance_in_space_and_time(
-    weighted: np.ndarray, places: np.ndarray, cells: np.ndarray, grid: Grid, correlation: Correlation
-) -> float:
-    """Return sum_ij w_i s_i C_ij s_j w_j over hours and cells.
+class Patch:
+    """Some cells of a grid, and how the prior errors of one sector are correlated between them.
 
     Parameters
     ----------
-    weighted : (hour, cell) float
-        w s.
-    places : (hour,) int
-        Hours since some hour, ascending.
-    cells : (cell,) int
-        Flat indices on the grid.
     grid
         Of the store.
+    cells : (cell,) int
+        Flat indices on it.
     correlation
         Between cells and hours.
     """
-    # an isotropic correlation is periodic on a grid much larger than its length: the whole one
-    part, inside = _cropped(grid, cells) if correlation.kind == "separable" else (grid, cells)
-    dense = _dense(weighted, places)
-    smooth = _smoothed(dense, correlation)
-    spatial = correlation.covariance(np.ones((1, *part.shape)), part).spatial
-    total = 0.0
-    for first in range(0, dense.shape[0], _HOURS):
-        block = dense[first : first + _HOURS]
-        maps = np.zeros((block.shape[0], part.size))
-        maps[:, inside] = block
-        spread = spatial.apply(maps.reshape(-1, *part.shape)).reshape(block.shape[0], -1)
-        total += float(np.sum(spread[:, inside] * smooth[first : first + _HOURS]))
-    return max(total, 0.0)
+
+    def __init__(self, grid: Grid, cells: np.ndarray, correlation: Correlation) -> None:
+        # an isotropic correlation is periodic on a grid much larger than its length: the whole one
+        separable = correlation.kind == "separable"
+        self._part, self._inside = _cropped(grid, cells) if separable else (grid, cells)
+        self._correlation = correlation
+        self._spatial = correlation.covariance(np.ones((1, *self._part.shape)), self._part).spatial
+
+    def variance(self, weighted: np.ndarray, places: np.ndarray) -> float:
+        """Return sum_ij w_i s_i C_ij s_j w_j over hours and cells.
+
+        Parameters
+        ----------
+        weighted : (hour, cell) float
+            w s.
+        places : (hour,) int
+            Hours since some hour, ascending.
+        """
+        dense = _dense(weighted, places)
+        smooth = _smoothed(dense, self._correlation)
+        total = 0.0
+        for first in range(0, dense.shape[0], _HOURS):
+            block = dense[first : first + _HOURS]
+            maps = np.zeros((block.shape[0], self._part.size))
+            maps[:, self._inside] = block
+            spread = self._spatial.apply(maps.reshape(-1, *self._part.shape)).reshape(block.shape[0], -1)
+            total += float(np.sum(spread[:, self._inside] * smooth[first : first + _HOURS]))
+        return max(total, 0.0)
 
 
 def _dense(series: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -81,7 +81,9 @@ BOWTIE = shapely.Polygon([(118, 28), (119, 29), (119, 28), (118, 29)])
         ((119, 118, 28, 29), "a box must be"),
         ((118, 119, 28, float("nan")), "a box must be"),
         ((118, 119, 28), "an area must be"),
-        (7, "an area must be a region, a polygon or a box; got 'int'"),
+        (7, "an area must be a region, a polygon, a box or a point; got 'int'"),
+        ((118.5, 99.0), "a point must be longitude and latitude"),
+        ((10.0, 50.0), "a point must lie in the grid"),
         ("MARS", "must be one of the store's; got 'MARS'"),
     ],
 )

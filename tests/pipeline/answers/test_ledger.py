@@ -29,7 +29,7 @@ def store(request, run, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def table(store):
-    return ledger(store, "box", "2024-07", every="day")
+    return ledger(store, "box", "2024-07", freq="day")
 
 
 def test_there_is_one_row_for_each_region_sector_and_period(table):
@@ -104,7 +104,7 @@ def test_status_is_the_least_final_of_the_hours(run, tmp_path):
     # the same numbers again are no version: other ones
     data = product.of_hour(run.result, hour)
     store.commit([HourVersion(hour, data.assign(flux_posterior=data["flux_posterior"] * 1.5), facts)], at=stores.AT)
-    row = ledger(tmp_path / "store", "box", "2024-07-15", every="month").iloc[0]
+    row = ledger(tmp_path / "store", "box", "2024-07-15", freq="month").iloc[0]
     assert (row["status"], row["revision"], row["hours_degraded"], row["observations"]) == ("P1", 2, 1, 47)
     assert row["end"] == "2024-07-16T00:00:00Z"
 

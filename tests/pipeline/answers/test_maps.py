@@ -30,7 +30,7 @@ def store(request, run, tmp_path_factory):
 
 
 def test_maps_over_a_region_are_its_totals(store):
-    maps = mean_maps(store, "2024-07-15", frequency="day")
+    maps = mean_maps(store, "2024-07-15", freq="day")
     grid = Grid.from_dataset(maps)
     totals = (maps[["flux_prior", "flux_posterior"]] * grid.area * stores.TONNES * 24).sum(["y", "x"]).isel(time=0)
     answer = query(store, "ALL", "2024-07-15").isel(region=0, time=0)
@@ -57,7 +57,7 @@ def test_hours_read_in_blocks_are_the_same_as_at_once(store, monkeypatch):
 
 
 def test_a_netcdf_file_is_cf_and_says_the_same(store, tmp_path):
-    maps = mean_maps(store, "2024-07-15T00Z/2024-07-15T06Z", frequency="hour")
+    maps = mean_maps(store, "2024-07-15T00Z/2024-07-15T06Z", freq="hour")
     write_maps(maps, tmp_path / "a.nc")
     with xr.open_dataset(tmp_path / "a.nc") as found:
         np.testing.assert_array_equal(found["flux_posterior"].values, maps["flux_posterior"].values)
@@ -86,11 +86,11 @@ def test_a_geotiff_is_cloud_optimised_north_up_and_in_place(store, tmp_path):
         np.testing.assert_array_equal(told, [expected.values[0, 0], expected.values[3, 2]])
         assert found.tags()["version"] == maps.attrs["version"]
     with pytest.raises(ConfigError, match="holds one map of each sector; got '24 parts'"):
-        write_maps(mean_maps(store, "2024-07-15", frequency="hour"), tmp_path / "b.tif")
+        write_maps(mean_maps(store, "2024-07-15", freq="hour"), tmp_path / "b.tif")
 
 
 def test_tables_have_a_row_a_cell(store, tmp_path):
-    maps = mean_maps(store, "2024-07-15", frequency="day", sigma=False)
+    maps = mean_maps(store, "2024-07-15", freq="day", sigma=False)
     write_maps(maps, tmp_path / "a.parquet")
     write_maps(maps, tmp_path / "a.csv")
     table, text = pd.read_parquet(tmp_path / "a.parquet"), pd.read_csv(tmp_path / "a.csv")
@@ -103,6 +103,6 @@ def test_tables_have_a_row_a_cell(store, tmp_path):
 def test_too_many_maps_and_unknown_endings_are_refused(store, tmp_path, monkeypatch):
     monkeypatch.setattr(maps_module, "MOST_NUMBERS", 1000)
     with pytest.raises(InputError, match=r"maps may have 1e\+03 numbers.*ask for 11 parts"):
-        mean_maps(store, "2024-07-15", frequency="hour")
+        mean_maps(store, "2024-07-15", freq="hour")
     with pytest.raises(ConfigError, match=r"end it with one of \.nc, \.tif"):
         write_maps(mean_maps(store, "2024-07-15"), tmp_path / "a.hdf")

@@ -48,8 +48,8 @@ def test_the_command_prints_every_sector_and_the_net(run, monkeypatch, capsys):
     printed = capsys.readouterr().out
     answer = query(run.store, "EAST", period).isel(region=0, time=0)
     rows = rows_of(printed)
-    assert [row[1] for row in rows] == ["anthropogenic", "biosphere", "net"]
-    assert float(rows[2][3].split("±")[1]) * (1e3 if "kt" in printed else 1) == pytest.approx(
+    assert [row[0] for row in rows] == ["anthropogenic", "biosphere", "net"]
+    assert float(rows[2][2].split("±")[1]) * (1e3 if "kt" in printed else 1) == pytest.approx(
         float(answer["posterior_std"][-1]), rel=1e-2
     )
     assert "2024-07-15T00Z/2024-07-15T01Z: 1 hours, 0 without numbers" in printed
@@ -65,14 +65,14 @@ def test_an_upper_estimate_is_marked_as_one_and_an_exact_sigma_is_not(hours, mon
 
 
 def test_chinese_words_are_chinese(hours, monkeypatch, capsys):
-    assert command(monkeypatch, "query", hours, "--region", "EAST", "--language", "zh", "--every", "day") == 0
+    assert command(monkeypatch, "query", hours, "--region", "EAST", "--language", "zh", "--freq", "day") == 0
     printed = capsys.readouterr().out
-    for word in ("区域", "人为源", "净通量", "后验", "上界估计", "版本"):
+    for word in ("部门", "人为源", "净通量", "后验", "上界估计", "版本"):
         assert word in printed
 
 
 def test_files_of_every_kind_say_the_same(hours, tmp_path, monkeypatch, capsys):
-    words = ("query", hours, "--level", "box", "--period", "2024-07-15", "--every", "day")
+    words = ("query", hours, "--level", "box", "--period", "2024-07-15", "--freq", "day")
     for ending in ("csv", "json", "parquet", "nc"):
         assert command(monkeypatch, *words, "--output", tmp_path / f"a.{ending}") == 0
         assert "9 rows" in capsys.readouterr().out

@@ -64,13 +64,24 @@ def test_any_area_and_hours_agree_with_the_kept_ensemble(run):
 def test_parts_of_a_period_and_areas_add_up(run):
     areas = ["EAST", "WEST", "ALL"]
     whole = query(run.store, areas, DAY).isel(time=0)
-    hours = query(run.store, areas, DAY, frequency="hour")
+    hours = query(run.store, areas, DAY, freq="hour")
     assert hours.sizes["time"] == 24
     for name in ("prior", "posterior"):
         np.testing.assert_allclose(hours[name].sum("time"), whole[name], rtol=1e-9)
         halves = whole[name].sel(region=["EAST", "WEST"]).sum("region")
         np.testing.assert_allclose(halves, whole[name].sel(region="ALL"), rtol=1e-9)
     assert np.all(whole["posterior_std"].sel(region="ALL") < whole["posterior_std"].isel(region=[0, 1]).sum("region"))
+
+
+def test_totals_asked_in_blocks_are_those_asked_at_once(run, monkeypatch):
+    from pipeline.answers import run_source
+
+    areas = ["EAST", stores.EAST, "WEST"]
+    whole = query(run.store, areas, DAY, freq="hour")
+    monkeypatch.setattr(run_source, "_AT_ONCE", 7)
+    parts = query(run.store, areas, DAY, freq="hour")
+    for name in ("prior", "posterior", "prior_std", "posterior_std"):
+        np.testing.assert_allclose(parts[name], whole[name], rtol=1e-9)
 
 
 def test_one_sector_or_the_net_is_what_all_of_them_say(run):
@@ -103,7 +114,7 @@ def test_the_whole_grid_is_all_cells(run):
 
 
 def test_hours_outside_the_window_are_counted_as_missing(run):
-    answer = query(run.store, "EAST", "2024-07", frequency="month")
+    answer = query(run.store, "EAST", "2024-07", freq="month")
     assert (int(answer["hours"][0]), int(answer["hours_missing"][0])) == (30, 31 * 24 - 30)
 
 

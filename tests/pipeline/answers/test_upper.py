@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from pipeline.answers.upper import variance_in_space_and_time, variance_in_time
+from pipeline.answers import upper
+from pipeline.answers.upper import Patch, require_numbers, variance_in_time
+from pipeline.errors import InputError
 from pipeline.grid import Grid
 from pipeline.inversion import Correlation, time_correlation
 
@@ -40,7 +42,7 @@ def test_sums_over_cells_and_hours_are_the_dense_quadratic_form(words):
     dense = spatial.apply(np.eye(GRID.size).reshape(-1, *GRID.shape)).reshape(GRID.size, GRID.size)
     between = dense[np.ix_(cells, cells)]
     expected = np.einsum("tc,tu,cd,ud->", weighted, dense_time(told), between, weighted)
-    found = variance_in_space_and_time(weighted, PLACES, cells, GRID, told)
+    found = Patch(GRID, cells, told).variance(weighted, PLACES)
     # part of a lon-lat grid has its own mean width of cells
     assert found == pytest.approx(expected, rel=5e-3 if told.kind == "separable" else 1e-6)
 
@@ -51,3 +53,10 @@ def test_what_is_wholly_correlated_adds_up_and_what_is_not_adds_in_squares():
     assert variance_in_time(sigma, places, correlation(hours=1e9)) == pytest.approx(36.0, rel=1e-6)
     assert variance_in_time(sigma, places, correlation(hours=1e-3)) == pytest.approx(14.0, rel=1e-6)
     assert variance_in_time(sigma[:1], places[:1], correlation()) == pytest.approx(1.0)
+
+
+def test_more_numbers_than_memory_has_are_refused_before_they_are_read(monkeypatch):
+    monkeypatch.setattr(upper, "MOST_NUMBERS", 1000)
+    require_numbers(100, 10)
+    with pytest.raises(InputError, match="ask for parts of 100 hours"):
+        require_numbers(101, 10)
