@@ -19,7 +19,7 @@ import xarray as xr
 from pipeline.answers.areas import Area
 from pipeline.answers.run_source import fractions_of, region_table, shares_of
 from pipeline.answers.source import AreaTotals, Version, joined
-from pipeline.answers.upper import Patch, require_numbers, variance_in_time
+from pipeline.answers.upper import MOST_NUMBERS, Patch, require_numbers, variance_in_time
 from pipeline.errors import StoreError
 from pipeline.grid import Grid, HourReader, HourStore
 from pipeline.grid.hours_layout import MATURITIES, STATES
@@ -141,7 +141,8 @@ class HoursSource:
             covariance[:, g] = between[mine].sum(0).transpose(2, 0, 1)
             for k, correlation in enumerate(self.correlations):
                 prior_covariance[:, g, k, k] = variance_in_time(prior_std[mine, k], at[mine], correlation)
-                covariance[:, g, k, k] = variance_in_time(std[mine, k], at[mine], correlation)
+                if mine.size > 1:
+                    covariance[:, g, k, k] = variance_in_time(std[mine, k], at[mine], correlation)
         exact = np.array([[mine.size == 1 for mine in groups]])
         return [
             AreaTotals(
@@ -165,20 +166,28 @@ class HoursSource:
         sectors = len(self.sectors)
         longest = max((mine.size for mine in groups), default=0)
         require_numbers(longest, cells.size)
-        prior_covariance, covariance = np.zeros((2, 1, len(groups), sectors, sectors))
+        # all hours at once where memory has them, else those of a group
+        at_once = hours.size * cells.size <= MOST_NUMBERS
+        squares = np.zeros((2, 1, len(groups), sectors, sectors))
         means = np.zeros((2, 1, sectors, len(groups)))
         for k, correlation in enumerate(self.correlations):
             patch = Patch(self.grid, cells, correlation)
-            for g, mine in enumerate(groups):
-                for which, (mean, sigma) in enumerate((_FIELDS[:2], _FIELDS[2:])):
-                    means[which, 0, k, g] = self._cells(mean, k, at[mine], cells).sum(axis=0) @ weight
-                    found = patch.variance(self._cells(sigma, k, at[mine], cells) * weight, at[mine])
-                    (prior_covariance, covariance)[which][0, g, k, k] = found
+            for which, (mean, sigma) in enumerate((_FIELDS[:2], _FIELDS[2:])):
+                fields = [self._cells(name, k, at, cells) * weight for name in (mean, sigma)] if at_once else []
+                if at_once and longest == 1:
+                    means[which, 0, k] = fields[0].sum(axis=1)
+                    squares[which, 0, :, k, k] = patch.variance_of_hours(fields[1])
+                    continue
+                for g, mine in enumerate(groups):
+                    mine_of = fields and [field[mine] for field in fields]
+                    values, sigmas = mine_of or [self._cells(n, k, at[mine], cells) * weight for n in (mean, sigma)]
+                    means[which, 0, k, g] = values.sum()
+                    squares[which, 0, g, k, k] = patch.variance(sigmas, at[mine])
         return AreaTotals(
             means[0],
             means[1],
-            prior_covariance,
-            covariance,
+            squares[0],
+            squares[1],
             np.zeros((1, len(groups)), dtype=bool),
             region.areas,
             region.outside_share,

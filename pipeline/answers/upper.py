@@ -88,15 +88,22 @@ class Patch:
             Hours since some hour, ascending.
         """
         dense = _dense(weighted, places)
-        smooth = _smoothed(dense, self._correlation)
-        total = 0.0
-        for first in range(0, dense.shape[0], _HOURS):
-            block = dense[first : first + _HOURS]
+        return max(float(self._products(dense, _smoothed(dense, self._correlation)).sum()), 0.0)
+
+    def variance_of_hours(self, weighted: np.ndarray) -> np.ndarray:
+        """Return the same of each hour alone, (hour,), for w s : (hour, cell)."""
+        return np.maximum(self._products(weighted, weighted), 0.0)
+
+    def _products(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Return l^T C r of each hour: (hour,)."""
+        out = np.zeros(left.shape[0])
+        for first in range(0, out.size, _HOURS):
+            block = left[first : first + _HOURS]
             maps = np.zeros((block.shape[0], self._part.size))
             maps[:, self._inside] = block
             spread = self._spatial.apply(maps.reshape(-1, *self._part.shape)).reshape(block.shape[0], -1)
-            total += float(np.sum(spread[:, self._inside] * smooth[first : first + _HOURS]))
-        return max(total, 0.0)
+            out[first : first + _HOURS] = np.einsum("hc,hc->h", spread[:, self._inside], right[first : first + _HOURS])
+        return out
 
 
 def _dense(series: np.ndarray, places: np.ndarray) -> np.ndarray:
