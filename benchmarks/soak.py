@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import service_stub as stub
 
-#: hours between two measurements
-EVERY = 100
+#: measurements
+LINES = 10
 #: bytes of an hour's numbers and manifest, generously
 HOUR_BYTES = 40_000
 #: of memory: 50 to 80 kB an hour were measured of one process, less and less; the number of Python's objects stays, and
@@ -71,7 +71,7 @@ def size_of(folder: Path) -> int:
     return found
 
 
-def soak(case: Path, hours: int, seen: Callable[[Measured], None], every: int = EVERY) -> None:
+def soak(case: Path, hours: int, seen: Callable[[Measured], None], every: int) -> None:
     """Make hours one after the other, each as it becomes due; every tenth hour one station is late, once it is revised.
 
     Parameters
@@ -133,9 +133,10 @@ def growing(seen: Sequence[Measured]) -> list[str]:
 
 
 def main() -> int:
-    """Print a line every hundred hours, and what grew."""
+    """Print ten lines, and what grew."""
     hours = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    print(f"{hours} hours of a stub service, one process; after each {EVERY} what nobody needs is removed")
+    every = max(1, hours // LINES)
+    print(f"{hours} hours of a stub service, one process; after each {every} what nobody needs is removed")
     print("memory and disk in MB; s/hour is wall time, other work on the machine included")
     print(
         f"{'hours':>6}{'memory':>9}{'files':>7}{'threads':>9}{'store':>9}{'spool':>9}{'db':>8}{'others':>8}{'s/hour':>8}"
@@ -147,16 +148,16 @@ def main() -> int:
 
         def told(m: Measured) -> None:
             seen.append(m)
-            sizes = [m.store / 1e6, m.spool / 1e6, m.database / 1e6, m.others / 1e6, m.seconds / EVERY]
+            sizes = [m.store / 1e6, m.spool / 1e6, m.database / 1e6, m.others / 1e6, m.seconds / every]
             print(
                 f"{m.hours:6d}{m.resident / 1e6:9.1f}{m.descriptors:7d}{m.threads:9d}"
                 f"{sizes[0]:9.2f}{sizes[1]:9.3f}{sizes[2]:8.2f}{sizes[3]:8.2f}{sizes[4]:8.3f}",
                 flush=True,
             )
 
-        soak(case, hours, told)
+        soak(case, hours, told, every)
     grew = growing(seen)
-    memory = (seen[-1].resident - seen[-min(4, len(seen))].resident) / (EVERY * max(1, min(3, len(seen) - 1)))
+    memory = (seen[-1].resident - seen[-4].resident) / (3 * every)
     print(f"memory in the last three lines: {memory:+.0f} bytes an hour")
     print("grew: " + "; ".join(grew) if grew else "nothing else grew but the hours themselves")
     return 1 if grew else 0
