@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -56,28 +56,27 @@ def compare(
             print(f"{kind}: {path}")
 
 
-def _print(table: pd.DataFrame, names: tuple[str, str], period: str, gas: str, language: str) -> None:
+def _print(table: pd.DataFrame, names: tuple[str, str], period: str, gas: str, language: Language) -> None:
     from rich.table import Table
 
     from pipeline.answers import word
     from pipeline.show_tables import mass_unit, with_sigma
 
-    lang: Literal["en", "zh"] = "zh" if language == "zh" else "en"
     console = screen()
     if not len(table):
         console.print("no region is in both: the map alone can be compared", highlight=False)
         return
     unit, scale = mass_unit(float(table[["a", "b"]].abs().max().max()))
-    shown = Table(title=f"{word('total', lang)}, {unit} {gas.upper()}, {period}", title_justify="left")
-    for column in (word("region", lang), word("sector", lang)):
+    shown = Table(title=f"{word('total', language)}, {unit} {gas.upper()}, {period}", title_justify="left")
+    for column in (word("region", language), word("sector", language)):
         shown.add_column(column, no_wrap=True)
     for column in (f"a: {names[0]}", f"b: {names[1]}", "b - a", "sigmas"):
         shown.add_column(column, justify="right")
     for row in table.to_dict("records"):
-        name = row["region_name"] if lang == "zh" else row["region_name_en"] or row["region_name"]
+        name = row["region_name"] if language == "zh" else row["region_name_en"] or row["region_name"]
         shown.add_row(
             name,
-            word(str(row["sector"]), lang),
+            word(str(row["sector"]), language),
             with_sigma(row["a"], row["a_std"], scale),
             with_sigma(row["b"], row["b_std"], scale),
             f"{row['difference'] / scale:.3g}",

@@ -8,11 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from pipeline.cli_query import AsOf, Version, When
-
-Sectors = Annotated[
-    list[str] | None, Parameter(negative=(), help="a sector, or net; all when not given; may be given again")
-]
+from pipeline.cli_query import AsOf, Sectors, Version, When
 
 
 def export(

@@ -24,6 +24,9 @@ When = Annotated[
     str | None,
     Parameter(name=("--period", "-p"), help="2024, 2024-07, 2024-07-15, 2024-07-15T06Z, or two of them: A/B (UTC)"),
 ]
+Sectors = Annotated[
+    list[str] | None, Parameter(negative=(), help="a sector, or net; all when not given; may be given again")
+]
 Version = Annotated[str | None, Parameter(help="a release's name or a snapshot's id, of a store of hours")]
 AsOf = Annotated[str | None, Parameter(help="what the store said then: 2024-08-01T00:00Z")]
 Language = Annotated[Literal["en", "zh"], Parameter(help="language of the table")]
@@ -44,15 +47,11 @@ def query(
     freq: Annotated[
         Literal["hour", "day", "month", "year", "all"], Parameter(help="a total for each of them (UTC)")
     ] = "all",
-    sector: Annotated[
-        list[str] | None, Parameter(negative=(), help="a sector, or net; all when not given; may be given again")
-    ] = None,
+    sector: Sectors = None,
     version: Version = None,
     as_of: AsOf = None,
     language: Language = "en",
-    output: Annotated[
-        Path | None, Parameter(name=("--output", "-o"), help="write .csv, .parquet, .json or .nc")
-    ] = None,
+    output: Output = None,
 ) -> None:
     """Tell the total of any area over any period: prior, posterior and sigma, by sector and net.
 

@@ -117,8 +117,7 @@ def _compared(
         )
     common = np.intersect1d(one.hours, two.hours)
     if period is not None:
-        span = period_of(one, period)
-        common = common[(common >= span.start) & (common < span.end)]
+        common = period_of(one, period).within(common)
     if common.size == 0:
         raise InputError(
             "both must have an hour of the period",
@@ -129,8 +128,7 @@ def _compared(
             where="compare",
         )
     span = Period(common[0], common[-1] + np.timedelta64(1, "h"))
-    hours = [source.hours[(source.hours >= span.start) & (source.hours < span.end)] for source in (one, two)]
-    missing = np.setxor1d(hours[0], hours[1])
+    missing = np.setxor1d(span.within(one.hours), span.within(two.hours))
     if missing.size:
         raise InputError(
             "both must have the same hours of the period",

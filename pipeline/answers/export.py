@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,18 @@ def require_format(path: Path, *, tables: bool = False) -> None:
         When its ending is none of those known.
     """
     known = [ending for ending, write in WRITERS.items() if write is not None or not tables]
-    if path.suffix.lower() not in known:
+    require_ending(path, path.suffix.lower(), known)
+
+
+def require_ending(path: Path, ending: str, known: Sequence[str]) -> None:
+    """Raise unless a file ends as one of those known.
+
+    Raises
+    ------
+    ConfigError
+        When it does not.
+    """
+    if ending not in known:
         raise ConfigError(
             "the file's ending says what is written",
             got=path.name,
@@ -166,13 +177,7 @@ def require_map_format(path: Path) -> None:
     ConfigError
         When its ending is none of those known.
     """
-    if path.suffix.lower() not in MAP_ENDINGS:
-        raise ConfigError(
-            "the file's ending says what is written",
-            got=path.name,
-            remedy=f"end it with one of {', '.join(MAP_ENDINGS)}",
-            where="--output",
-        )
+    require_ending(path, path.suffix.lower(), MAP_ENDINGS)
 
 
 def map_frame(maps: xr.Dataset) -> pd.DataFrame:

@@ -17,14 +17,14 @@ import scipy.sparse
 import xarray as xr
 
 from pipeline.answers.areas import Area
-from pipeline.answers.run_source import fractions_of, region_table, shares_of
+from pipeline.answers.shares import fractions_of, region_table, shares_of
 from pipeline.answers.source import AreaTotals, Version, joined
 from pipeline.answers.upper import MOST_NUMBERS, Patch, require_numbers, variance_in_time
 from pipeline.errors import StoreError
 from pipeline.grid import Grid, HourReader, HourStore
 from pipeline.grid.hours_layout import MATURITIES, STATES
-from pipeline.inversion import Correlation, told_correlations
-from pipeline.units import SECONDS_PER_HOUR, species, tonnes_per_flux_unit
+from pipeline.inversion import Correlation, region_weights, told_correlations
+from pipeline.units import species
 
 _HOUR = np.timedelta64(1, "h")
 _TABLES = ("region_prior", "region_prior_std", "region_posterior", "region_posterior_std")
@@ -83,17 +83,11 @@ class HoursSource:
 
     def totals(self, areas: Sequence[Area], hours: np.ndarray, groups: Sequence[np.ndarray]) -> AreaTotals:
         """Return totals; see `Source`."""
-        declared = [number for number, area in enumerate(areas) if area.region is not None]
-        found: list[AreaTotals | None] = [None] * len(areas)
-        if declared:
-            places = [int(areas[number].region) for number in declared]  # type: ignore[arg-type]
-            for number, one in zip(declared, self._of_regions(places, hours, groups), strict=True):
-                found[number] = one
-        for number, area in enumerate(areas):
-            if area.region is None:
-                found[number] = self._of_polygon(area, hours, groups)
-        parts = [one for one in found if one is not None]
-        return joined(parts)
+        declared = [area.region for area in areas if area.region is not None]
+        tables = iter(self._of_regions(declared, hours, groups) if declared else [])
+        return joined(
+            [next(tables) if area.region is not None else self._of_polygon(area, hours, groups) for area in areas]
+        )
 
     def fractions(self) -> scipy.sparse.csr_array:
         """Return the shares of declared regions; see `Source`."""
@@ -101,7 +95,7 @@ class HoursSource:
 
     def field(self, name: str, sector: int, hours: np.ndarray) -> np.ndarray:
         """Return a field of one sector; see `Source`."""
-        at = np.array([self.reader.layout.index(hour) for hour in hours])
+        at = self._places(hours)
         every = (slice(sector, sector + 1), slice(None), slice(None))
         return self.reader.read(self.reader.layout.named(name), at, every)[0]
 
@@ -110,8 +104,7 @@ class HoursSource:
         vectors = self.reader.vectors
         manifests = self.reader.manifests(hours[0], hours[-1] + _HOUR) if hours.size else {}
         told = []
-        for hour in hours:
-            at = self.reader.layout.index(hour)
+        for hour, at in zip(hours, self._places(hours), strict=True):
             counts = manifests[hour].get("counts", {})
             told.append(
                 {
@@ -129,7 +122,7 @@ class HoursSource:
 
     def _of_regions(self, places: list[int], hours: np.ndarray, groups: Sequence[np.ndarray]) -> list[AreaTotals]:
         """Return totals of declared regions from their tables."""
-        at = np.array([self.reader.layout.index(hour) for hour in hours])
+        at = self._places(hours)
         prior, prior_std, posterior, std = (self._table(name, at, places) for name in _TABLES)
         between = self._table("region_covariance", at, places)  # (hour, sector, sector, region)
         shape = (len(places), len(groups), len(self.sectors), len(self.sectors))
@@ -161,8 +154,8 @@ class HoursSource:
         """Return totals of a polygon from the maps of its cells."""
         region = fractions_of(area, self.grid)
         cells = region.fractions.indices
-        weight = region.weights.toarray()[0, cells] * (tonnes_per_flux_unit(species(self.species)) * SECONDS_PER_HOUR)
-        at = np.array([self.reader.layout.index(hour) for hour in hours])
+        weight = region_weights(region, species(self.species)).toarray()[0, cells]
+        at = self._places(hours)
         sectors = len(self.sectors)
         longest = max((mine.size for mine in groups), default=0)
         require_numbers(longest, cells.size)
@@ -192,6 +185,10 @@ class HoursSource:
             region.areas,
             region.outside_share,
         )
+
+    def _places(self, hours: np.ndarray) -> np.ndarray:
+        """Return the places of hours on the store's axis."""
+        return (hours - self.reader.layout.hour(0)).astype(np.int64)
 
     def _table(self, name: str, at: np.ndarray, places: list[int]) -> np.ndarray:
         """Return a table of some hours and regions, time first: (hour, ..., region)."""

@@ -23,7 +23,7 @@ import scipy.sparse
 from pipeline._version import __version__
 from pipeline.answers.areas import area_of
 from pipeline.answers.maps import cell_sums
-from pipeline.answers.periods import Period, groups
+from pipeline.answers.periods import Period, ends_of, groups
 from pipeline.answers.query import open_source, period_of, query, some_hours
 from pipeline.answers.source import Source
 from pipeline.errors import ConfigError
@@ -106,14 +106,15 @@ def ledger(
     starts, parts = groups(hours, freq)
     answer = query(store, [area_of(regions.ids[at], regions) for at in places], span, freq=freq)
     upward = np.stack([_upward(store, places, hours[part]) for part in parts])  # (part, sector + 1, region)
-    ends = [min(_end_of(start, freq), span.end) for start in starts]
+    ends = np.minimum(ends_of(starts, freq), span.end)
+    told = {str(name): answer[name].values for name in answer}
     facts = [_facts(store, hours[part]) for part in parts]
     rows: list[dict[str, Any]] = []
     for r, place in enumerate(places):
         for g in range(len(parts)):
             for s, sector in enumerate(answer["sector"].values):
-                one = answer.isel(region=r, time=g, sector=s)
-                net = float(one["posterior"])
+                at = r, s, g
+                net = float(told["posterior"][at])
                 rows.append(
                     {
                         "schema": SCHEMA,
@@ -128,13 +129,13 @@ def ledger(
                         "emission": float(upward[g, s, r]),
                         "uptake": net - float(upward[g, s, r]),
                         "net": net,
-                        "sigma": float(one["posterior_std"]),
-                        "sigma_kind": "exact" if bool(one["exact"]) else "upper",
-                        "prior": float(one["prior"]),
-                        "prior_sigma": float(one["prior_std"]),
-                        "data_share": float(one["data_share"]),
-                        "hours": int(one["hours"]),
-                        "hours_missing": int(one["hours_missing"]),
+                        "sigma": float(told["posterior_std"][at]),
+                        "sigma_kind": "exact" if told["exact"][r, g] else "upper",
+                        "prior": float(told["prior"][at]),
+                        "prior_sigma": float(told["prior_std"][at]),
+                        "data_share": float(told["data_share"][at]),
+                        "hours": int(told["hours"][g]),
+                        "hours_missing": int(told["hours_missing"][g]),
                         **facts[g],
                         "version": store.version.id,
                         "code": __version__,
@@ -246,9 +247,3 @@ def _facts(source: Source, hours: np.ndarray) -> dict[str, Any]:
 def _finality(status: str) -> int:
     bare = "R" if status.startswith("R") else status
     return _STATUS.index(bare) if bare in _STATUS else len(_STATUS)
-
-
-def _end_of(start: np.datetime64, freq: Every) -> np.datetime64:
-    unit = {"day": "D", "month": "M", "year": "Y"}[freq]
-    end: np.datetime64 = (start.astype(f"datetime64[{unit}]") + 1).astype("datetime64[h]")
-    return end

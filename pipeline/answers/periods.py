@@ -13,6 +13,8 @@ from pipeline.errors import InputError
 Frequency = Literal["hour", "day", "month", "year", "all"]
 FREQUENCIES: tuple[str, ...] = get_args(Frequency)
 _HOUR = np.timedelta64(1, "h")
+#: of numpy
+_UNITS = {"hour": "h", "day": "D", "month": "M", "year": "Y"}
 #: what numpy's hours can be written with four digits of a year
 _FIRST, _LAST = np.datetime64("1900-01-01T00", "h"), np.datetime64("2200-01-01T00", "h")
 _PATTERNS = (
@@ -49,6 +51,10 @@ class Period:
     def count(self) -> int:
         """Number of hours."""
         return int((self.end - self.start) / _HOUR)
+
+    def within(self, hours: np.ndarray) -> np.ndarray:
+        """Return those of some hours that lie in the period."""
+        return hours[(hours >= self.start) & (hours < self.end)]
 
     def __str__(self) -> str:
         return f"{self.start}Z/{self.end}Z"
@@ -125,10 +131,14 @@ def groups(hours: np.ndarray, frequency: Frequency) -> tuple[np.ndarray, list[np
         return hours.astype("datetime64[h]"), []
     if frequency == "all":
         return hours[:1].astype("datetime64[h]"), [np.arange(hours.size)]
-    unit = {"hour": "h", "day": "D", "month": "M", "year": "Y"}[frequency]
-    label = hours.astype(f"datetime64[{unit}]")
+    label = hours.astype(f"datetime64[{_UNITS[frequency]}]")
     starts, first = np.unique(label, return_index=True)
     return starts.astype("datetime64[h]"), np.split(np.arange(hours.size), first[1:])
+
+
+def ends_of(starts: np.ndarray, frequency: Frequency) -> np.ndarray:
+    """Return the ends of hours, days, months or years that start then: (part,) datetime64[h]."""
+    return (starts.astype(f"datetime64[{_UNITS[frequency]}]") + 1).astype("datetime64[h]")
 
 
 def length_of(starts: np.ndarray, frequency: Frequency, period: Period) -> np.ndarray:
@@ -145,9 +155,7 @@ def length_of(starts: np.ndarray, frequency: Frequency, period: Period) -> np.nd
     """
     if frequency == "all":
         return np.full(starts.size, period.count)
-    unit = {"hour": "h", "day": "D", "month": "M", "year": "Y"}[frequency]
-    ends = (starts.astype(f"datetime64[{unit}]") + 1).astype("datetime64[h]")
-    inside = np.minimum(ends, period.end) - np.maximum(starts, period.start)
+    inside = np.minimum(ends_of(starts, frequency), period.end) - np.maximum(starts, period.start)
     return np.asarray(inside / _HOUR, dtype=np.int64)
 
 

@@ -211,7 +211,7 @@ def some_hours(source: Source, span: Period) -> np.ndarray:
     InputError
         When there is none.
     """
-    hours = source.hours[(source.hours >= span.start) & (source.hours < span.end)]
+    hours = span.within(source.hours)
     if hours.size == 0:
         raise _nothing(source, span)
     return hours

@@ -13,10 +13,11 @@ import numpy as np
 import scipy.sparse
 import xarray as xr
 
-from pipeline.answers.areas import Area, RegionTable
+from pipeline.answers.areas import Area
+from pipeline.answers.shares import fractions_of, region_table, shares_of
 from pipeline.answers.source import AreaTotals, Version
-from pipeline.errors import GridError, InputError
-from pipeline.grid import Grid, Regions, open_kept, open_store, regions_from_polygons
+from pipeline.errors import InputError
+from pipeline.grid import Grid, Regions, open_kept, open_store
 from pipeline.inversion import (
     Correlation,
     Solution,
@@ -84,7 +85,7 @@ class RunSource:
 
     def totals(self, areas: Sequence[Area], hours: np.ndarray, groups: Sequence[np.ndarray]) -> AreaTotals:
         """Return exact totals; see `Source`."""
-        fractions, outside = self._fractions(areas)
+        fractions = self._fractions(areas)
         gas, problem = species(self.species), self.solution.problem
         weights = region_weights(fractions, gas).astype(problem.prior.dtype)
         at = np.searchsorted(self.hours, hours)
@@ -116,7 +117,7 @@ class RunSource:
             squares[1],
             np.ones(shape[:2], dtype=bool),
             fractions.areas,
-            outside,
+            fractions.outside_share,
         )
 
     def fractions(self) -> scipy.sparse.csr_array:
@@ -145,72 +146,25 @@ class RunSource:
         time = self.posterior["time"].values
         return self.posterior.isel(time=np.flatnonzero((time >= start) & (time < end)))
 
-    def _fractions(self, areas: Sequence[Area]) -> tuple[Regions, np.ndarray]:
-        """Return areas as regions of the grid, and the share of each that lies outside."""
+    def _fractions(self, areas: Sequence[Area]) -> Regions:
+        """Return areas as regions of the grid."""
+        declared = self.fractions() if any(area.region is not None for area in areas) else None
         rows, outside = [], np.zeros(len(areas))
         for number, area in enumerate(areas):
             if area.region is not None:
-                share = self.posterior["region_fraction"][area.region].values.reshape(1, -1)
-                rows.append(scipy.sparse.csr_array(share.astype(np.float64)))
+                assert declared is not None
+                rows.append(declared[[area.region]])
             else:
                 one = fractions_of(area, self.grid)
                 rows.append(one.fractions)
                 outside[number] = float(one.outside_share[0])
         fractions = scipy.sparse.csr_array(scipy.sparse.vstack(rows))
         ids = tuple(f"{number}" for number in range(len(areas)))
-        size = fractions @ self.grid.area.ravel()
-        return Regions(self.grid, ids, ids, ids, ids, fractions, size, outside, ()), outside
+        return Regions(self.grid, ids, ids, ids, ids, fractions, fractions @ self.grid.area.ravel(), outside, ())
 
     def _sums(self, field: str, rows: scipy.sparse.csr_array) -> np.ndarray:
         """Return a published field's totals, (sector, functional)."""
         return np.stack([rows @ flux.values.ravel().astype(np.float64) for flux in self.posterior[field]])
-
-
-def region_table(dataset: xr.Dataset) -> RegionTable:
-    """Return the declared regions of a store."""
-    ids, names, names_en, levels = (
-        tuple(map(str, dataset[name].values)) for name in ("region", "region_name", "region_name_en", "region_level")
-    )
-    return RegionTable(ids, names, names_en, levels, np.asarray(dataset["region_area"].values, dtype=np.float64))
-
-
-def shares_of(dataset: xr.Dataset) -> scipy.sparse.csr_array:
-    """Return the share of each cell's area inside each declared region of a store: (region, cell)."""
-    share = dataset["region_fraction"].values.astype(np.float64)
-    return scipy.sparse.csr_array(share.reshape(share.shape[0], -1))
-
-
-def fractions_of(area: Area, grid: Grid) -> Regions:
-    """Return a polygon, a cell or the whole grid as a region of it.
-
-    Raises
-    ------
-    GridError
-        When it lies wholly outside.
-    """
-    if area.polygon is not None:
-        return regions_from_polygons(grid, [area.name], [area.name], [""], ["asked"], [area.polygon])
-    share = np.ones((1, grid.size)) if area.point is None else _cell(grid, area.point)
-    total = share @ grid.area.ravel()
-    found = scipy.sparse.csr_array(share)
-    return Regions(grid, (area.name,), (area.name,), ("",), ("asked",), found, total, np.zeros(1), ())
-
-
-def _cell(grid: Grid, point: tuple[float, float]) -> np.ndarray:
-    """Return the cell that a point lies in as a share of every cell: (1, cell)."""
-    x, y = (float(value) for value in grid.from_lonlat(*point))
-    column, row = (int(np.searchsorted(e, v, side="right")) - 1 for e, v in ((grid.x_edges, x), (grid.y_edges, y)))
-    if not (0 <= column < grid.nx and 0 <= row < grid.ny):
-        lon, lat = grid.lonlat
-        raise GridError(
-            "a point must lie in the grid",
-            got=point,
-            remedy=f"it spans lon {lon.min():.2f} to {lon.max():.2f}, lat {lat.min():.2f} to {lat.max():.2f}",
-            where="point",
-        )
-    share = np.zeros((1, grid.size))
-    share[0, row * grid.nx + column] = 1.0
-    return share
 
 
 def _digest(posterior: xr.Dataset) -> str:

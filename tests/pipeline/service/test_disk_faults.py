@@ -1,6 +1,6 @@
 """A disk that is full, broken or read only: nothing is half there, one sentence says so, and the next run catches up.
 
-Ten times as many calls are tried with SOAK=1, others of them with another SEED.
+Twenty times as many calls are tried with SOAK=1, others of them with another SEED.
 """
 
 import errno

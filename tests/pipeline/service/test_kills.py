@@ -1,6 +1,6 @@
 """Killed anywhere, an hour is as it was or made whole, and the next run ends where an undisturbed one does.
 
-Ten times as many calls are tried with SOAK=1, others of them with another SEED.
+Twenty times as many calls are tried with SOAK=1, others of them with another SEED.
 """
 
 import shutil
