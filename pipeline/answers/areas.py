@@ -183,12 +183,8 @@ def box_of(numbers: Sequence[float] | np.ndarray | str, where: str = "box") -> t
     >>> box_of("118,120,28,30")
     (118.0, 120.0, 28.0, 30.0)
     """
-    try:
-        west, east, south, north = (float(n) for n in (numbers.split(",") if isinstance(numbers, str) else numbers))
-        fits = -360 <= west < east <= 360 and -90 <= south < north <= 90
-    except (ValueError, TypeError):
-        fits = False
-    if not fits:
+    west, east, south, north = _floats(numbers, 4)
+    if not (-360 <= west < east <= 360 and -90 <= south < north <= 90):
         raise InputError(
             "a box must be west, east, south, north in degrees, west before east and south before north",
             got=numbers,
@@ -211,16 +207,21 @@ def point_of(numbers: Sequence[float] | np.ndarray | str, where: str = "point") 
     >>> point_of("120.15,30.25")
     (120.15, 30.25)
     """
-    try:
-        lon, lat = (float(n) for n in (numbers.split(",") if isinstance(numbers, str) else numbers))
-        fits = -360 <= lon <= 360 and -90 <= lat <= 90
-    except (ValueError, TypeError):
-        fits = False
-    if not fits:
+    lon, lat = _floats(numbers, 2)
+    if not (-360 <= lon <= 360 and -90 <= lat <= 90):
         raise InputError(
             "a point must be longitude and latitude in degrees", got=numbers, remedy="write 120.15,30.25", where=where
         )
     return lon, lat
+
+
+def _floats(numbers: Sequence[float] | np.ndarray | str, count: int) -> list[float]:
+    """Return so many numbers; NaN, which no bound holds, when there are others."""
+    try:
+        found = [float(n) for n in (numbers.split(",") if isinstance(numbers, str) else numbers)]
+    except (ValueError, TypeError):
+        found = []
+    return found if len(found) == count else [np.nan] * count
 
 
 def checked_polygon(polygon: shapely.Geometry) -> shapely.Geometry:

@@ -105,7 +105,9 @@ def ledger(
     hours = some_hours(store, span)
     starts, parts = groups(hours, freq)
     answer = query(store, [area_of(regions.ids[at], regions) for at in places], span, freq=freq)
-    upward = np.stack([_upward(store, places, hours[part]) for part in parts])  # (part, sector + 1, region)
+    tonnes = tonnes_per_flux_unit(species(store.species)) * SECONDS_PER_HOUR
+    weights = scipy.sparse.csr_array(store.fractions()[places] * store.grid.area.ravel()[None, :]) * tonnes
+    upward = np.stack([_upward(store, weights, hours[part]) for part in parts])  # (part, sector + 1, region)
     ends = np.minimum(ends_of(starts, freq), span.end)
     told = {str(name): answer[name].values for name in answer}
     facts = [_facts(store, hours[part]) for part in parts]
@@ -220,14 +222,20 @@ def require_ledger_format(path: Path) -> None:
         )
 
 
-def _upward(source: Source, places: list[int], hours: np.ndarray) -> np.ndarray:
+def _upward(source: Source, weights: scipy.sparse.csr_array, hours: np.ndarray) -> np.ndarray:
     """Return the total of each region's cells whose total is upward, (sector + 1, region), t; net's last.
 
     Net's cells count by sector: a forest in a city is its uptake, whatever else the cell emits.
+
+    Parameters
+    ----------
+    source
+        To read from.
+    weights : csr_array (region, cell)
+        Such that weights . flux is a region's total in one hour.
+    hours
+        Of the part.
     """
-    tonnes = tonnes_per_flux_unit(species(source.species)) * SECONDS_PER_HOUR
-    shares = source.fractions()[places]
-    weights = scipy.sparse.csr_array(shares * source.grid.area.ravel()[None, :]) * tonnes
     sums = [cell_sums(source, "flux_posterior", k, hours).ravel() for k in range(len(source.sectors))]
     up = np.stack([weights @ np.maximum(one, 0.0) for one in sums])
     return np.concatenate([up, up.sum(axis=0, keepdims=True)])
