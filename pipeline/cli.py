@@ -20,6 +20,7 @@ from pipeline.cli_listen import listen
 from pipeline.cli_progress import Bar
 from pipeline.cli_qc import qc
 from pipeline.cli_query import query
+from pipeline.cli_serve import serve
 from pipeline.cli_service import backfill, hour, release, reprocess, run_due
 from pipeline.cli_status import status
 from pipeline.cli_tune import tune
@@ -65,6 +66,7 @@ app.command(osse)
 osse.command(deliver)
 app.command(qc)
 app.command(query)
+app.command(serve)
 app.command(compare)
 app.command(export)
 app.command(ledger)

@@ -8,6 +8,7 @@ TianyanError
     TimeError          time label, zone, order or coverage
     CoordinateError    position or grid that is impossible or does not match
     RegistryError      station facts that are missing or contradict one another
+    SizeError          a question that asks for more than may be read at once
   SchemaError        a Dataset that does not keep the contract of `pipeline.schema`
   GridError          a grid or a region that cannot exist
   SolverError        an inversion that has no trustworthy answer
@@ -101,6 +102,10 @@ class CoordinateError(InputError):
 
 class RegistryError(InputError):
     """Station facts that are missing or contradict one another."""
+
+
+class SizeError(InputError):
+    """A question asks for more than may be read or told at once."""
 
 
 class SchemaError(TianyanError):

@@ -31,9 +31,10 @@ ALLOWED = {
     "pipeline.service": {
         "kernels", "roots", "station_meta", "pipeline.grid", "pipeline.ingest", "pipeline.inversion", "pipeline.flow",
     },
+    "pipeline.serve": {"roots", "pipeline.answers", "pipeline.grid", "pipeline.ingest", "pipeline.service", "pipeline.flow"},
     "pipeline.cli": {
         "roots", "station_meta", "pipeline.flow", "pipeline.grid", "pipeline.ingest", "pipeline.listener",
-        "pipeline.answers", "pipeline.service", "pipeline.osse",
+        "pipeline.answers", "pipeline.serve", "pipeline.service", "pipeline.osse",
     },
     "workflows": {"roots", "pipeline.flow", "pipeline.service"},
     "benchmarks": set(),  # anything: nobody imports it
@@ -52,6 +53,7 @@ COMMAND = {
     "pipeline.cli_deliver",
     "pipeline.cli_export", "pipeline.cli_ingest", "pipeline.cli_install", "pipeline.cli_listen",
     "pipeline.cli_osse", "pipeline.cli_progress", "pipeline.cli_qc", "pipeline.cli_query",
+    "pipeline.cli_serve",
     "pipeline.cli_service", "pipeline.cli_status",
     "pipeline.cli_tune",
 }  # fmt: skip

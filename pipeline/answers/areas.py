@@ -19,6 +19,8 @@ from pipeline.grid import file_area
 _ENDINGS = ("市", "省", "区", "县", " City", " Province", " District", " County")
 #: regions listed when a name is unknown
 _LISTED = 8
+#: what shapely and we raise for what is no GeoJSON, or numbers too large
+_WRONG = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 #: corners a polygon may have
 MOST_POINTS = 100_000
 
@@ -280,7 +282,7 @@ def _of_geojson(given: Mapping[str, Any]) -> shapely.Geometry:
             parts = [_geometry(given)]
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, shapely.errors.ShapelyError) as error:
+    except (*_WRONG, shapely.errors.ShapelyError) as error:
         raise InputError(
             "a polygon must be GeoJSON (RFC 7946)",
             got=f"{type(error).__name__}: {error}",

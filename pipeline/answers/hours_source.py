@@ -116,6 +116,11 @@ class HoursSource:
             )
         return told
 
+    def stations(self, hours: np.ndarray) -> list[dict[str, dict[str, float | None]]]:
+        """Return what stations measured in each hour; see `Source`."""
+        manifests = self.reader.manifests(hours[0], hours[-1] + _HOUR) if hours.size else {}
+        return [manifests[hour].get("stations", {}) for hour in hours]
+
     def dataset(self, start: np.datetime64, end: np.datetime64) -> xr.Dataset:
         """Return fields; see `Source`."""
         return self.reader.dataset(start, end)

@@ -14,11 +14,13 @@ from pipeline.answers.periods import Frequency, Period, groups
 from pipeline.answers.query import NET, chosen_sectors, open_source, period_of, some_hours
 from pipeline.answers.source import Source
 from pipeline.answers.upper import require_numbers, variance_in_time
-from pipeline.errors import InputError
+from pipeline.errors import SizeError
 from pipeline.units import species
 
 #: hours of a field that are read at once
 _HOURS = 168
+#: what a map can show
+LAYERS = ("flux_prior", "flux_posterior", "flux_change", "flux_prior_std", "flux_posterior_std")
 #: of one variable: 400 MB
 MOST_NUMBERS = 100_000_000
 
@@ -91,6 +93,25 @@ def mean_maps(
     return xr.Dataset(variables, coords=coords, attrs=told)
 
 
+def layer_map(source: Source, layer: str, sector: str, hours: np.ndarray) -> np.ndarray:
+    """Return one map, as `mean_maps` has it: (y, x) float32, flux unit.
+
+    Parameters
+    ----------
+    source
+        To read from.
+    layer
+        Of `LAYERS`.
+    sector
+        Name, or net.
+    hours : (n,) datetime64[h]
+        Some of the source's, ascending.
+    """
+    if layer == "flux_change":
+        return layer_map(source, "flux_posterior", sector, hours) - layer_map(source, "flux_prior", sector, hours)
+    return _maps(source, layer, [sector], hours)[0]
+
+
 def cell_sums(source: Source, name: str, sector: int, hours: np.ndarray) -> np.ndarray:
     """Return the sum of a field over hours, float64: (y, x).
 
@@ -114,7 +135,7 @@ def cell_sums(source: Source, name: str, sector: int, hours: np.ndarray) -> np.n
 def _require_size(source: Source, parts: int, sectors: int) -> None:
     most = MOST_NUMBERS // (source.grid.size * sectors)
     if parts > most:
-        raise InputError(
+        raise SizeError(
             f"maps may have {MOST_NUMBERS:.0e} numbers",
             got=f"{parts} maps of {sectors} sectors and {source.grid.size} cells",
             remedy=f"ask for {most} parts at a time, or for longer ones (--freq day)",

@@ -15,7 +15,7 @@ from pipeline.answers.hours_source import HoursSource
 from pipeline.answers.periods import Frequency, Period, checked, groups, length_of, parse_period, require_frequency
 from pipeline.answers.run_source import RunSource
 from pipeline.answers.source import AreaTotals, Source
-from pipeline.errors import InputError
+from pipeline.errors import InputError, SizeError
 from pipeline.grid import HourStore
 from pipeline.units import SECONDS_PER_HOUR, species, tonnes_per_flux_unit
 
@@ -45,7 +45,7 @@ def open_source(store: Path | str, *, version: str | None = None, as_of: datetim
     path = Path(store)
     for found in (path, path / "store", path / "service" / "store"):
         if HourStore.is_there(found):
-            return HoursSource(found, version=version, as_of=_time(as_of))
+            return HoursSource(found, version=version, as_of=parse_as_of(as_of))
     if version is not None or as_of is not None:
         raise InputError(
             "only a store of hours has versions",
@@ -150,7 +150,7 @@ def query(
     hours = some_hours(store, span)
     starts, parts = groups(hours, freq)
     if len(parts) > MOST_PARTS:
-        raise InputError(
+        raise SizeError(
             f"a question may have {MOST_PARTS} parts", got=len(parts), remedy="ask by day or month", where="frequency"
         )
     found = store.totals(areas, hours, parts)
@@ -215,6 +215,28 @@ def some_hours(source: Source, span: Period) -> np.ndarray:
     if hours.size == 0:
         raise _nothing(source, span)
     return hours
+
+
+def parse_as_of(told: datetime | str | None) -> datetime | None:
+    """Return the time a store is asked about.
+
+    Raises
+    ------
+    InputError
+        When it is no ISO time, or has no zone.
+    """
+    if told is None or isinstance(told, datetime):
+        found = told
+    else:
+        try:
+            found = datetime.fromisoformat(told)
+        except ValueError as error:
+            raise InputError(
+                "a time must be ISO, with a zone", got=told, remedy="write it as 2024-07-15T06:00Z", where="as_of"
+            ) from error
+    if found is not None and found.tzinfo is None:
+        raise InputError("a time must have a zone", got=str(told), remedy="end it with Z", where="as_of")
+    return found
 
 
 def _nothing(source: Source, asked: object) -> InputError:
@@ -303,18 +325,3 @@ def _names(source: Source, area: Area) -> tuple[str, str]:
     if area.region is None:
         return area.name, ""
     return source.regions.names[area.region], source.regions.names_en[area.region]
-
-
-def _time(told: datetime | str | None) -> datetime | None:
-    if told is None or isinstance(told, datetime):
-        found = told
-    else:
-        try:
-            found = datetime.fromisoformat(told)
-        except ValueError as error:
-            raise InputError(
-                "a time must be ISO, with a zone", got=told, remedy="write it as 2024-07-15T06:00Z", where="as_of"
-            ) from error
-    if found is not None and found.tzinfo is None:
-        raise InputError("a time must have a zone", got=str(told), remedy="end it with Z", where="as_of")
-    return found

@@ -28,8 +28,11 @@ from pipeline.inversion import (
     totals,
     unpack,
 )
+from pipeline.schema import is_single
 from pipeline.units import species
 
+#: what is told of a measurement
+_STATION = ("value", "error", "prior", "prior_std", "posterior", "background_prior", "background_posterior", "offset")
 #: totals whose covariance is made at once
 _AT_ONCE = 32
 
@@ -56,7 +59,9 @@ class RunSource:
         self.sectors = tuple(map(str, self.posterior["sector"].values))
         self.regions = region_table(self.posterior)
         self.hours = self.posterior["time"].values.astype("datetime64[h]")
-        self.version = Version(store, _digest(self.posterior), "run", {"case": self.posterior.attrs.get("case", "")})
+        self.version = Version(
+            store, _digest(self.posterior), "run", {"title": str(self.posterior.attrs.get("title", ""))}
+        )
 
     def close(self) -> None:
         """Let go of the store."""
@@ -141,6 +146,21 @@ class RunSource:
             for hour in hours
         ]
 
+    def stations(self, hours: np.ndarray) -> list[dict[str, dict[str, float | None]]]:
+        """Return what stations measured in each hour; see `Source`."""
+        told = self.posterior
+        times = told["obs_time"].values.astype("datetime64[h]")
+        alone = is_single(told["obs_platform"].values.astype(str))
+        names = zip(told["obs_station"].values, told["obs_height"].values, strict=True)
+        keys = [f"{station}/{height:g}" for station, height in names]
+        numbers = {name: told[f"obs_{name}"].values.astype(np.float64) for name in (*_STATION, "flag")}
+        found = []
+        for hour in hours:
+            rows = np.flatnonzero((times == hour) & ~alone)
+            each = {keys[row]: {name: _number(values[row]) for name, values in numbers.items()} for row in rows}
+            found.append(dict(sorted(each.items())))
+        return found
+
     def dataset(self, start: np.datetime64, end: np.datetime64) -> xr.Dataset:
         """Return fields; see `Source`."""
         time = self.posterior["time"].values
@@ -165,6 +185,10 @@ class RunSource:
     def _sums(self, field: str, rows: scipy.sparse.csr_array) -> np.ndarray:
         """Return a published field's totals, (sector, functional)."""
         return np.stack([rows @ flux.values.ravel().astype(np.float64) for flux in self.posterior[field]])
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _digest(posterior: xr.Dataset) -> str:

@@ -126,6 +126,15 @@ class Source(Protocol):
     def facts(self, hours: np.ndarray) -> list[dict[str, Any]]:
         """Return of each hour its status, condition, revision and how many observations were used."""
 
+    def stations(self, hours: np.ndarray) -> list[dict[str, dict[str, float | None]]]:
+        """Return of each hour what each station and inlet measured, and what the models say of it.
+
+        Returns
+        -------
+        By "station/height": value, error, prior, prior_std, posterior, background_prior, background_posterior, offset
+        (the unit of the gas's mole fraction) and flag (bits of `pipeline.schema.Flag`); None is not a number.
+        """
+
     def dataset(self, start: np.datetime64, end: np.datetime64) -> xr.Dataset:
         """Return all fields of hours [start, end), read when they are asked for."""
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from pipeline.errors import InputError
+from pipeline.errors import SizeError
 from pipeline.grid import Grid
 from pipeline.inversion import Correlation, Temporal, time_correlation
 
@@ -29,11 +29,11 @@ def require_numbers(hours: int, cells: int) -> None:
 
     Raises
     ------
-    InputError
+    SizeError
         For more numbers than `MOST_NUMBERS`.
     """
     if hours * cells > MOST_NUMBERS:
-        raise InputError(
+        raise SizeError(
             f"a sum with its sigma may have {MOST_NUMBERS:.0e} numbers of a field",
             got=f"{hours} hours of {cells} cells",
             remedy=f"ask for parts of {MOST_NUMBERS // cells} hours (--freq month), or for a declared region",

@@ -159,7 +159,7 @@ class HourStore:
         """
         with gate(self.path / "leases"):
             if snapshot is None:
-                snapshot = self._found(as_of, tag, branch)
+                snapshot = self.snapshot_of(as_of, tag, branch)
             lease = Lease(self.path / "leases", snapshot)
             try:
                 return HourReader(self._repo, snapshot, lease)
@@ -346,7 +346,14 @@ class HourStore:
             put(path / _MARK, _MARKED)
         return done
 
-    def _found(self, as_of: datetime | None, tag: str | None, branch: str) -> str:
+    def snapshot_of(self, as_of: datetime | None = None, tag: str | None = None, branch: str = MAIN) -> str:
+        """Return the snapshot that `at` would read: a branch's newest when nothing else is given.
+
+        Raises
+        ------
+        StoreError
+            When there is none.
+        """
         if tag is not None:
             return self._repo.tagged(tag)
         if as_of is None:
@@ -358,3 +365,11 @@ class HourStore:
                 "a commit at or before that time must be kept", got=str(as_of), remedy="ask for a later time"
             )
         return record.snapshot
+
+    def records(self) -> list[Record]:
+        """Return what the journal says of every commit, oldest first; of some, the snapshot is no longer kept."""
+        return self._repo.records()
+
+    def tags(self) -> dict[str, str]:
+        """Return the snapshot of each tag."""
+        return {ref["tag"]: self._repo.tagged(ref["tag"]) for ref in self._repo.refs() if "tag" in ref}

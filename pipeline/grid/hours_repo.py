@@ -241,7 +241,10 @@ class Repo:
     def records(self) -> list[Record]:
         """Return the journal's lines, with those it lacks, and change nothing."""
         records, whole = self.journal.read()
-        tips = {self.tip(branch) for branch in self.branches()}
+        tips: set[str] = set()
+        # of a branch whose ref is damaged the journal is all there is
+        with contextlib.suppress(CorruptError):
+            tips = {self.tip(branch) for branch in self.branches()}
         if whole and tips <= {record.snapshot for record in records}:
             return sorted(records, key=lambda r: r.seq)
         return self._rebuilt(records)

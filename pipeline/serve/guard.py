@@ -1,0 +1,202 @@
+"""Who may ask and how: method, length, host, token, rate; and what every reply says of itself. Pure ASGI.
+
+OWASP API Security Top 10 (2023). Everything here is decided before a route sees the request.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pipeline.serve.price import BusyError, Gate
+
+#: letters of a URL, its parameters, and bytes of all headers
+MOST_URL, MOST_PARAMETERS, MOST_HEADERS = 4096, 40, 16384
+#: requests being answered at once; more are told to come again
+_IN_FLIGHT = 64
+_LOG = logging.getLogger("pipeline.serve")
+#: of every reply. 'wasm-unsafe-eval' is for decoders of Zarr's codecs; no script and no style is ever inline
+_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "content-security-policy": (
+        "default-src 'self'; img-src 'self' data: blob:; worker-src 'self' blob:; style-src 'self'; "
+        "script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; object-src 'none'; base-uri 'none'; "
+        "frame-ancestors 'none'; form-action 'none'"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """Status, rule, value, remedy and headers of a request that is refused."""
+
+    status: int
+    rule: str
+    got: object
+    remedy: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Guard:
+    """ASGI middleware around the routes.
+
+    Parameters
+    ----------
+    app
+        That answers.
+    gate
+        Counts requests.
+    hosts
+        Names the server goes by, without port: others are refused (DNS rebinding).
+    token
+        That must come as `Authorization: Bearer`, or as the password of Basic; None asks for none.
+    """
+
+    def __init__(self, app: ASGIApp, gate: Gate, hosts: Sequence[str], token: str | None = None) -> None:
+        self.app, self.gate, self.token = app, gate, token
+        self.hosts = {host.lower() for host in hosts}
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or refuse it."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self.app(scope, receive, send)
+            return
+        refused = self._refusal(scope)
+        head = scope["method"] == "HEAD"
+        started = False
+
+        async def sent(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message = {**message, "headers": [*message.get("headers", []), *_encoded(_HEADERS)]}
+            elif head:
+                message = {**message, "body": b""}
+            await send(message)
+
+        if refused is not None:
+            await _reply(sent, refused)
+            return
+        self._in_flight += 1
+        try:
+            await self.app({**scope, "method": "GET"}, receive, sent)
+        except Exception:
+            # the traceback is ours to read, not the client's
+            _LOG.exception("no answer to %r", scope["path"])
+            if started:
+                raise
+            remedy = "ask again; its log says what was wrong"
+            await _reply(sent, _Refusal(500, "the server must have an answer", None, remedy))
+        finally:
+            self._in_flight -= 1
+
+    def _refusal(self, scope: Scope) -> _Refusal | None:
+        """Return why the request is refused; None when it is not."""
+        return _of_shape(scope) or self._of_host(scope) or self._of_token(scope) or self._of_rate(scope)
+
+    def _of_host(self, scope: Scope) -> _Refusal | None:
+        host = _header(scope, b"host").decode("latin-1").lower()
+        if _bare(host) in self.hosts:
+            return None
+        return _Refusal(400, "the host must be one this server goes by", host, "start it with --allow-host NAME")
+
+    def _of_token(self, scope: Scope) -> _Refusal | None:
+        if self.token is None or self._may(_header(scope, b"authorization")):
+            return None
+        remedy = "send it as `Authorization: Bearer TOKEN`, or as the password of Basic"
+        asked = {"www-authenticate": 'Basic realm="tianyan", charset="UTF-8"'}
+        return _Refusal(401, "a token is needed", None, remedy, asked)
+
+    def _of_rate(self, scope: Scope) -> _Refusal | None:
+        try:
+            self.gate.count(scope["client"][0] if scope.get("client") else "")
+        except BusyError as error:
+            return _Refusal(429, str(error), None, "ask again later", {"retry-after": str(error.seconds)})
+        if self._in_flight >= _IN_FLIGHT:
+            rule = f"{_IN_FLIGHT} requests are answered at once"
+            return _Refusal(429, rule, None, "ask again later", {"retry-after": "1"})
+        return None
+
+    def _may(self, authorization: bytes) -> bool:
+        """Return whether a request brings the token."""
+        kind, _, told = authorization.partition(b" ")
+        if kind.lower() == b"basic":
+            try:
+                told = base64.b64decode(told, validate=True).partition(b":")[2]
+            except (binascii.Error, ValueError):
+                return False
+        elif kind.lower() != b"bearer":
+            return False
+        assert self.token is not None
+        return hmac.compare_digest(told, self.token.encode())
+
+
+def refusal(status: int, rule: str, got: object, remedy: str, where: str = "", **more: object) -> bytes:
+    """Return the body of a refusal: JSON of status, rule, value and remedy."""
+    shown = None if got is None else str(got)[:200]
+    told = {"status": status, "error": {"rule": rule, "got": shown, "remedy": remedy, "where": where}, **more}
+    return json.dumps(told, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def _of_shape(scope: Scope) -> _Refusal | None:
+    """Refuse what is no question: another method, a body, a URL or headers too long, a zero byte."""
+    path, query = scope.get("raw_path") or scope["path"].encode(), scope["query_string"]
+    length, parameters = len(path) + len(query), query.count(b"&") + 1
+    headers = sum(len(name) + len(value) for name, value in scope["headers"])
+    body = _header(scope, b"content-length") not in (b"", b"0") or _header(scope, b"transfer-encoding") != b""
+    zero = b"\x00" in unquote_to_bytes(path) or b"\x00" in unquote_to_bytes(query)
+    method = scope["method"]
+    broken = [
+        (method not in ("GET", "HEAD"), _Refusal(405, "requests read", method, "use GET", {"allow": "GET, HEAD"})),
+        (length > MOST_URL, _Refusal(414, f"a URL may have {MOST_URL} letters", length, "simplify the polygon")),
+        (
+            parameters > MOST_PARAMETERS,
+            _Refusal(400, f"a request may have {MOST_PARAMETERS} parameters", parameters, "leave some out"),
+        ),
+        (headers > MOST_HEADERS, _Refusal(431, f"headers may have {MOST_HEADERS} bytes", headers, "send fewer")),
+        (body, _Refusal(413, "a request that reads has no body", None, "leave the body out")),
+        (zero, _Refusal(400, "a URL must be text", None, "leave the zero byte out")),
+    ]
+    return next((refused for is_broken, refused in broken if is_broken), None)
+
+
+def _header(scope: Scope, wanted: bytes) -> bytes:
+    return next((bytes(value) for name, value in scope["headers"] if name == wanted), b"")
+
+
+async def _reply(send: Send, refused: _Refusal) -> None:
+    body = refusal(refused.status, refused.rule, refused.got, refused.remedy)
+    told = {"content-type": "application/json", "content-length": str(len(body)), "cache-control": "no-store"}
+    headers = _encoded({**told, **refused.headers})
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+
+def _bare(host: str) -> str:
+    """Return a host without its port.
+
+    Examples
+    --------
+    >>> _bare("localhost:8765"), _bare("[::1]:8765"), _bare("[::1]")
+    ('localhost', '[::1]', '[::1]')
+    """
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]

@@ -1,0 +1,218 @@
+"""Versions of a store that are open: readers borrow one, and it stays what it was while they read."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline.answers import parse_as_of
+from pipeline.answers.query import open_source
+from pipeline.errors import CorruptError, InputError
+from pipeline.grid import MAIN, HourStore
+from pipeline.serve.edition import Edition
+
+T = TypeVar("T")
+#: versions kept open when nobody reads them
+_KEPT = 3
+#: versions tried before the newest, when that cannot be read
+_BEFORE = 5
+
+
+@dataclass(frozen=True)
+class Told:
+    """Which version a reply comes from.
+
+    Parameters
+    ----------
+    id
+        Of the version.
+    pinned
+        Whether it was asked for by its id.
+    newest, why
+        When the newest could not be read: its id, and why.
+    """
+
+    id: str
+    pinned: bool = False
+    newest: str = ""
+    why: str = ""
+
+
+class Unreadable(Exception):
+    """A version cannot be read; `version` says which."""
+
+    def __init__(self, version: str, why: str) -> None:
+        super().__init__(why)
+        self.version = version
+
+
+class Shelf:
+    """A store and its open versions; many threads may borrow at once.
+
+    Parameters
+    ----------
+    store
+        Folder, as `open_source` takes it.
+
+    Raises
+    ------
+    InputError, StoreError
+        When there is no store.
+    """
+
+    def __init__(self, store: Path) -> None:
+        first = open_source(store)
+        self.path = first.version.store
+        self.store = HourStore.open(self.path) if first.version.kind == "hours" else None
+        self._lock = threading.Lock()
+        self._open: OrderedDict[str, Edition] = OrderedDict()
+        self._readers: dict[str, int] = {}
+        self._closing = False
+        self._keep(Edition(first))
+
+    def answer(
+        self, version: str | None, as_of: str | None, work: Callable[[Edition, Told], T], *, live: bool = True
+    ) -> T:
+        """Return what some work makes of a version; of the one before, when the newest cannot be read.
+
+        Parameters
+        ----------
+        version, as_of
+            What was asked for; neither is the newest.
+        work
+            What is to be done; its numbers come from that version alone.
+        live
+            Whether an earlier version may stand in for the newest.
+
+        Raises
+        ------
+        InputError
+            When the version is not known.
+        Unreadable
+            When it, or the newest and those before it, cannot be read.
+        """
+        wanted = self._wanted(version, as_of)
+        pinned = version is not None
+        newest, why = "", ""
+        for one in [wanted, *(self._before(wanted) if live and version is None and as_of is None else ())]:
+            try:
+                with self.lend(one) as edition:
+                    return work(edition, Told(one, pinned, newest, why))
+            except (CorruptError, OSError) as error:
+                newest, why = newest or one, why or str(error)
+        raise Unreadable(newest, why)
+
+    @contextmanager
+    def lend(self, version: str) -> Iterator[Edition]:
+        """Give a version that stays open until it is given back.
+
+        Raises
+        ------
+        StoreError
+            When it is no longer kept, or cannot be read.
+        """
+        with self._lock:
+            edition = self._open.get(version)
+            if edition is not None:
+                self._open.move_to_end(version)
+                self._readers[version] = self._readers.get(version, 0) + 1
+        if edition is None:
+            edition = self._keep(Edition(open_source(self.path, version=version if self.store else None)), lent=True)
+        try:
+            yield edition
+        finally:
+            with self._lock:
+                self._readers[version] -= 1
+            self._let_go()
+
+    def versions(self) -> dict[str, Any]:
+        """Return the newest version, those before it, and releases by name."""
+        if self.store is None:
+            run = next(reversed(self._open))
+            return {"newest": run, "versions": [{"id": run, "commit": None, "at": None, "kind": "run"}], "releases": []}
+        found = [
+            {"id": one.snapshot, "commit": one.seq, "at": one.at, "kind": one.kind}
+            for one in self.store.records()
+            if one.branch == MAIN
+        ]
+        releases = [{"name": name, "id": snapshot} for name, snapshot in sorted(self.store.tags().items())]
+        return {"newest": self.store.snapshot_of(), "versions": found[::-1], "releases": releases}
+
+    def close(self) -> None:
+        """Let go of all versions that nobody reads."""
+        self._closing = True
+        self._let_go()
+
+    def _wanted(self, version: str | None, as_of: str | None) -> str:
+        """Return the id of what was asked for; a name that is not on the list never reaches the disk."""
+        if version is not None and as_of is not None:
+            raise InputError("a version is named once", got="version and as_of", remedy="give one", where="query")
+        if self.store is None:
+            with self._lock:
+                run = next(iter(self._open))
+            if as_of is not None or version not in (None, run):
+                raise _unknown(version or as_of, f"a run has one: {run}")
+            return run
+        if as_of is not None:
+            return self.store.snapshot_of(parse_as_of(as_of))
+        return self._newest(self.store) if version is None else self._named(self.store, version)
+
+    def _newest(self, store: HourStore) -> str:
+        try:
+            return store.snapshot_of()
+        except CorruptError as error:
+            # the ref is damaged; the journal knows what it said
+            found = [one.snapshot for one in store.records() if one.branch == MAIN]
+            if not found:
+                raise Unreadable("newest", str(error)) from error
+            return found[-1]
+
+    def _named(self, store: HourStore, version: str) -> str:
+        with self._lock:
+            if version in self._open:
+                return version
+        if version in {one.snapshot for one in store.records()}:
+            return version
+        tags = store.tags()
+        if version not in tags:
+            raise _unknown(version, f"releases are {', '.join(tags) or 'none'}; /api/versions lists all")
+        return tags[version]
+
+    def _before(self, version: str) -> list[str]:
+        """Return the versions of the store before one, newest first."""
+        if self.store is None:
+            return []
+        ids = [one.snapshot for one in self.store.records() if one.branch == MAIN and one.snapshot]
+        older = ids[: ids.index(version)] if version in ids else ids
+        return older[::-1][:_BEFORE]
+
+    def _keep(self, edition: Edition, *, lent: bool = False) -> Edition:
+        """Put a version on the shelf, and return the one that stands there: another thread may have been first."""
+        version = edition.source.version.id
+        with self._lock:
+            found = self._open.setdefault(version, edition)
+            if lent:
+                self._readers[version] = self._readers.get(version, 0) + 1
+        if found is not edition:
+            edition.close()
+        return found
+
+    def _let_go(self) -> None:
+        """Close what nobody reads, beyond what is kept."""
+        with self._lock:
+            idle = [version for version in self._open if not self._readers.get(version)]
+            gone = idle if self._closing else idle[: max(0, len(self._open) - _KEPT)]
+            closing = [self._open.pop(version) for version in gone]
+            for version in gone:
+                self._readers.pop(version, None)
+        for edition in closing:
+            edition.close()
+
+
+def _unknown(version: str | None, remedy: str) -> InputError:
+    return InputError("the version must be one of the store's", got=version, remedy=remedy, where="version")
