@@ -84,15 +84,18 @@ def missing(shown, output):
 
 def same(shown, printed):
     """Whether a shown line is a printed one: words as they are, numbers to 2 %."""
-    pattern = "".join(
-        r".*?" if part == "..." else r"(-?\d+(?:\.\d+)?)" if _NUMBER.fullmatch(part) else re.escape(part)
-        for part in re.split(r"(\.\.\.|(?<![\w.-])-?\d+(?:\.\d+)?(?![\w.]\d))", shown)
-        if part
-    )
+    pattern, told = "", []
+    for part in re.split(rf"(\s*\.\.\.\s*|{_NUMBER.pattern})", shown):
+        if part.strip() == "..." and part:
+            pattern += ".*?"
+        elif _NUMBER.fullmatch(part):
+            pattern += r"(-?\d+(?:\.\d+)?)"
+            told.append(float(part))
+        else:
+            pattern += re.escape(part)
     found = re.fullmatch(pattern, printed)
-    told = [number for part in shown.split("...") for number in _NUMBER.findall(part)]
     return found is not None and all(
-        abs(float(a) - float(b)) <= _SHARE * abs(float(a)) for a, b in zip(told, found.groups(), strict=True)
+        abs(number - float(other)) <= _SHARE * abs(number) for number, other in zip(told, found.groups(), strict=True)
     )
 
 
