@@ -7,8 +7,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pyproj
 
 from pipeline.answers import LAYERS, NET, Source, layer_map
+from pipeline.serve.quiet import quiet
 from pipeline.serve.view import MapView
 
 #: share of the cells whose values the colours span
@@ -74,9 +76,9 @@ def proj4(source: Source) -> str:
     text = source.grid.crs
     if text.lstrip().startswith("+proj"):
         return text
-    import pyproj  # noqa: PLC0415
-
-    return str(pyproj.CRS(text).to_proj4())
+    # it warns that names are lost; a browser needs none
+    with quiet():
+        return str(pyproj.CRS(text).to_proj4())
 
 
 def metadata(edition: Edition) -> dict[str, Any]:

@@ -19,8 +19,6 @@ from pipeline.service.health import gather, health
 from pipeline.service.place import Place, read_place
 from pipeline.units import species
 
-#: seconds for which a state of the service is told again
-KEPT = 30.0
 _SHOWN = ("value", "error", "prior", "posterior")
 
 

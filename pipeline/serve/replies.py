@@ -26,6 +26,10 @@ _KINDS = {
     "tif": "image/tiff; application=geotiff; profile=cloud-optimized",
     "png": "image/png",
 }
+#: what bodies are, for the description of the routes
+BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+JSON: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}
+FILES = {_KINDS[kind]: BINARY for kind in ("csv", "parquet", "nc", "tif")}
 #: the libraries that write files keep state of their own: one file at a time
 _WRITING = threading.Lock()
 

@@ -16,6 +16,7 @@ from zarr.codecs import GzipCodec
 from zarr.storage import MemoryStore
 
 from pipeline.answers import LAYERS, NET, Source, layer_map
+from pipeline.serve.quiet import quiet
 from pipeline.units import species
 
 #: the third of a page's time goes into packing at higher ones
@@ -109,5 +110,7 @@ class MapView:
         group.create_array("crs", shape=(), dtype="i4", attributes=coordinates["crs"][2])
         names = group.create_array("sector", shape=(shape[0],), dtype=str, dimension_names=("sector",))
         names[:] = np.array(self._sectors, dtype=np.dtypes.StringDType())
-        zarr.consolidate_metadata(store)
+        # the format's authors have not settled it; xarray and browsers read it
+        with quiet():
+            zarr.consolidate_metadata(store)
         return {key: value.to_bytes() for key, value in memory.items()}
