@@ -11,11 +11,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.colors import AsinhNorm
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import AsinhNorm, Normalize
 
 from pipeline.answers.compare import Compared
 from pipeline.coast import draw_coast, draw_zhejiang
 from pipeline.grid import Grid
+
+#: of a scale about zero, where its bar has numbers
+_MARKS = (-0.9, -0.3, -0.1, 0, 0.1, 0.3, 0.9)
 
 
 def draw_compared(found: Compared, sector: str, path: Path) -> None:
@@ -34,11 +38,11 @@ def draw_compared(found: Compared, sector: str, path: Path) -> None:
     grid = Grid.from_dataset(found.maps)
     unit = str(maps["difference"].attrs["units"])
     figure, axes = plt.subplots(1, 3, figsize=(14, 5.6), layout="constrained", sharey=True)
-    most = _most(maps["a"], maps["b"])
+    most = most_of(maps["a"], maps["b"])
     for axis, name, title, limit, colours in (
         (axes[0], "a", found.names[0], most, "RdBu_r"),
         (axes[1], "b", found.names[1], most, "RdBu_r"),
-        (axes[2], "difference", "difference", _most(maps["difference"]), "PuOr_r"),
+        (axes[2], "difference", "difference", most_of(maps["difference"]), "PuOr_r"),
     ):
         draw_map(axis, grid, maps[name].values, title=title, most=limit, colours=colours, unit=unit)
     figure.suptitle(f"{sector}, mean of {found.maps.attrs['period']}")
@@ -66,12 +70,9 @@ def draw_map(axis: Axes, grid: Grid, field: np.ndarray, *, title: str, most: flo
         Beside the colour bar.
     """
     scale = 1.0 if grid.is_geographic else 1e-3
-    norm = AsinhNorm(linear_width=most / 10, vmin=-most, vmax=most)
-    image = axis.pcolormesh(grid.x_edges * scale, grid.y_edges * scale, field, cmap=colours, norm=norm)
+    image = axis.pcolormesh(grid.x_edges * scale, grid.y_edges * scale, field, cmap=colours, norm=signed(most))
     bar = axis.figure.colorbar(image, ax=axis, orientation="horizontal", label=unit, shrink=0.9)
-    bar.set_ticks([share * most for share in (-0.9, -0.3, -0.1, 0, 0.1, 0.3, 0.9)], minor=False)
-    bar.set_ticks([], minor=True)
-    bar.ax.set_xticklabels([f"{share * most:.2g}" for share in (-0.9, -0.3, -0.1, 0, 0.1, 0.3, 0.9)])
+    mark(bar, most)
     axis.set(xlim=grid.x_edges[[0, -1]] * scale, ylim=grid.y_edges[[0, -1]] * scale)
     draw_coast(axis, grid, scale=scale)
     draw_zhejiang(axis, grid, scale=scale)
@@ -80,6 +81,18 @@ def draw_map(axis: Axes, grid: Grid, field: np.ndarray, *, title: str, most: flo
     axis.set_aspect(1 / np.cos(np.radians(grid.y.mean())) if grid.is_geographic else 1)
 
 
-def _most(*fields: xr.DataArray) -> float:
+def signed(most: float) -> Normalize:
+    """Return a scale about zero, linear up to a tenth of `most`: city cores and countryside both show."""
+    return AsinhNorm(linear_width=most / 10, vmin=-most, vmax=most)
+
+
+def mark(bar: Colorbar, most: float) -> None:
+    """Put the numbers of a scale about zero beside its colour bar, which lies flat."""
+    bar.set_ticks([share * most for share in _MARKS], minor=False)
+    bar.set_ticks([], minor=True)
+    bar.ax.set_xticklabels([f"{share * most:.2g}" for share in _MARKS])
+
+
+def most_of(*fields: xr.DataArray) -> float:
     """Return what nearly all values stay below."""
     return float(np.quantile(np.abs(np.stack([field.values for field in fields])), 0.98)) or 1.0

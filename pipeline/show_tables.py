@@ -224,10 +224,19 @@ def mass_unit(most: float) -> tuple[str, float]:
 
 def with_sigma(mean: Any, sigma: Any, scale: float) -> str:
     """Return a total and its sigma, both to the third digit of sigma."""
-    value, error = float(mean) / scale, float(sigma) / scale
+    return f"{rounded(mean, sigma, scale)} ± {rounded(sigma, sigma, scale)}"
+
+
+def rounded(value: Any, sigma: Any, scale: float) -> str:
+    """Return a total to the third digit of a sigma.
+
+    Examples
+    --------
+    >>> rounded(305612.0, 68401.0, 1e3), rounded(305612.0, 0.0, 1e3), rounded(-0.04, 20.0, 1.0)
+    ('305.6', '306', '0.0')
+    """
+    shown, error = float(value) / scale, float(sigma) / scale
     if not error > 0:
-        return f"{value:.3g} ± {error:.3g}"
+        return f"{shown:.3g}"
     decimals = 2 - int(np.floor(np.log10(error)))
-    if decimals > _DECIMALS:
-        return f"{value:.2e} ± {error:.2e}"
-    return f"{value:.{max(0, decimals)}f} ± {error:.{max(0, decimals)}f}"
+    return f"{shown:.2e}" if decimals > _DECIMALS else f"{shown:z.{max(0, decimals)}f}"
