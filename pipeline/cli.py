@@ -20,6 +20,7 @@ from pipeline.cli_listen import listen
 from pipeline.cli_progress import Bar
 from pipeline.cli_qc import qc
 from pipeline.cli_query import query
+from pipeline.cli_report import report
 from pipeline.cli_serve import serve
 from pipeline.cli_service import backfill, hour, release, reprocess, run_due
 from pipeline.cli_status import status
@@ -70,6 +71,7 @@ app.command(serve)
 app.command(compare)
 app.command(export)
 app.command(ledger)
+app.command(report)
 app.command(tune)
 app.command(calibrate)
 app.command(hour)

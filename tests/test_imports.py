@@ -45,14 +45,16 @@ FLOW = {
     "pipeline.cycle", "pipeline.footprints", "pipeline.footprints_dask", "pipeline.footprints_weather",
     "pipeline.drives", "pipeline.inversion_dask",
     "pipeline.provenance", "pipeline.qc", "pipeline.qc_friction", "pipeline.qc_sinks",
-    "pipeline.quality_report", "pipeline.show", "pipeline.show_footprint", "pipeline.show_maps",
+    "pipeline.quality_report", "pipeline.report", "pipeline.report_charts", "pipeline.report_maps",
+    "pipeline.report_month", "pipeline.report_tables", "pipeline.report_words",
+    "pipeline.show", "pipeline.show_footprint", "pipeline.show_maps",
     "pipeline.show_quality", "pipeline.show_tables", "pipeline.show_track", "pipeline.station_weather", "pipeline.tune",
 }  # fmt: skip
 COMMAND = {
     "pipeline.cli", "pipeline.cli_backup", "pipeline.cli_calibrate", "pipeline.cli_check", "pipeline.cli_compare",
     "pipeline.cli_deliver",
     "pipeline.cli_export", "pipeline.cli_ingest", "pipeline.cli_install", "pipeline.cli_listen",
-    "pipeline.cli_osse", "pipeline.cli_progress", "pipeline.cli_qc", "pipeline.cli_query",
+    "pipeline.cli_osse", "pipeline.cli_progress", "pipeline.cli_qc", "pipeline.cli_query", "pipeline.cli_report",
     "pipeline.cli_serve",
     "pipeline.cli_service", "pipeline.cli_status",
     "pipeline.cli_tune",
