@@ -1,5 +1,6 @@
-"""The tutorial runs as written, and so do the examples of README and docs/query.md that ask its stores."""
+"""The tutorial runs as written; README, docs/query.md and docs/formats.md are held against the stores it leaves."""
 
+import importlib.util
 import re
 import textwrap
 
@@ -34,6 +35,17 @@ def test_python_that_readme_and_query_show_runs_on_the_tutorials_stores(folder):
         assert len([line for line in lines if "ty.query(" in line]) >= (1 if name == "README.md" else 3)
         code += lines
     run(Block("README.md and query.md", 0, "python", "\n".join(code), []), folder)
+
+
+def test_the_tables_of_formats_are_those_of_the_tutorials_stores(folder):
+    spec = importlib.util.spec_from_file_location("formats", ROOT / "docs" / "formats.py")
+    formats = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(formats)
+    page = formats.PAGE.read_text(encoding="utf-8")
+    made = formats.written(page, formats.tables(folder / "world" / "posterior.zarr", folder / "live"))
+    assert page.splitlines() == made.splitlines(), "run `python docs/formats.py world/posterior.zarr live`"
+    with pytest.raises(LookupError, match="are made"):
+        formats.written("<!-- run -->\n<!-- end -->\n", {})
 
 
 def _python(path):
