@@ -1,0 +1,66 @@
+// Questions to the server. A page keeps to the version it began with: two answers never mix two versions.
+
+const ROOT = new URL('../', import.meta.url)
+
+export class ApiError extends Error {
+  constructor(status, told) {
+    super(told?.rule ?? `HTTP ${status}`)
+    this.status = status
+    this.got = told?.got ?? ''
+    this.remedy = told?.remedy ?? ''
+  }
+}
+
+export async function errorOf(response) {
+  const told = await response.json().catch(() => null)
+  return new ApiError(response.status, told?.error)
+}
+
+async function answer(response) {
+  if (response.ok) return response.json()
+  throw await errorOf(response)
+}
+
+export class Api {
+  constructor() {
+    this.version = null
+    this.tag = null
+  }
+
+  url(path, parameters = {}) {
+    const url = new URL(path.replace(/^\//, ''), ROOT)
+    for (const [name, value] of Object.entries(parameters)) {
+      for (const one of Array.isArray(value) ? value : [value]) {
+        if (one !== null && one !== undefined) url.searchParams.append(name, one)
+      }
+    }
+    if (this.version) url.searchParams.set('version', this.version)
+    return url.href
+  }
+
+  async get(path, parameters, signal) {
+    return answer(await fetch(this.url(path, parameters), { signal }))
+  }
+
+  async begin() {
+    const response = await fetch(this.url('api/metadata'), { cache: 'no-cache' })
+    const metadata = await answer(response)
+    this.version = metadata.version
+    this.tag = response.headers.get('ETag')
+    return metadata
+  }
+
+  // the id of a version newer than this page's, or null
+  async newer() {
+    const headers = this.tag ? { 'If-None-Match': this.tag } : {}
+    const response = await fetch(new URL('api/metadata', ROOT), { headers, cache: 'no-store' })
+    if (response.status === 304) return null
+    const { version } = await answer(response)
+    return version === this.version ? null : version
+  }
+
+  // state of the service, not of a version
+  async health() {
+    return answer(await fetch(new URL('api/health', ROOT), { cache: 'no-store' }))
+  }
+}
