@@ -137,7 +137,7 @@ def _origin(package: str, name: str) -> tuple[str, str | None]:
 def _public(init: ast.Module) -> Iterator[str]:
     for node in init.body:
         if "__all__" in _assigned(node):
-            yield from ast.literal_eval(node.value)  # type: ignore[attr-defined]
+            yield from ast.literal_eval(node.value)
 
 
 def _assigned(node: ast.stmt) -> list[str]:
