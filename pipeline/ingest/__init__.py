@@ -7,7 +7,7 @@ from pipeline.ingest.contents import Contents, Source, sources_of
 from pipeline.ingest.files import expand
 from pipeline.ingest.footprints import read_footprints
 from pipeline.ingest.inspection import inspect
-from pipeline.ingest.inventories import read_fluxes, require_fluxes
+from pipeline.ingest.inventories import read_fluxes, read_inventory, require_fluxes
 from pipeline.ingest.meteorology import file_times, forecast_leads, read_meteorology, source_keys, weather_hours
 from pipeline.ingest.receptors import all_receptors
 from pipeline.ingest.registry import load_registry, read_registry
@@ -35,6 +35,7 @@ __all__ = [
     "read_background",
     "read_fluxes",
     "read_footprints",
+    "read_inventory",
     "read_meteorology",
     "read_registry",
     "read_sinks",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pipeline.grid.regrid import regrid_density
 from pipeline.ingest.axes import require_domain
 from pipeline.ingest.files import expand
 from pipeline.ingest.flux_files import Field, read_field
+from pipeline.ingest.netcdf import open_netcdf
 from pipeline.ingest.temporal import hour_shape
 from pipeline.schema import HOUR, hours_between, label
 from pipeline.settings import FluxSource, Settings
@@ -96,6 +98,77 @@ def require_fluxes(settings: Settings, grid: Grid, root: Path, hour: np.datetime
             _usable(reader.mask, sector.name, sector.mask)
 
 
+def read_inventory(
+    path: Path, sector: str, source: FluxSource, hours: np.ndarray, grid: Grid, gas: units.Species
+) -> tuple[np.ndarray, str]:
+    """Read the mean flux of one file, that no case names, over some hours.
+
+    Parameters
+    ----------
+    path
+        The file.
+    sector
+        What it is of, for the note.
+    source
+        What is said about it, but for its path and its times: one field is the same in every hour, of several each is
+        that of its hours.
+    hours : (hour,) datetime64[ns]
+        To take the mean over.
+    grid
+        To put it on.
+    gas
+        Of the flux.
+
+    Returns
+    -------
+    flux : (y, x) float64
+        The gas's flux unit, positive upward; 0 where the file has nothing.
+    note
+        Tonnes per year inside and outside the grid, and what of the grid is not covered.
+
+    Raises
+    ------
+    InputError
+        One of its kinds, naming file, rule, value and remedy; for a file that names another gas, too.
+    GridError
+        When its cells cannot exist, or do not touch the grid.
+    """
+    if source.format == "netcdf":
+        source = source.model_copy(update={"time": _time_of(path, source, gas)})
+    reader = _Sources(gas, grid, path.parent, hours)
+    return reader.mean(sector, path, source), reader.notes[0]
+
+
+def _time_of(path: Path, source: FluxSource, gas: units.Species) -> str:
+    """Return whether a netCDF variable has times; raise when it names another gas."""
+    with open_netcdf(path) as data:
+        if source.variable not in data.data_vars:
+            return source.time
+        field = data[source.variable]
+        words = [str(source.variable), *(str(field.attrs.get(name, "")) for name in ("standard_name", "long_name"))]
+        named = _gases(" ".join(words))
+        if named and gas.name not in named:
+            raise InputError(
+                f"the inventory must be of the store's gas, {gas.name}",
+                got=" ".join(filter(None, words)),
+                remedy="give that of the gas",
+                where=f"{path.name}: {source.variable}",
+            )
+        return "hourly" if field.sizes.get("time", 1) > 1 else "constant"
+
+
+def _gases(text: str) -> set[str]:
+    """Return the gases that a text names.
+
+    Examples
+    --------
+    >>> sorted(_gases("emi_CH4, kg")), sorted(_gases("surface_upward_mass_flux_of_carbon_dioxide")), _gases("content")
+    (['ch4'], ['co2'], set())
+    """
+    plain = f"_{re.sub('[^a-z0-9]+', '_', text.lower())}_"
+    return {name for name, gas in units.SPECIES.items() if f"_{name}_" in plain or f"_{gas.standard_name}_" in plain}
+
+
 def _usable(read: Callable[[str, FluxSource], np.ndarray], sector: str, source: FluxSource) -> None:
     try:
         read(sector, source)
@@ -123,11 +196,25 @@ class _Sources:
             )
         path = self._path(source)
         field = read_field(path, source, self.hours, self.grid, self.gas)
-        remarks: list[str] = []
-        density = self._density(field, source, path.name, remarks)
-        placed, outside = self._place(density, field.grid, path.name, remarks)
-        self._note(sector, path.name, source, placed, outside, remarks)
+        placed = self._placed(sector, path.name, source, field)
         return placed[field.step] * hour_shape(source.profile, source.profile_zone, self.hours, self.grid)
+
+    def mean(self, sector: str, path: Path, source: FluxSource) -> np.ndarray:
+        """Return one file's mean flux over the hours, (y, x) in the species' unit, positive upward."""
+        field = read_field(path, source, self.hours, self.grid, self.gas)
+        steps, counts = np.unique(field.step, return_counts=True)
+        # to regrid is linear: the mean first
+        values = np.tensordot(counts / counts.sum(), field.values[steps], axes=1)[None]
+        mean = Field(values, field.grid, field.unit, np.zeros(1, dtype=np.int64))
+        return self._placed(sector, path.name, source, mean)[0]
+
+    def _placed(self, sector: str, name: str, source: FluxSource, field: Field) -> np.ndarray:
+        """Return a field on the domain grid, (step, y, x) in the species' unit, and note what it is."""
+        remarks: list[str] = []
+        density = self._density(field, source, name, remarks)
+        placed, outside = self._place(density, field.grid, name, remarks)
+        self._note(sector, name, source, placed, outside, remarks)
+        return placed
 
     def mask(self, sector: str, source: FluxSource) -> np.ndarray:
         """Return the shares (time, y, x) that a sector's sigma is multiplied by; missing values are no share."""
