@@ -51,7 +51,7 @@ def report(store: Path, hours: int) -> str:
     run = RunSource(store)
     lines = [f"{store.name}: {run.hours.size} hours, {len(run.regions.ids)} regions", ""]
     with tempfile.TemporaryDirectory() as folder:
-        kept = HoursSource(kept_as_hours(run, Path(folder)))
+        kept = HoursSource(HourStore.open(kept_as_hours(run, Path(folder))))
         lines.append(f"{'area':<12}{'period':<10}{'sector':<16}{'least':>8}{'median':>8}{'most':>8}   upper / exact")
         areas = {
             level: [run.regions.ids[at] for at in run.regions.at_level(level)]

@@ -31,7 +31,9 @@ ALLOWED = {
     "pipeline.service": {
         "kernels", "roots", "station_meta", "pipeline.grid", "pipeline.ingest", "pipeline.inversion", "pipeline.flow",
     },
-    "pipeline.serve": {"roots", "pipeline.answers", "pipeline.grid", "pipeline.ingest", "pipeline.service", "pipeline.flow"},
+    "pipeline.serve": {
+        "roots", "pipeline.answers", "pipeline.grid", "pipeline.ingest", "pipeline.service", "pipeline.flow",
+    },
     "pipeline.cli": {
         "roots", "station_meta", "pipeline.flow", "pipeline.grid", "pipeline.ingest", "pipeline.listener",
         "pipeline.answers", "pipeline.serve", "pipeline.service", "pipeline.osse",

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +36,7 @@ class HoursSource:
     Parameters
     ----------
     store
-        Its folder.
+        That was opened.
     version
         Id of a snapshot, or a tag; the newest when not given.
     as_of
@@ -49,14 +48,14 @@ class HoursSource:
         When there is no such store or version.
     """
 
-    def __init__(self, store: Path, *, version: str | None = None, as_of: datetime | None = None) -> None:
+    def __init__(self, store: HourStore, *, version: str | None = None, as_of: datetime | None = None) -> None:
         self.reader = _reader(store, version, as_of)
         told = self.reader.static
         if "region_fraction" not in told or "correlation_length" not in told:
             self.reader.close()
             raise StoreError(
                 "a store must say how its errors are correlated and where its regions lie",
-                got=f"{store}, made by an earlier version",
+                got=f"{store.path}, made by an earlier version",
                 remedy="move it away and make its hours again: `tianyan backfill`",
                 where="store",
             )
@@ -65,7 +64,7 @@ class HoursSource:
         self.sectors = tuple(map(str, told["sector"].values))
         self.regions = region_table(told)
         self.hours = self.reader.hours()
-        self.version = Version(store, self.reader.snapshot, "hours", {"commit": self.reader.seq})
+        self.version = Version(store.path, self.reader.snapshot, "hours", {"commit": self.reader.seq})
 
     def close(self) -> None:
         """Let go of the snapshot."""
@@ -211,11 +210,10 @@ class HoursSource:
         return found[:, y - south, x - west].astype(np.float64)
 
 
-def _reader(store: Path, version: str | None, as_of: datetime | None) -> HourReader:
-    found = HourStore.open(store)
+def _reader(store: HourStore, version: str | None, as_of: datetime | None) -> HourReader:
     if version is None:
-        return found.at(as_of)
+        return store.at(as_of)
     try:
-        return found.at(tag=version)
+        return store.at(tag=version)
     except StoreError:
-        return found.at(snapshot=version)
+        return store.at(snapshot=version)

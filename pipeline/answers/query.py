@@ -43,9 +43,9 @@ def open_source(store: Path | str, *, version: str | None = None, as_of: datetim
         When there is no such store or version.
     """
     path = Path(store)
-    for found in (path, path / "store", path / "service" / "store"):
-        if HourStore.is_there(found):
-            return HoursSource(found, version=version, as_of=parse_as_of(as_of))
+    found = hours_store_at(path)
+    if found is not None:
+        return HoursSource(HourStore.open(found), version=version, as_of=parse_as_of(as_of))
     if version is not None or as_of is not None:
         raise InputError(
             "only a store of hours has versions",
@@ -54,6 +54,12 @@ def open_source(store: Path | str, *, version: str | None = None, as_of: datetim
             where="store",
         )
     return RunSource(path)
+
+
+def hours_store_at(path: Path) -> Path | None:
+    """Return the folder of the store of hours that a path means: itself, or that of the service in it; None if none."""
+    places = (path, path / "store", path / "service" / "store")
+    return next((found for found in places if HourStore.is_there(found)), None)
 
 
 def open_dataset(

@@ -224,6 +224,11 @@ class HourReader:
             A slice or an array of places for each dim of an hour.
         both
             Group that hours which are in both are read from, OPEN or ARCHIVED; the cheaper when not given.
+
+        Raises
+        ------
+        CorruptError
+            When they cannot be read.
         """
         shape = tuple(
             len(range(n)[k]) if isinstance(k, slice) else len(k) for k, n in zip(of_hour, variable.shape, strict=True)
@@ -237,7 +242,8 @@ class HourReader:
             if not mine.size or not out.size:
                 continue
             wanted, back = np.unique(hours[mine], return_inverse=True)
-            found = self._chunks(group, variable.name).read(variable.with_time(of_hour, wanted))
+            with _reading(variable.name):
+                found = self._chunks(group, variable.name).read(variable.with_time(of_hour, wanted))
             everything = tuple(slice(None) for _ in shape)
             if wanted.size < mine.size or not bool((back[1:] > back[:-1]).all()):
                 found = found[variable.with_time(everything, back)]

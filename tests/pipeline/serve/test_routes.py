@@ -15,7 +15,7 @@ import xarray as xr
 import zarr
 from zarr.storage import MemoryStore
 
-from pipeline.answers import LAYERS, mean_maps, open_source, query
+from pipeline.answers import GRID, LAYERS, mean_maps, open_source, query
 from pipeline.answers.ledger import ledger, schema
 
 
@@ -62,7 +62,7 @@ def test_the_hour_that_is_missing_is_told(stores):
 
 
 def test_colours_span_what_maps_hold(served):
-    client, source = served
+    client, _ = served
     ranges = client.get("/api/metadata").json()["ranges"]
     for layer in LAYERS:
         low, high = ranges[layer]["net"]
@@ -115,10 +115,7 @@ def test_series_are_those_of_query(served, area):
     reply = client.get("/api/series", params={**area, "freq": "day"})
     assert reply.status_code == 200
     told = reply.json()
-    asked = {"region": area.get("region")}
     asked = area.get("region") or tuple(float(n) for n in next(iter(area.values()), "").split(",") if n)
-    from pipeline.answers import GRID
-
     wanted = query(source, asked or GRID, freq="day").isel(region=0)
     assert told["version"] == source.version.id
     assert told["time"] == [f"{hour}:00Z" for hour in wanted["time"].values.astype("datetime64[h]")]
@@ -153,10 +150,10 @@ def test_a_series_is_a_file_too(served, kind):
 def test_maps_are_files_that_hold_the_answers(served):
     client, source = served
     wanted = mean_maps(source, sector="net")
-    with rasterio.MemoryFile(client.get("/api/maps", params={"format": "tif", "sector": "net"}).content) as memory:
-        with memory.open() as image:
-            at = image.descriptions.index("flux_posterior net") + 1
-            np.testing.assert_array_equal(image.read(at)[::-1], wanted["flux_posterior"].values[0, 0])
+    body = client.get("/api/maps", params={"format": "tif", "sector": "net"}).content
+    with rasterio.MemoryFile(body) as memory, memory.open() as image:
+        at = image.descriptions.index("flux_posterior net") + 1
+        np.testing.assert_array_equal(image.read(at)[::-1], wanted["flux_posterior"].values[0, 0])
     found = xr.load_dataset(io.BytesIO(client.get("/api/maps", params={"sector": "net"}).content))
     np.testing.assert_array_equal(found["flux_change"].values, wanted["flux_change"].values)
 
