@@ -49,6 +49,7 @@ def report(
         page = report_of(source, month, language)
     finally:
         source.close()
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
     print(f"report: {path}")
     if pdf:
