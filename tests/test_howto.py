@@ -30,7 +30,7 @@ def test_a_page_runs_as_written(folder, page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_is_short(page):
-    assert len((ROOT / "docs/howto" / page).read_text(encoding="utf-8").splitlines()) <= 100
+    assert len((ROOT / "docs/howto" / page).read_text(encoding="utf-8").splitlines()) <= 80
 
 
 def test_figures_of_coverage_are_those_of_its_file():
