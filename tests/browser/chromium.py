@@ -159,9 +159,7 @@ class Browser:
 
     def size(self, width: int, height: int, *, phone: bool = False) -> None:
         """Give the page a size."""
-        self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone
-        )
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
         self.call("Emulation.setTouchEmulationEnabled", enabled=phone)
 
     def mouse(self, kind: str, x: float, y: float, count: int = 0) -> None:

@@ -7,6 +7,7 @@ setWorkerUrl(new URL('vendor-maplibre-worker.mjs', import.meta.url).href)
 
 const NOTHING = { type: 'FeatureCollection', features: [] }
 const COUNTIES_FROM = 8
+// levels of regions are the store's own; those without a style of their own look like cities
 const BORDERS = {
   county: { colour: '#5b6470', width: 0.6, opacity: 0.55 },
   city: { colour: '#39424e', width: 1.1, opacity: 0.8 },
@@ -16,7 +17,7 @@ const BORDERS = {
 export class Basemap {
   constructor(container, lonlatBounds, view, padding) {
     const [west, south, east, north] = lonlatBounds
-    const margin = 0.6 * Math.max(east - west, north - south)
+    const margin = 1.2 * Math.max(east - west, north - south)
     this.bounds = lonlatBounds
     this.map = new LibreMap({
       container,
@@ -53,15 +54,16 @@ export class Basemap {
     return { 'NavigationControl.ZoomIn': say('zoomIn'), 'NavigationControl.ZoomOut': say('zoomOut'), 'Map.Title': say('mapLabel') }
   }
 
-  // empty sources and layers in their order from below
-  prepare() {
+  // empty sources and layers in their order from below: the finest level lowest
+  prepare(levels) {
     const { map } = this
-    for (const [level, { colour, width, opacity }] of Object.entries(BORDERS)) {
-      map.addSource(level, { type: 'geojson', data: NOTHING, tolerance: 0.2 })
+    for (const level of levels.toReversed()) {
+      const { colour, width, opacity } = BORDERS[level] ?? BORDERS.city
+      map.addSource(`border-${level}`, { type: 'geojson', data: NOTHING, tolerance: 0.2 })
       map.addLayer({
-        id: level,
+        id: `border-${level}`,
         type: 'line',
-        source: level,
+        source: `border-${level}`,
         minzoom: level === 'county' ? COUNTIES_FROM : 0,
         layout: { 'line-join': 'round' },
         paint: { 'line-color': colour, 'line-width': width, 'line-opacity': opacity },
@@ -83,12 +85,12 @@ export class Basemap {
 
   setBorders(level, collection) {
     this.borders[level] = collection
-    this.map.getSource(level).setData(collection)
+    this.map.getSource(`border-${level}`).setData(collection)
   }
 
   // counties at once, where they otherwise appear when one comes near
   showCounties(always) {
-    this.map.setLayerZoomRange('county', always ? 0 : COUNTIES_FROM, 24)
+    if (this.map.getLayer('border-county')) this.map.setLayerZoomRange('border-county', always ? 0 : COUNTIES_FROM, 24)
   }
 
   seesCounties() {

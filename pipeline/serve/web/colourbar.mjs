@@ -2,13 +2,14 @@
 
 import { gradient, paletteOf } from './colours.mjs'
 import { el } from './dom.mjs'
-import { plain, tickText, ticks, unitText } from './numbers.mjs'
+import { formulaText, plain, tickText, ticks, unitText } from './numbers.mjs'
 import { nameOf, say } from './words.mjs'
 
 export class ColourBar {
   constructor(place, metadata) {
     this.metadata = metadata
     this.unit = unitText(metadata.unit)
+    this.gas = formulaText(metadata.species_label)
     this.title = el('div', { class: 'bar-title' })
     this.strip = el('div', { class: 'bar-strip', 'aria-hidden': 'true' })
     this.mark = el('div', { class: 'bar-mark', hidden: true })
@@ -22,7 +23,7 @@ export class ColourBar {
     const [low, high] = limits
     this.limits = limits
     const told = [this.metadata.layers.find(({ name }) => name === layer), this.metadata.sectors.find(({ name }) => name === sector)]
-    this.title.replaceChildren(el('b', {}, told.map(nameOf).join(' · ')), ` ${this.unit}`)
+    this.title.replaceChildren(el('b', {}, told.map(nameOf).join(' · ')), ` ${this.gas} ${this.unit}`)
     this.strip.style.background = gradient(colours)
     this.scale.replaceChildren(
       ...ticks(low, high, 5).map((value) => {

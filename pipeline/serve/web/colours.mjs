@@ -1,12 +1,10 @@
-// Tables of colours that stay apart for colour-blind eyes: red-white-blue around zero (ColorBrewer's RdBu, reversed),
-// viridis for a sigma. Each is given by few colours, evenly spaced, and drawn between them.
+// Tables of colours that stay apart for colour-blind eyes, ColorBrewer's: RdBu, reversed, around zero, and YlGnBu for a
+// sigma, pale at zero so that borders can be read over it. Each is given by few colours, evenly spaced.
 
 const AROUND_ZERO = [
   '#053061', '#2166ac', '#4393c3', '#92c5de', '#d1e5f0', '#f7f7f7', '#fddbc7', '#f4a582', '#d6604d', '#b2182b', '#67001f',
 ]
-const FROM_ZERO = [
-  '#440154', '#482878', '#3e4989', '#31688e', '#26828e', '#1f9e89', '#35b779', '#6ece58', '#b5de2b', '#fde725',
-]
+const FROM_ZERO = ['#ffffd9', '#edf8b1', '#c7e9b4', '#7fcdbb', '#41b6c4', '#1d91c0', '#225ea8', '#253494', '#081d58']
 const STEPS = 256
 
 function channels(hex) {

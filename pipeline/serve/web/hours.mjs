@@ -63,6 +63,18 @@ export class Hours {
     return `${day(time)} ${two(time.getUTCHours())}:00`
   }
 
+  // the hour of a day's midnight in Beijing, '2024-07-15'
+  beijingMidnight(date) {
+    const time = Hours.parse(`${date}T00Z`)
+    return Number.isNaN(time) ? null : this.index(time - BEIJING)
+  }
+
+  // hours from the first to the next whose number in Beijing is a multiple of so many
+  untilBeijing(multiple) {
+    const number = (this.first + BEIJING) / HOUR
+    return (multiple - (number % multiple)) % multiple
+  }
+
   // half-open, as the server reads periods of hours
   period(from, to) {
     return `${this.name(from)}/${this.name(to)}`

@@ -58,7 +58,7 @@ async function begin() {
     return []
   })
   // where a place of the globe lies on the screen, for those who measure
-  window.tianyan.map = scene?.map ?? null
+  window.tianyan.project = (lon, lat) => scene.onScreen(lon, lat)
   const map = scene ?? new Picture(state, api, metadata, regions)
 
   // resolves when what the state says is on the screen
@@ -93,7 +93,7 @@ async function begin() {
   state.watch(['layer', 'sector'], (values) => controls.update(values))
   scene?.setMode(controls.mode)
   const status = new Status(state, api, metadata)
-  const panel = new Panel(state, api, metadata, toastError)
+  const panel = new Panel(state, api, metadata, regions, toastError)
   new Search(regions, (region) => {
     state.set({ area: { kind: 'region', id: region.id } })
     scene?.fit(region.bounds)
@@ -120,9 +120,10 @@ async function begin() {
   })
 
   if (scene) {
-    const level = (area) => regions.find(({ id }) => id === area?.id)
-    state.watch(['area'], ({ area }) => scene.showArea(area, level(area) ?? { level: 'city' }))
-    await Promise.all(['province', 'city'].map((one) => scene.ask(one)))
+    const regionOf = (area) => regions.find(({ id }) => id === area?.id)
+    state.watch(['area'], ({ area }) => scene.showArea(area, regionOf(area)))
+    // the many counties wait until one comes near
+    await Promise.all(metadata.levels.filter((level) => level !== 'county').map((level) => scene.ask(level)))
     scene.near()
   }
   document.body.classList.add('settled')

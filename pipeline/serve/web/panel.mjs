@@ -19,7 +19,8 @@ export function areaQuery(area) {
 }
 
 export class Panel {
-  constructor(state, api, metadata, onError) {
+  constructor(state, api, metadata, regions, onError) {
+    this.regions = regions
     this.state = state
     this.api = api
     this.hours = state.hours
@@ -61,27 +62,32 @@ export class Panel {
     this.asked = new AbortController()
     const { signal } = this.asked
     const query = { ...areaQuery(area), period: this.hours.period(...this.span), sector }
-    this.place.classList.add('busy')
-    this.place.setAttribute('aria-busy', 'true')
-    try {
-      const [series, total] = await Promise.all([
-        this.api.get('api/series', { ...query, freq }, signal),
-        this.api.get('api/series', { ...query, freq: 'all' }, signal),
-      ])
+    this.busy(true)
+    const told = { area, freq, sector, query, series: null, total: null }
+    // the total is soon there, a series of many hours takes longer: each is shown when it comes
+    const ask = async (name, frequency) => {
+      told[name] = await this.api.get('api/series', { ...query, freq: frequency }, signal)
       if (signal.aborted) return
-      this.told = { area, freq, sector, query, series, total }
+      this.told = told
       this.render()
+    }
+    byId('panel-name').textContent = this.nameOfArea(area)
+    for (const id of ['panel-facts', 'totals', 'notes', 'panel-chart', 'files']) byId(id).replaceChildren()
+    try {
+      await Promise.all([ask('total', 'all'), ask('series', freq)])
       this.place.dataset.ready = String(Number(this.place.dataset.ready ?? 0) + 1)
     } catch (error) {
       if (signal.aborted) return
       this.onError(error)
       this.state.set({ area: null })
     } finally {
-      if (!signal.aborted) {
-        this.place.classList.remove('busy')
-        this.place.setAttribute('aria-busy', 'false')
-      }
+      if (!signal.aborted) this.busy(false)
     }
+  }
+
+  busy(on) {
+    byId('panel-busy').hidden = !on
+    this.place.setAttribute('aria-busy', on)
   }
 
   // the hour has changed: the mark in the chart moves; out of the span the series is asked anew
@@ -96,19 +102,19 @@ export class Panel {
     this.totals()
   }
 
-  nameOfArea() {
-    const { area, series } = this.told
+  nameOfArea(area) {
     if (area.kind === 'point') return say('cellName', { lon: area.lon.toFixed(2), lat: area.lat.toFixed(2) })
     if (area.kind === 'polygon') return say('polygonName')
-    return nameOf(series.area)
+    return nameOf(this.regions.find(({ id }) => id === area.id) ?? { name: area.id })
   }
 
   render() {
-    const { area, series, freq, query } = this.told
-    byId('panel-name').textContent = this.nameOfArea()
-    const { km2, outside } = series.area
+    const { area, series, total, freq, query } = this.told
+    byId('panel-name').textContent = this.nameOfArea(area)
+    const { km2, outside, name, name_en: english } = (total ?? series).area
     const facts = [`${plain(km2, km2 < 100 ? 3 : 4)} km²`]
-    if (area.kind === 'region') facts.unshift(nameOf({ name: series.area.name_en, name_en: series.area.name }))
+    // the name in the other language
+    if (area.kind === 'region' && english && english !== name) facts.unshift(nameOf({ name: english, name_en: name }))
     if (outside > 0.0005) facts.push(say('outside', { n: percent(outside) }))
     byId('panel-facts').textContent = facts.filter(Boolean).join(' · ')
     this.totals()
@@ -124,16 +130,16 @@ export class Panel {
   totals() {
     const { series, total, sector, freq } = this.told
     const { hour } = this.state.values
-    const parts = series.time.map((time) => this.hours.index(time))
+    const parts = (series?.time ?? []).map((time) => this.hours.index(time))
     const at = parts.findLastIndex((part) => part <= hour)
     const within = at >= 0 && hour < parts[at] + STEP[freq]
     const [from, to] = this.span
     const day = (index) => this.hours.beijing(index).slice(5)
-    byId('totals').replaceChildren(
-      this.total(say('whole', { from: day(from), to: day(to) }), total, sector, total.time.length ? 0 : -1, 'whole'),
-      this.total(say(freq === 'hour' ? 'thisHour' : 'thisPart'), series, sector, within ? at : -1, 'part'),
-    )
-    const upper = total.exact.concat(series.exact).includes(false)
+    const sections = []
+    if (total) sections.push(this.total(say('whole', { from: day(from), to: day(to) }), total, sector, total.time.length ? 0 : -1, 'whole'))
+    if (series) sections.push(this.total(say(freq === 'hour' ? 'thisHour' : 'thisPart'), series, sector, within ? at : -1, 'part'))
+    byId('totals').replaceChildren(...sections)
+    const upper = [total, series].some((told) => told?.exact.includes(false))
     byId('notes').textContent = [say('sigma'), upper ? say('upper') : null].filter(Boolean).join(' · ')
   }
 
@@ -164,6 +170,7 @@ export class Panel {
 
   chart() {
     const { series, sector, freq } = this.told
+    if (!series) return
     const numbers = series.sectors[sector]
     if (series.time.length === 0) {
       byId('panel-chart').replaceChildren(el('p', { class: 'note' }, say('noNumbers')))

@@ -12,6 +12,8 @@ export class Picture {
     this.image = el('img', { class: 'picture' })
     this.select = byId('region-select')
     byId('map').replaceChildren(this.image)
+    // the picture has a bar of its own
+    document.body.classList.add('as-picture')
     byId('no-webgl').hidden = false
     byId('region-group').hidden = false
     this.select.addEventListener('change', () => {

@@ -16,6 +16,9 @@ const AHEAD = 3
 // a server reads no longer address than about 4 kB
 const LONGEST_URL = 3900
 const WIDE = 900
+// what the panel of an area takes: pixels at the side, or a share from below
+const PANEL = 430
+const SHEET = 0.6
 
 export class Scene {
   constructor({ state, api, metadata, bar, tell, onError }) {
@@ -37,8 +40,9 @@ export class Scene {
 
   async begin() {
     await Promise.all([this.basemap.loaded, this.chunks.open()])
-    this.basemap.prepare()
-    await this.field.add(this.map, 'county', this.state.values)
+    const { levels } = this.metadata
+    this.basemap.prepare(levels)
+    await this.field.add(this.map, levels.length ? `border-${levels.at(-1)}` : 'area-halo', this.state.values)
     this.labels = new Labels(this.map)
     this.stations = new Stations(this.map, this.api, this.state, this.onError)
     this.stations.prepare()
@@ -86,10 +90,10 @@ export class Scene {
 
   // names and borders fit for how near one is
   near() {
-    const counties = this.everyCounty || this.basemap.seesCounties()
-    if (counties) this.ask('county')
+    const close = this.basemap.seesCounties()
+    if (this.everyCounty || close) this.ask('county')
     // names of counties need room even where their borders do not
-    this.labels.update(this.basemap.seesCounties() && this.asked.county ? ['city', 'county'] : ['city'])
+    this.labels.update(this.metadata.levels.filter((level) => level !== 'county' || close))
   }
 
   showCounties(on) {
@@ -162,7 +166,11 @@ export class Scene {
     return this.field.show(values, ahead)
   }
 
-  async showArea(area, bounds) {
+  async showArea(area, region) {
+    // the map's middle is that of what the panel leaves free
+    const wide = innerWidth >= WIDE
+    const sheet = SHEET * this.map.getContainer().clientHeight
+    this.map.setPadding({ top: 0, left: 0, right: area && wide ? PANEL : 0, bottom: area && !wide ? sheet : 0 })
     if (!area) {
       this.basemap.set('area')
       return
@@ -173,13 +181,19 @@ export class Scene {
       this.basemap.set('area', cell && { type: 'LineString', coordinates: this.grid.outline(cell) })
     }
     if (area.kind === 'region') {
-      await this.ask(bounds.level)
+      await this.ask(region?.level)
       this.basemap.set('area', this.basemap.geometryOf(area.id))
     }
   }
 
+  onScreen(lon, lat) {
+    const { x, y } = this.map.project([lon, lat])
+    const { left, top } = this.map.getContainer().getBoundingClientRect()
+    return [left + x, top + y]
+  }
+
   fit(bounds) {
-    const padding = innerWidth < WIDE ? { top: 80, bottom: 0.6 * innerHeight, left: 20, right: 20 } : { top: 60, bottom: 140, left: 290, right: 460 }
+    const padding = innerWidth < WIDE ? { top: 60, bottom: 20, left: 20, right: 60 } : { top: 60, bottom: 140, left: 290, right: 40 }
     this.basemap.fit(bounds, padding)
   }
 }

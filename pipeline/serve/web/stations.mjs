@@ -60,6 +60,12 @@ export class Stations {
   // what became of them in an hour; the newest question alone counts
   async update(hour) {
     this.asked?.abort()
+    // what became of an hour without numbers nobody knows, and the server is not asked
+    if (this.hours.isMissing(hour)) {
+      const unknown = { state: 'unknown', why: '', value: null, error: null, prior: null, posterior: null }
+      this.put([...this.byId.values()].map((station) => ({ ...station, ...unknown })))
+      return
+    }
     this.asked = new AbortController()
     const { signal } = this.asked
     try {

@@ -8,6 +8,10 @@ const EVERY = 60e3
 const STATES = ['green', 'yellow', 'red']
 const BROKEN = ['degraded', 'prior only']
 
+function ageText(hours) {
+  return hours < 72 ? say('hoursOld', { n: Math.round(hours) }) : say('daysOld', { n: Math.round(hours / 24) })
+}
+
 export class Status {
   constructor(state, api, metadata) {
     this.state = state
@@ -57,7 +61,7 @@ export class Status {
     const age = this.health?.age_hours
     const facts = [
       [say('newestHour'), this.health?.newest_hour],
-      [say('age'), Number.isFinite(age) ? say('hoursOld', { n: Math.round(age) }) : null],
+      [say('age'), Number.isFinite(age) ? ageText(age) : null],
       [say('alarms'), alarms.length ? null : say('noAlarms')],
     ]
     byId('health-box').replaceChildren(

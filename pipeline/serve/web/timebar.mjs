@@ -5,6 +5,7 @@ import { say } from './words.mjs'
 
 // shortest time a frame stands when playing
 const STANDS = 450
+const MARKS = 8
 
 export class TimeBar {
   constructor(state, shown) {
@@ -17,14 +18,14 @@ export class TimeBar {
     this.playButton = byId('play')
     this.date = byId('date')
     this.slider.max = this.hours.count - 1
-    this.date.min = this.hours.name(0).slice(0, 10)
-    this.date.max = this.hours.name(this.hours.count - 1).slice(0, 10)
+    this.date.min = this.hours.beijing(0).slice(0, 10)
+    this.date.max = this.hours.beijing(this.hours.count - 1).slice(0, 10)
     this.slider.addEventListener('input', () => this.go(Number(this.slider.value)))
     byId('back').addEventListener('click', () => this.step(-1))
     byId('forward').addEventListener('click', () => this.step(1))
     this.playButton.addEventListener('click', () => (this.playing ? this.pause() : this.play()))
     this.date.addEventListener('change', () => {
-      const midnight = this.hours.index(`${this.date.value}T00Z`)
+      const midnight = this.hours.beijingMidnight(this.date.value)
       if (midnight !== null) this.go(midnight)
     })
     addEventListener('keydown', (event) => this.key(event))
@@ -86,35 +87,29 @@ export class TimeBar {
     this.slider.setAttribute('aria-valuetext', `${hours.utc(hour)} UTC`)
     byId('beijing').textContent = hours.beijing(hour)
     byId('utc').textContent = hours.utc(hour)
-    this.date.value = hours.name(hour).slice(0, 10)
+    this.date.value = hours.beijing(hour).slice(0, 10)
     const missing = hours.isMissing(hour)
     byId('no-numbers').hidden = !missing
   }
 
-  // days below the slider, as many as can be read, and the hours without numbers on it
+  // days, or parts of a day where there are few, below the slider, as many as can be read; hours without numbers on it
   marks() {
     const { hours } = this
     const share = (index) => (hours.count > 1 ? (100 * index) / (hours.count - 1) : 0)
     const nodes = hours.missing.map(([from, to]) => {
       const node = el('i', { class: 'gap' })
-      node.style.left = `${share(from - 0.5)}%`
+      node.style.left = `${Math.max(0, share(from - 0.5))}%`
       node.style.width = `${share(to - from)}%`
       return node
     })
-    const days = []
-    for (let index = 0; index < hours.count; index += 1) {
-      if (hours.beijing(index).endsWith(' 00:00')) {
-        days.push(index)
-        index += 23
-      }
-    }
-    const every = Math.ceil(days.length / 8)
-    days.forEach((index, at) => {
-      if (at % every) return
-      const node = el('span', { class: 'day' }, hours.beijing(index).slice(5, 10))
+    const step = [6, 12, 24].find((one) => hours.count / one <= MARKS) ?? 24 * Math.ceil(hours.count / MARKS / 24)
+    for (let index = hours.untilBeijing(Math.min(step, 24)); index < hours.count; index += step) {
+      const text = hours.beijing(index)
+      const midnight = text.endsWith(' 00:00')
+      const node = el('span', { class: midnight ? 'day' : 'part' }, midnight ? text.slice(5, 10) : text.slice(11))
       node.style.left = `${share(index)}%`
       nodes.push(node)
-    })
+    }
     byId('marks').replaceChildren(...nodes)
   }
 }

@@ -1,7 +1,8 @@
 // All words of the page in Chinese and English. What the data names (layers, sectors, regions) comes from the server.
 
 const WORDS = {
-  title: ['天衍 · 温室气体通量', 'Tianyan · greenhouse-gas fluxes'],
+  name: ['天衍', 'Tianyan'],
+  about: ['温室气体通量', 'greenhouse-gas fluxes'],
   loading: ['正在载入…', 'Loading…'],
   layer: ['图层', 'Layer'],
   sector: ['部门', 'Sector'],
@@ -10,12 +11,13 @@ const WORDS = {
   city: ['市', 'City'],
   county: ['县区', 'County'],
   polygon: ['画多边形', 'Draw'],
+  box: ['区域', 'Region'],
   province: ['省', 'Province'],
   show: ['显示', 'Show'],
   counties: ['县界', 'County borders'],
   stations: ['观测站', 'Stations'],
   search: ['查找地区', 'Find a region'],
-  searchHint: ['如 杭州 或 Hangzhou', 'for example Hangzhou or 杭州'],
+  searchHint: ['查找：杭州 / Hangzhou', 'Find: Hangzhou / 杭州'],
   noRegion: ['没有这个名字的地区', 'No region of that name'],
   region: ['地区', 'Region'],
   none: ['未选取', 'None'],
@@ -26,7 +28,7 @@ const WORDS = {
   hour: ['小时', 'Hour'],
   day: ['日', 'Day'],
   month: ['月', 'Month'],
-  date: ['日期（UTC）', 'Date (UTC)'],
+  date: ['日期（北京时间）', 'Date (Beijing)'],
   play: ['播放', 'Play'],
   pause: ['暂停', 'Pause'],
   back: ['前一小时', 'One hour back'],
@@ -47,6 +49,7 @@ const WORDS = {
   newestHour: ['最新小时', 'Newest hour'],
   age: ['数据时效', 'Age'],
   hoursOld: ['{n} 小时', '{n} h'],
+  daysOld: ['{n} 天', '{n} days'],
   noAlarms: ['没有告警', 'No alarms'],
   alarms: ['告警', 'Alarms'],
   status: ['本小时状态', 'This hour'],
@@ -54,6 +57,7 @@ const WORDS = {
   P1: ['P1 初值', 'P1 first'],
   P2: ['P2 更新', 'P2 updated'],
   P3: ['P3 终值', 'P3 final'],
+  run: ['一次运行', 'one run'],
   full: ['数据完整', 'full data'],
   degraded: ['数据降级', 'degraded'],
   'prior only': ['仅先验', 'prior only'],
@@ -144,7 +148,7 @@ export function nameOf(thing) {
 
 function apply() {
   document.documentElement.lang = column === 1 ? 'en' : 'zh-CN'
-  document.title = say('title')
+  document.title = `${say('name')} · ${say('about')}`
   for (const node of document.querySelectorAll('[data-word]')) node.textContent = say(node.dataset.word)
   for (const node of document.querySelectorAll('[data-label]')) {
     node.setAttribute('aria-label', say(node.dataset.label))
