@@ -23,7 +23,9 @@ import numpy as np
 import xarray as xr
 
 from benchmarks.cases import machine
-from pipeline.grid import HourStore, HourVersion
+from pipeline.grid import Grid, HourStore, HourVersion, box_regions, lambert_grid
+from pipeline.service import product
+from pipeline.settings import Box, Settings
 
 FIELDS = ("flux_prior", "flux_prior_std", "flux_posterior", "flux_posterior_std")
 TABLES = ("region_prior", "region_prior_std", "region_posterior", "region_posterior_std")
@@ -63,22 +65,49 @@ class Figure:
     least: float | None = None
 
 
-def template(size: Size) -> xr.Dataset:
-    shape = (2, size.ny, size.nx)
-    return xr.Dataset(
+def settings() -> Settings:
+    """Return a case of two sectors: what the template of a store is made of."""
+    source = {"sources": [{"file": "a.nc", "format": "netcdf", "variable": "flux"}], "sigma_fraction": 0.5}
+    return Settings.model_validate(
         {
-            **{name: (("sector", "y", "x"), np.zeros(shape, np.float32)) for name in FIELDS},
-            **{name: (("sector", "region"), np.zeros((2, size.regions))) for name in TABLES},
-        },
-        coords={
-            "sector": ("sector", np.array(["fossil", "land"], dtype=object)),
-            "region": ("region", np.array([f"{n:06d}" for n in range(size.regions)], dtype=object)),
-            "x": ("x", 3000.0 * np.arange(size.nx)),
-            "y": ("y", 3000.0 * np.arange(size.ny)),
-            "lon": (("y", "x"), np.random.default_rng(0).uniform(118, 123, shape[1:])),
-            "lat": (("y", "x"), np.random.default_rng(1).uniform(27, 31, shape[1:])),
-        },
-    )
+            "case": {
+                "name": "year",
+                "title": "A year of invented hours",
+                "species": "co2",
+                "flux_hours": {"start": "2024-01-01T00:00Z", "end": "2024-01-02T00:00Z"},
+                "observation_hours": {"start": "2024-01-01T00:00Z", "end": "2024-01-02T00:00Z"},
+            },
+            "grid": {"box": [118.0, 123.0, 27.0, 31.5], "spacing": 3000.0},
+            "stations": [
+                {"id": "AAA", "format": "gcwerks", "files": ["*"], "height": 10, "representation_error": 1.0}
+            ],
+            "footprints": [{"format": "stilt", "files": ["*"]}],
+            "sectors": [
+                {"name": "fossil", **source, "length": 20, "hours": 240},
+                {"name": "land", **source, "length": 60, "hours": 6, "sigma_floor": 1.0},
+            ],
+            "background": {
+                "kind": "series", "file": "b.csv", "sigma": 1.0, "hours": 6,
+                "table": {"time": "t", "value": "v", "unit": "ppm"},
+            },
+            "outputs": {"store": "year.zarr"},
+        }
+    )  # fmt: skip
+
+
+def template(size: Size) -> xr.Dataset:
+    lambert = lambert_grid(west=118.0, east=123.0, south=27.0, north=31.5, spacing=3000.0)
+    grid = Grid(lambert.crs, lambert.x_edges[0] + 3000.0 * np.arange(size.nx + 1), 3000.0 * np.arange(size.ny + 1))
+    lon, lat = grid.lonlat
+    rows = int(np.ceil(np.sqrt(size.regions)))
+    across = np.linspace(lon[:, 0].max(), lon[:, -1].min(), rows + 1)
+    upward = np.linspace(lat[0].max(), lat[-1].min(), rows + 1)
+    boxes = []
+    for n in range(size.regions):
+        row, column = divmod(n, rows)
+        corners = (across[column], across[column + 1], upward[row], upward[row + 1])
+        boxes.append(Box(id=f"{n:06d}", name=f"box {n}", box=tuple(map(float, corners))))
+    return product.template(settings(), grid, box_regions(boxes, grid))
 
 
 class Hours:
@@ -105,6 +134,8 @@ class Hours:
         random = np.random.default_rng(number)
         for name in TABLES:
             variables[name] = (("sector", "region"), cycle * random.lognormal(size=(2, self._size.regions)))
+        squares = variables[TABLES[-1]][1] ** 2 * np.eye(2)[:, :, None]
+        variables["region_covariance"] = (("sector", "sector_2", "region"), squares)
         manifest = {"status": "P1", "condition": "full", "key": key or str(number), "window": [str(START), "0"]}
         return HourVersion(START + np.timedelta64(number, "h"), xr.Dataset(variables), manifest)
 

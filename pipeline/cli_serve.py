@@ -70,6 +70,7 @@ def serve(
     found = case if case is not None else next((one for one in [store / "case.toml"] if one.is_file()), None)
     network = Network(found)
     shelf = Shelf(store)
+    shelf.warm()
     gate = Gate()
     title = network.place.settings.case.title if network.place is not None else ""
     app = Guard(create_app(shelf, network, gate, title=title or ""), gate, _names(host, allow_host), token)

@@ -163,23 +163,25 @@ class HoursSource:
         sectors = len(self.sectors)
         longest = max((mine.size for mine in groups), default=0)
         require_numbers(longest, cells.size)
-        # all hours at once where memory has them, else those of a group
-        at_once = hours.size * cells.size <= MOST_NUMBERS
+        # all hours and sectors at once where memory has them, else those of a group and one sector
+        at_once = sectors * hours.size * cells.size <= MOST_NUMBERS
+        fields = [self._cells(name, slice(0, sectors), at, cells) * weight for name in _FIELDS] if at_once else []
         squares = np.zeros((2, 1, len(groups), sectors, sectors))
         means = np.zeros((2, 1, sectors, len(groups)))
         for k, correlation in enumerate(self.correlations):
             patch = Patch(self.grid, cells, correlation)
-            for which, (mean, sigma) in enumerate((_FIELDS[:2], _FIELDS[2:])):
-                fields = [self._cells(name, k, at, cells) * weight for name in (mean, sigma)] if at_once else []
+            for which, pair in enumerate((_FIELDS[:2], _FIELDS[2:])):
+                mine = [field[k] for field in fields[2 * which : 2 * which + 2]]
                 if at_once and longest == 1:
-                    means[which, 0, k] = fields[0].sum(axis=1)
-                    squares[which, 0, :, k, k] = patch.variance_of_hours(fields[1])
+                    means[which, 0, k] = mine[0].sum(axis=1)
+                    squares[which, 0, :, k, k] = patch.variance_of_hours(mine[1])
                     continue
-                for g, mine in enumerate(groups):
-                    mine_of = fields and [field[mine] for field in fields]
-                    values, sigmas = mine_of or [self._cells(n, k, at[mine], cells) * weight for n in (mean, sigma)]
+                for g, some in enumerate(groups):
+                    values, sigmas = [field[some] for field in mine] or [
+                        self._cells(name, slice(k, k + 1), at[some], cells)[0] * weight for name in pair
+                    ]
                     means[which, 0, k, g] = values.sum()
-                    squares[which, 0, g, k, k] = patch.variance(sigmas, at[mine])
+                    squares[which, 0, g, k, k] = patch.variance(sigmas, at[some])
         return AreaTotals(
             means[0],
             means[1],
@@ -200,14 +202,14 @@ class HoursSource:
         every = tuple(slice(None) for _ in variable.dims)
         return self.reader.read(variable, at, every)[..., places]
 
-    def _cells(self, name: str, sector: int, at: np.ndarray, cells: np.ndarray) -> np.ndarray:
-        """Return a field of some hours and cells of one sector: (hour, cell)."""
+    def _cells(self, name: str, sectors: slice, at: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        """Return a field of some sectors, hours and cells: (sector, hour, cell)."""
         variable = self.reader.layout.named(name)
         y, x = np.divmod(cells, self.grid.nx)
         south, north, west, east = y.min(), y.max() + 1, x.min(), x.max() + 1
-        box = (slice(sector, sector + 1), slice(int(south), int(north)), slice(int(west), int(east)))
-        found = self.reader.read(variable, at, box)[0]
-        return found[:, y - south, x - west].astype(np.float64)
+        box = (sectors, slice(int(south), int(north)), slice(int(west), int(east)))
+        found = self.reader.read(variable, at, box)
+        return found[:, :, y - south, x - west].astype(np.float64)
 
 
 def _reader(store: HourStore, version: str | None, as_of: datetime | None) -> HourReader:

@@ -90,6 +90,34 @@ class RunSource:
 
     def totals(self, areas: Sequence[Area], hours: np.ndarray, groups: Sequence[np.ndarray]) -> AreaTotals:
         """Return exact totals; see `Source`."""
+        told = [area.region for area in areas if area.region is not None]
+        single = all(len(group) == 1 for group in groups) and "region_hourly_prior" in self.posterior
+        if groups and single and len(told) == len(areas) and not self.linearised:
+            return self._hourly(told, hours, groups)
+        return self._asked(areas, hours, groups)
+
+    def _hourly(self, places: list[int], hours: np.ndarray, groups: Sequence[np.ndarray]) -> AreaTotals:
+        """Return totals of declared regions in single hours, which the run tells."""
+        at = np.searchsorted(self.hours, hours[np.concatenate(groups)])
+        told = {
+            name: self.posterior[f"region_hourly_{name}"].values[:, places][:, :, at].astype(np.float64)
+            for name in ("prior", "prior_std", "posterior")
+        }
+        # (hour, sector, region, sector, region), of which what is of one region
+        between = self.posterior["region_hourly_posterior_covariance"].values[at].astype(np.float64)
+        covariance = np.einsum("tsrur->rtsu", between[:, :, places][:, :, :, :, places])
+        return AreaTotals(
+            told["prior"].transpose(1, 0, 2),
+            told["posterior"].transpose(1, 0, 2),
+            np.einsum("srt,su->rtsu", told["prior_std"] ** 2, np.eye(len(self.sectors))),
+            covariance,
+            np.ones((len(places), len(groups)), dtype=bool),
+            self.regions.areas[places],
+            np.zeros(len(places)),
+        )
+
+    def _asked(self, areas: Sequence[Area], hours: np.ndarray, groups: Sequence[np.ndarray]) -> AreaTotals:
+        """Return totals of any areas and hours, from the solution that was kept."""
         fractions = self._fractions(areas)
         gas, problem = species(self.species), self.solution.problem
         weights = region_weights(fractions, gas).astype(problem.prior.dtype)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from pipeline.answers import Area, Source
+from pipeline.answers import Area, RunSource, Source
 from pipeline.answers.shares import fractions_of
 from pipeline.errors import SizeError
 
@@ -59,9 +59,13 @@ def require(read: int, told: int) -> None:
 
 
 def of_totals(source: Source, areas: list[Area], hours: int, parts: int, sectors: int) -> tuple[int, int]:
-    """Return what totals read and tell: numbers."""
+    """Return what totals read and tell: numbers; of a run, what is gone through to ask its solution."""
     read = 0
     for area in areas:
+        # a run tells the hours of its regions; anything else goes once through the state for each part
+        if isinstance(source, RunSource) and (area.region is None or parts < hours):
+            read += parts * source.grid.size * source.hours.size * len(source.sectors)
+            continue
         if area.region is not None:
             read += _TABLES * hours * len(source.sectors)
             continue

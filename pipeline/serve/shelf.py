@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from pipeline.answers import HoursSource, RunSource, Source, parse_as_of
 from pipeline.answers.query import hours_store_at
 from pipeline.errors import CorruptError, InputError
 from pipeline.grid import MAIN, HourStore
+from pipeline.serve.borders import borders
 from pipeline.serve.edition import Edition
 
 T = TypeVar("T")
@@ -75,6 +76,24 @@ class Shelf:
         self._closing = False
         if self.store is None:
             self._keep(Edition(RunSource(store)))
+
+    def warm(self) -> None:
+        """Open the newest version, and make what the first page needs.
+
+        Raises
+        ------
+        StoreError
+            When no version of the store is one that this code can read.
+        """
+
+        def make(edition: Edition, _: Told) -> None:
+            edition.ranges()
+            for level in dict.fromkeys(edition.source.regions.levels):
+                borders(edition.source, level)
+
+        # a damaged version is told to whoever asks
+        with suppress(Unreadable):
+            self.answer(None, None, make)
 
     def answer(
         self, version: str | None, as_of: str | None, work: Callable[[Edition, Told], T], *, live: bool = True

@@ -29,6 +29,15 @@ def test_a_declared_region_has_the_totals_of_the_run(run):
     assert answer.attrs["linearised"] == 0
 
 
+def test_hours_of_a_region_from_the_runs_table_are_those_of_the_kept_solution(run):
+    # a box is no declared region: its hours are asked of the solution
+    told, asked = (query(run.store, area, DAY, freq="hour") for area in ("EAST", stores.EAST))
+    assert told.sizes["time"] == 24
+    for name in ("prior", "prior_std", "posterior", "posterior_std", "data_share", "flux_posterior_std"):
+        np.testing.assert_allclose(told[name].values, asked[name].values, rtol=2e-5, atol=1e-7)
+    np.testing.assert_array_equal(told["exact"].values, asked["exact"].values)
+
+
 def test_a_box_and_a_polygon_of_the_region_have_the_same_total(run, tmp_path):
     west, east, south, north = stores.EAST
     path = stores.geojson(tmp_path / "east.geojson", stores.square(*stores.EAST))

@@ -282,12 +282,12 @@ def test_a_client_that_floods_is_told_to_wait(store, monkeypatch):
 
 def test_one_client_has_one_large_question_at_a_time_and_all_have_two():
     gate = Gate()
-    with gate.heavy("a", MOST_READ, 0):
+    first, second = gate.heavy("a", MOST_READ, 0), gate.heavy("b", MOST_READ, 0)
+    with first:
         with pytest.raises(BusyError), gate.heavy("a", MOST_READ, 0):
             pass
-        with gate.heavy("a", 10, 10), gate.heavy("b", MOST_READ, 0):
-            with pytest.raises(BusyError), gate.heavy("c", MOST_READ, 0):
-                pass
+        with gate.heavy("a", 10, 10), second:
+            pytest.raises(BusyError, gate.heavy("c", MOST_READ, 0).__enter__)
     with gate.heavy("a", MOST_READ, 0):
         pass
 
