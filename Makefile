@@ -37,6 +37,7 @@ bench: $(STAMP)  ## speed and memory, as ratios within one run
 	$(BIN)/python -m benchmarks.hourly
 	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.store store-output
+	$(BIN)/python -m benchmarks.serve store-output
 
 docs: $(STAMP)  ## run the cases and comparisons, write their figures into docs/ (needs ../shared)
 	$(BIN)/tianyan demo > docs/cases/demo.txt
@@ -66,6 +67,7 @@ docs: $(STAMP)  ## run the cases and comparisons, write their figures into docs/
 	$(BIN)/python -m benchmarks.quality > docs/quality/bench.txt
 	$(BIN)/python -m benchmarks.glasgow
 	$(BIN)/python -m benchmarks.store store-output > docs/service/store.txt
+	$(BIN)/python -m benchmarks.serve store-output > docs/answers/serve.txt
 	$(BIN)/tianyan osse make hours-output/world --days 3 --spacing-km 18 --particles 50 --micro 20
 	$(BIN)/python -m benchmarks.service hours-output/world hours-output 48 > docs/service/hours.txt
 	cp hours-output/disturbed/service/status.html docs/service/status.html
