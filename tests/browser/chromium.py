@@ -57,7 +57,8 @@ class Browser:
         self.process = subprocess.Popen(
             [path, *FLAGS, *flags, f"--user-data-dir={self._profile.name}", "about:blank"],
             pass_fds=(_READS, _WRITES, high_in, high_out),
-            preexec_fn=place,
+            # no thread runs yet, and it calls dup2 alone
+            preexec_fn=place,  # noqa: PLW1509
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

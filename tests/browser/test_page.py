@@ -9,10 +9,9 @@ import urllib.request
 import numpy as np
 import pytest
 import query_stores as stores
-from matplotlib.image import imread
-
 from browser.chromium import Browser, installed
 from browser.serving import Server
+from matplotlib.image import imread
 
 pytestmark = pytest.mark.skipif(
     installed() is None, reason="no chromium, chromium-browser or google-chrome on the path"
@@ -297,8 +296,7 @@ def test_a_phone_has_all_of_it(page):
     assert browser.run("document.querySelector('#controls').classList.contains('open')")
     small = browser.run(
         "[...document.querySelectorAll('button, .choice label, .tick-box, #search, #date')]"
-        ".filter((n) => n.checkVisibility()).map((n) => [n.id || n.textContent || n.className, n.getBoundingClientRect().height])"
-        ".filter(([, h]) => h < 39.5)"
+        ".filter((n) => n.checkVisibility() && n.getBoundingClientRect().height < 39.5).map((n) => n.outerHTML)"
     )
     assert small == []
 

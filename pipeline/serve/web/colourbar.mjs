@@ -32,6 +32,7 @@ export class ColourBar {
         return tick
       }),
     )
+    this.sign = low < 0 ? say('upward') : ''
     this.read(undefined)
   }
 
@@ -39,7 +40,7 @@ export class ColourBar {
   read(value, where = '') {
     this.mark.hidden = value === undefined || value === null
     if (value === undefined) {
-      this.reading.textContent = say('upward')
+      this.reading.textContent = this.sign
       return
     }
     this.reading.textContent = `${where}  ${value === null ? '–' : `${plain(value, 3)} ${this.unit}`}`

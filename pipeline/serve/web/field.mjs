@@ -3,9 +3,11 @@
 import { ZarrLayer } from './vendor-zarr-layer.mjs'
 import { paletteOf } from './colours.mjs'
 
-// a drawing that takes longer, milliseconds, is felt; after so many of them one after another the map is drawn coarser
+// a drawing that takes longer, milliseconds, is felt; where many do, hours that follow each other within HURRY are drawn
+// coarser, and sharp again when time has come to rest: without a graphics card a drawing takes as long as it has pixels
 const SLOW = 140
-const PATIENCE = 3
+const MANY = 3
+const HURRY = 1000
 const COARSE = 0.66
 
 function nextPaint() {
@@ -20,6 +22,7 @@ export class Field {
     this.running = false
     this.shown = null
     this.slow = 0
+    this.ended = -Infinity
   }
 
   frameOf({ layer, sector, hour }) {
@@ -51,6 +54,7 @@ export class Field {
       renderingMode: '2d',
     })
     this.map = map
+    this.sharp = map.getPixelRatio()
     this.palette = palette.name
     const painted = this.awaitFresh(palette)
     map.addLayer(this.custom(), before)
@@ -148,24 +152,28 @@ export class Field {
     if (this.next) return null
     const palette = paletteOf(this.metadata, values.layer, values.sector)
     const ready = performance.now()
+    const coarse = this.slow >= MANY && begun - this.ended < HURRY
     this.selected = false
     const painted = this.awaitFresh(palette)
     await this.inner.setSelector(this.selector(frame))
     this.selected = true
     // the library looks for numbers when it draws; asked now, they are there for the very next drawing
     this.inner.prerender(this.map.painter.context.gl)
+    this.sharpen(coarse ? Math.min(COARSE, this.sharp) : this.sharp)
     if (this.isFresh()) this.map.triggerRepaint()
     await painted
     this.shown = frame
     await nextPaint()
-    this.spare(performance.now() - ready)
-    return performance.now() - begun
+    this.ended = performance.now()
+    // a coarse drawing that is quick says nothing about a sharp one
+    this.slow = Math.min(MANY + 1, Math.max(0, this.slow + (this.ended - ready > SLOW ? 1 : coarse ? 0 : -1)))
+    clearTimeout(this.resting)
+    this.resting = setTimeout(() => this.sharpen(this.sharp), HURRY)
+    return this.ended - begun
   }
 
-  // without a graphics card time goes with the number of pixels
-  spare(time) {
-    this.slow = time > SLOW ? this.slow + 1 : 0
-    if (this.slow === PATIENCE && this.map.getPixelRatio() > COARSE) this.map.setPixelRatio(COARSE)
+  sharpen(ratio) {
+    if (this.map.getPixelRatio() !== ratio) this.map.setPixelRatio(ratio)
   }
 
   // the value shown in a cell: null without one, undefined while it is not there

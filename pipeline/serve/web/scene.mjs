@@ -60,7 +60,7 @@ export class Scene {
     })
     // a link pasted into the page that is open
     addEventListener('hashchange', () => {
-      const [lon, lat, zoom] = this.state.get('view') ?? []
+      const [lon, lat, zoom] = this.state.read().view ?? []
       if (zoom !== undefined) this.map.jumpTo({ center: [lon, lat], zoom })
     })
     byId('draw-finish').addEventListener('click', () => this.draw.finish())

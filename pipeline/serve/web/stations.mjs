@@ -173,5 +173,7 @@ export class Stations {
       ],
       onPick: (index) => this.state.set({ hour: index }),
     })
+    // with the chart in it the popup may have to stand on the other side of its station
+    this.popup.setLngLat(this.popup.getLngLat())
   }
 }

@@ -2,7 +2,7 @@
 
 import { byId, el } from './dom.mjs'
 import { toast } from './toast.mjs'
-import { onLanguage, say } from './words.mjs'
+import { nameOf, onLanguage, say } from './words.mjs'
 
 const EVERY = 60e3
 const STATES = ['green', 'yellow', 'red']
@@ -66,7 +66,7 @@ export class Status {
     ]
     byId('health-box').replaceChildren(
       el('dl', { class: 'facts' }, ...facts.filter(([, text]) => text).flatMap(([word, text]) => [el('dt', {}, word), el('dd', {}, text)])),
-      el('ul', {}, ...alarms.map((alarm) => el('li', { 'data-level': alarm.level }, el('b', {}, alarm.name), ` ${alarm.text ?? ''}`))),
+      el('ul', {}, ...alarms.map((alarm) => el('li', { 'data-level': alarm.level }, el('b', {}, nameOf(alarm)), ` ${alarm.text ?? ''}`))),
     )
   }
 
