@@ -29,6 +29,7 @@ lint: $(STAMP)  ## style and types
 soak: $(STAMP)  ## the service through a hundred random histories, every kill, and a thousand hours in one process
 	SOAK=1 $(BIN)/python -m pytest -n 2 --dist load tests/pipeline/service/test_machine.py tests/pipeline/service/test_soak.py \
 	  tests/pipeline/service/test_kills.py tests/pipeline/service/test_disk_faults.py tests/pipeline/grid/test_hours_processes.py
+	SOAK=1 $(BIN)/python -m pytest tests/test_howto.py
 	$(BIN)/python -m benchmarks.soak 1000 > docs/service/soak.txt
 
 bench: $(STAMP)  ## speed and memory, as ratios within one run
@@ -40,6 +41,12 @@ bench: $(STAMP)  ## speed and memory, as ratios within one run
 	$(BIN)/python -m benchmarks.serve store-output
 
 docs: $(STAMP)  ## run the cases and comparisons, write their figures into docs/ (needs ../shared)
+	$(BIN)/python docs/reference.py
+	$(BIN)/tianyan osse make formats-output/world --days 1 --spacing-km 18 --particles 50 --micro 20
+	$(BIN)/tianyan run formats-output/world/case.toml > /dev/null
+	$(BIN)/tianyan osse deliver formats-output/world formats-output/live --until 2024-07-15T04Z
+	$(BIN)/tianyan run-due --case formats-output/live/case.toml --now 2024-07-15T04:16Z
+	$(BIN)/python docs/formats.py formats-output/world/posterior.zarr formats-output/live
 	$(BIN)/tianyan demo > docs/cases/demo.txt
 	$(BIN)/python -m benchmarks.upper demo-output/posterior.zarr 16 > docs/answers/upper.txt
 	cp demo-output/posterior.png docs/demo.png

@@ -367,6 +367,10 @@ def main() -> None:
         print(f"tianyan: {error}", file=sys.stderr)
         # EX_TEMPFAIL of sysexits.h: another run is under way
         sys.exit(75 if isinstance(error, LockedError) else 2)
+    except BrokenPipeError:
+        # who reads us (`| head`) has enough; Python would complain again when it closes the stream
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
 
 
 if __name__ == "__main__":

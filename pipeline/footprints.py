@@ -183,7 +183,7 @@ def made_footprints(
         raise InputError(
             "at least one receptor must have a footprint",
             got="; ".join([*made.failures[:3], *made.weather[:3]]) or "no receptors",
-            remedy="check that weather and grid cover the observations",
+            remedy="check that weather and grid cover the observations, and that some are selected (hours of the day)",
             where="transport",
         )
     footprints = join(parts)

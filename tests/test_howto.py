@@ -1,5 +1,6 @@
-"""The pages of docs/howto run as written, in the order of their list, in one folder."""
+"""The pages of docs/howto run as written, in the order of their list, in one folder: with SOAK=1."""
 
+import os
 import re
 
 import pytest
@@ -18,6 +19,7 @@ def test_every_page_is_in_the_list():
     assert sorted(PAGES) == sorted(path.name for path in (ROOT / "docs/howto").glob("*.md"))
 
 
+@pytest.mark.skipif(not os.environ.get("SOAK"), reason="minutes; `make soak` runs it (SOAK=1)")
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_runs_as_written(folder, page):
     if page != "README.md" and not (folder / "small" / "posterior.zarr").is_dir():

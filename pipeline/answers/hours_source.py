@@ -122,7 +122,14 @@ class HoursSource:
 
     def dataset(self, start: np.datetime64, end: np.datetime64) -> xr.Dataset:
         """Return fields; see `Source`."""
-        return self.reader.dataset(start, end)
+        found = self.reader.dataset(start, end)
+        flux, total = species(self.species).flux_unit, {"units": "t"}
+        for name, variable in found.variables.items():
+            if str(name).startswith("flux_"):
+                variable.attrs |= {"units": flux, "grid_mapping": "crs", "long_name": f"{name}, positive upward"}
+            elif str(name).startswith("region_") and "time" in variable.dims:
+                variable.attrs |= {"units": "t2"} if name == "region_covariance" else total
+        return found
 
     def _of_regions(self, places: list[int], hours: np.ndarray, groups: Sequence[np.ndarray]) -> list[AreaTotals]:
         """Return totals of declared regions from their tables."""

@@ -44,7 +44,7 @@ COLUMNS: tuple[tuple[str, str, str, str], ...] = (
     ("start", "string", "", "start of the period, or of the part of it that was asked for, UTC"),
     ("end", "string", "", "its end, exclusive, UTC"),
     ("emission", "number", "t", "posterior total of the cells whose total is upward"),
-    ("uptake", "number", "t", "posterior total of the cells whose total is downward, negative"),
+    ("uptake", "number", "t", "posterior total of the cells whose total is downward, negative, to rounding"),
     ("net", "number", "t", "posterior total, positive upward"),
     ("sigma", "number", "t", "one standard deviation of net"),
     ("sigma_kind", "string", "", "exact, or upper: an upper estimate"),

@@ -5,7 +5,7 @@ import pytest
 import query_stores as stores
 import shapely
 
-from pipeline.answers import GRID, open_source, query
+from pipeline.answers import GRID, open_dataset, open_source, query
 from pipeline.errors import GridError, StoreError
 
 DAY = "2024-07-15"
@@ -100,6 +100,13 @@ def test_a_version_is_told_and_can_be_asked_for_again(run, hours):
         query(hours, "EAST", DAY, as_of="1969-07-16T00:00Z")
     with pytest.raises(StoreError):
         query(hours, "EAST", DAY, version="no-such-version")
+
+
+def test_an_opened_store_tells_its_units(hours):
+    found = open_dataset(hours)
+    assert found["flux_posterior_std"].attrs["units"] == "umol m-2 s-1"
+    assert found["region_prior"].attrs["units"] == "t"
+    assert found["region_covariance"].attrs["units"] == "t2"
 
 
 def test_what_is_known_of_an_hour_is_told(hours):

@@ -162,3 +162,12 @@ def test_maps_and_the_ledger_are_written_by_commands(hours, tmp_path, monkeypatc
     assert command(monkeypatch, "ledger", "--schema") == 0
     assert json.loads(capsys.readouterr().out)["title"] == "regional ledger"
     assert command(monkeypatch, "ledger") == 2
+
+
+def test_a_reader_that_has_enough_is_no_error(hours):
+    command_line = [sys.executable, "-m", "pipeline.cli", "query", str(hours), "--region", "EAST", "--freq", "hour"]
+    with subprocess.Popen(command_line, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        told = process.stderr.read().decode()
+    assert "Traceback" not in told
+    assert "BrokenPipe" not in told

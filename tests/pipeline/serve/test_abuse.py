@@ -287,7 +287,9 @@ def test_one_client_has_one_large_question_at_a_time_and_all_have_two():
         with pytest.raises(BusyError), gate.heavy("a", MOST_READ, 0):
             pass
         with gate.heavy("a", 10, 10), second:
-            pytest.raises(BusyError, gate.heavy("c", MOST_READ, 0).__enter__)
+            third = gate.heavy("c", MOST_READ, 0)
+            with pytest.raises(BusyError):
+                third.__enter__()
     with gate.heavy("a", MOST_READ, 0):
         pass
 
