@@ -164,6 +164,10 @@ export function onLanguage(watcher) {
 
 export function setLanguage(wanted) {
   column = wanted === 'en' ? 1 : 0
+  // what the address asked for no longer holds
+  const url = new URL(location.href)
+  url.searchParams.delete('lang')
+  history.replaceState(null, '', url)
   try {
     localStorage.setItem('language', language())
   } catch {
