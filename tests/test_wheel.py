@@ -19,7 +19,8 @@ for top in ("pipeline", "kernels", "station_meta", "workflows"):
     assert "site-packages" in package.__file__, package.__file__
     names += [top] + [m.name for m in pkgutil.walk_packages(package.__path__, top + ".")]
 # an extra's
-names = [name for name in names if not name.startswith("workflows.dagster_")]
+without = ("workflows.dagster_", *sys.argv[1:])
+names = [name for name in names if not name.startswith(without)]
 for name in names:
     importlib.import_module(name)
 import station_meta
@@ -49,6 +50,9 @@ def test_the_wheel_holds_the_packages_and_their_data_and_nothing_else(wheel):
     assert "station_meta/zhejiang_illustrative.csv" in names
     assert "workflows/tacolneston.toml" in names
     assert "workflows/systemd/run-due.timer" in names
+    page = {name.rpartition("/")[2] for name in names if name.startswith("pipeline/serve/web/")}
+    assert {"index.html", "main.mjs", "page.css", "vendor-maplibre.mjs", "vendor-zarr-layer.mjs"} <= page
+    assert "vendor-licences.txt" in page
 
 
 def test_a_clean_installation_imports_every_module_and_runs(wheel, tmp_path):
@@ -57,8 +61,13 @@ def test_a_clean_installation_imports_every_module_and_runs(wheel, tmp_path):
     run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel))
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("PYTHONPATH", None)
-    count = run(str(python), "-c", CHECK, cwd=tmp_path, env=environment)
+    count = run(str(python), "-c", CHECK, "pipeline.serve", cwd=tmp_path, env=environment)
     assert int(count) > 20
     tianyan = tmp_path / "venv" / "bin" / "tianyan"
     assert run(str(tianyan), "--version", cwd=tmp_path).strip() == pipeline.__version__
     assert "config" in run(str(tianyan), "--help", cwd=tmp_path)
+    refused = subprocess.run([tianyan, "serve", "a"], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "pip install 'carbon-tianyan[serve]'" in refused.stderr
+    run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[serve]")
+    assert int(run(str(python), "-c", CHECK, cwd=tmp_path, env=environment)) > int(count)

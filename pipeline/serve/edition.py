@@ -85,7 +85,8 @@ def metadata(edition: Edition) -> dict[str, Any]:
     """Return what a map needs to know of a version's axes: grid and hours."""
     source = edition.source
     grid = source.grid
-    lon, lat = grid.lonlat
+    x, y = np.meshgrid(grid.x_edges, grid.y_edges)
+    lon, lat = grid.to_lonlat(x, y)
     first, axis = edition.view.first, edition.view.axis
     return {
         "grid": {

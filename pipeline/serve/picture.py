@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from pipeline.answers import layer_map
 from pipeline.coast import draw_coast, draw_zhejiang
 from pipeline.serve.edition import Edition
-from pipeline.show_maps import mark, signed
 from pipeline.units import species
 
 _DRAWING = threading.Lock()
@@ -41,13 +40,11 @@ def picture(edition: Edition, layer: str, sector: str, hour: np.datetime64) -> b
     with _DRAWING:
         figure = Figure(figsize=(7.2, 7.6), layout="constrained")
         axis = figure.add_subplot()
-        norm = signed(most) if least < 0 else Normalize(0.0, most)
-        colours = "PuOr_r" if layer == "flux_change" else "RdBu_r" if least < 0 else "viridis"
+        # the page's own colours and limits
+        norm, colours = Normalize(least, most), "RdBu_r" if least < 0 else "YlGnBu"
         image = axis.pcolormesh(grid.x_edges * scale, grid.y_edges * scale, field, cmap=colours, norm=norm)
         unit = species(edition.source.species).flux_unit
-        bar = figure.colorbar(image, ax=axis, orientation="horizontal", label=unit, shrink=0.8, pad=0.02)
-        if least < 0:
-            mark(bar, most)
+        figure.colorbar(image, ax=axis, orientation="horizontal", label=unit, shrink=0.8, pad=0.02)
         axis.set(xlim=grid.x_edges[[0, -1]] * scale, ylim=grid.y_edges[[0, -1]] * scale, xticks=[], yticks=[])
         draw_coast(axis, grid, scale=scale)
         draw_zhejiang(axis, grid, scale=scale)

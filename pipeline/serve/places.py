@@ -82,13 +82,16 @@ class Network:
         """Return every station with its state in an hour: used, flagged, silent, or unknown.
 
         A station of several inlets is told by the one that was used, else by its first. A sink station's hour is not
-        kept by name: its state is unknown.
+        kept by name: its state is unknown, as that of all is in an hour without numbers.
         """
+        stations = self.stations(source).values()
+        if hour not in source.hours:
+            return [{**_of_hour(one, []), "state": "unknown"} for one in stations]
         measured: dict[str, list[tuple[str, dict[str, float | None]]]] = {}
         for key, numbers in source.stations(np.array([hour]))[0].items():
             name, _, height = key.partition("/")
             measured.setdefault(name, []).append((height, numbers))
-        return [_of_hour(one, measured.get(one.id, [])) for one in self.stations(source).values()]
+        return [_of_hour(one, measured.get(one.id, [])) for one in stations]
 
     def series(self, source: Source, name: str, hours: np.ndarray) -> dict[str, Any]:
         """Return what one station measured in hours, and what the models say of it.

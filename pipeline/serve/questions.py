@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.answers import GRID, LAYERS, Area, Frequency, RegionTable, Source, area_of, box_of, point_of
-from pipeline.answers.periods import parse_period
+from pipeline.answers.periods import Period, parse_period
 from pipeline.answers.query import chosen_sectors, some_hours
 from pipeline.errors import InputError
 
@@ -65,12 +65,35 @@ class HourQuestion(Versioned):
         InputError
             When it is none, or has none.
         """
+        return _require_hours(source)[-1] if self.hour is None else some_hours(source, self.span(self.hour))[0]
+
+    def any_of(self, source: Source) -> np.datetime64:
+        """Return the hour that was asked for, with or without numbers, of those between the first and the last.
+
+        Raises
+        ------
+        InputError
+            When it is none, or lies outside.
+        """
+        hours = _require_hours(source)
         if self.hour is None:
-            return _require_hours(source)[-1]
-        span = parse_period(self.hour)
+            return hours[-1]
+        found = self.span(self.hour).start
+        return found if hours[0] <= found <= hours[-1] else self.of(source)
+
+    @staticmethod
+    def span(told: str) -> Period:
+        """Return one hour that was written.
+
+        Raises
+        ------
+        InputError
+            When it is none, or several.
+        """
+        span = parse_period(told)
         if span.count != 1:
-            raise InputError("one hour is asked for", got=self.hour, remedy="write it as 2024-07-15T05Z", where="hour")
-        return some_hours(source, span)[0]
+            raise InputError("one hour is asked for", got=told, remedy="write it as 2024-07-15T05Z", where="hour")
+        return span
 
 
 class PictureQuestion(HourQuestion):

@@ -114,7 +114,7 @@ def add_network(app: FastAPI, desk: Desk) -> None:
         """Every station, and what became of its measurement of an hour."""
 
         def work(edition: Edition, told: Told) -> Response:
-            hour = asked.of(edition.source)
+            hour = asked.any_of(edition.source)
             found = desk.network.of_hour(edition.source, hour)
             return json_reply(request, told, {"hour": f"{hour}Z", "stations": found})
 

@@ -265,11 +265,11 @@ def test_the_language_changes_and_is_kept(page):
     browser = page()
     assert browser.run("document.querySelector('h1').textContent").startswith("Tianyan")
     browser.tap("#language")
-    assert browser.run("document.querySelector('h1').textContent").startswith("天衍")
+    assert browser.run("document.querySelector('h1').textContent").startswith("天眼")
     assert browser.run("document.documentElement.lang") == "zh-CN"
     assert "后验" in browser.run("document.querySelector('#layers').textContent")
     page(query="")
-    assert browser.run("document.querySelector('h1').textContent").startswith("天衍")
+    assert browser.run("document.querySelector('h1').textContent").startswith("天眼")
     browser.tap("#language")
 
 

@@ -1,5 +1,8 @@
 // Questions to the server. A page keeps to the version it began with: two answers never mix two versions.
 
+// times a question is put, and the longest wait between two, seconds
+const ATTEMPTS = 12
+const LONGEST_WAIT = 3
 const ROOT = new URL('../', import.meta.url)
 
 export class ApiError extends Error {
@@ -38,8 +41,15 @@ export class Api {
     return url.href
   }
 
+  // a server that is busy says so and when to come again; large questions of one page wait for each other
   async get(path, parameters, signal) {
-    return answer(await fetch(this.url(path, parameters), { signal }))
+    for (let attempt = 1; ; attempt += 1) {
+      const response = await fetch(this.url(path, parameters), { signal })
+      if (response.status !== 429 || attempt === ATTEMPTS) return answer(response)
+      const seconds = Number(response.headers.get('Retry-After')) || 1
+      await new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(seconds, LONGEST_WAIT)))
+      signal?.throwIfAborted()
+    }
   }
 
   async begin() {

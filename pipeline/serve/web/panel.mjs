@@ -9,6 +9,8 @@ import { nameOf, onLanguage, say } from './words.mjs'
 const LONGEST = { hour: 14 * 24, day: 366 * 24, month: Infinity }
 const STEP = { hour: 1, day: 24, month: 31 * 24 }
 const PER = { hour: 'perHour', day: 'perDay', month: 'perMonth' }
+// hours of a run of which an area that is drawn is told one by one
+const FEW = 72
 const FILES = ['csv', 'parquet', 'nc', 'json']
 
 // of the server's question for an area
@@ -20,6 +22,7 @@ export function areaQuery(area) {
 
 export class Panel {
   constructor(state, api, metadata, regions, onError) {
+    this.kind = metadata.kind
     this.regions = regions
     this.state = state
     this.api = api
@@ -57,7 +60,16 @@ export class Panel {
     this.asked?.abort()
     this.told = null
     if (!area) return
-    for (const input of byId('freqs').querySelectorAll('input')) input.checked = input.value === freq
+    // a run answers each hour of an area that is not one of its regions from its whole solution
+    const slow = this.kind === 'run' && area.kind !== 'region' && this.hours.count > FEW
+    if (slow && freq === 'hour') {
+      this.state.set({ freq: 'day' })
+      return
+    }
+    for (const input of byId('freqs').querySelectorAll('input')) {
+      input.checked = input.value === freq
+      input.disabled = slow && input.value === 'hour'
+    }
     this.span = this.spanFor(values)
     this.asked = new AbortController()
     const { signal } = this.asked

@@ -1,7 +1,7 @@
 // All words of the page in Chinese and English. What the data names (layers, sectors, regions) comes from the server.
 
 const WORDS = {
-  name: ['天衍', 'Tianyan'],
+  name: ['天眼', 'Tianyan'],
   about: ['温室气体通量', 'greenhouse-gas fluxes'],
   loading: ['正在载入…', 'Loading…'],
   layer: ['图层', 'Layer'],

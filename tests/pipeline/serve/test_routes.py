@@ -43,6 +43,10 @@ def test_metadata_tells_the_grid_the_hours_and_the_version(served):
     assert told["version"] == source.version.id
     assert told["grid"]["nx"] == source.grid.nx
     assert told["grid"]["bounds"][0] == source.grid.x_edges[0]
+    lon, lat = source.grid.lonlat
+    west, south, east, north = told["grid"]["lonlat_bounds"]
+    assert west < lon.min() < lon.max() < east
+    assert south < lat.min() < lat.max() < north
     assert [one["name"] for one in told["sectors"]] == [*source.sectors, "net"]
     assert [one["name"] for one in told["layers"]] == list(LAYERS)
     first = np.datetime64(told["hours"]["first"].removesuffix("Z"), "h")
@@ -219,6 +223,14 @@ def test_stations_of_a_run_tell_what_was_measured(stores):
         assert len(series["time"]) == np.unique(hours[source.posterior["obs_station"].values == name]).size
         assert client.get("/api/stations/nobody").status_code == 404
         source.close()
+
+
+def test_in_an_hour_without_numbers_the_state_of_stations_is_unknown(stores):
+    with served_stores.client_of(stores["hours"]) as client:
+        told = client.get("/api/stations", params={"hour": f"{stores['missing']}Z"})
+        assert told.status_code == 200
+        assert {one["state"] for one in told.json()["stations"]} <= {"unknown"}
+        assert client.get("/api/stations", params={"hour": "2031-01-01T00Z"}).status_code == 400
 
 
 def test_health_tells_the_newest_hour_and_its_age(served):
