@@ -51,8 +51,8 @@ def run(folder):
     return Asked(folder / "a.zarr", result, settings)
 
 
-def hours_of(asked, folder, leave_out=()):
-    """A store of hours with all hours of a run but some, one version each."""
+def hours_of(asked, folder, leave_out=(), prior_only=()):
+    """A store of hours with all hours of a run but some, one version each; some are said to be the prior alone."""
     store = HourStore.create(
         folder / "store",
         product.template(asked.settings, windows.GRID, windows.regions()),
@@ -62,10 +62,25 @@ def hours_of(asked, folder, leave_out=()):
     for time in asked.result["time"].values:
         hour = time.astype("datetime64[h]")
         if str(hour) not in leave_out:
-            facts = {"status": "P2", "condition": "full", "key": str(hour), "counts": {"city": {"seen": 2, "used": 2}}}
+            condition = "prior_only" if str(hour) in prior_only else "full"
+            facts = {
+                "status": "P2",
+                "condition": condition,
+                "key": str(hour),
+                "counts": {"city": {"seen": 2, "used": 2}},
+            }
             versions.append(HourVersion(hour, product.of_hour(asked.result, hour), facts))
     store.commit(versions, at=AT)
     return store
+
+
+def commit_again(store, asked, factor, at):
+    """Commit a later version of the last hour, its posterior times a factor; return the snapshot."""
+    hour = asked.result["time"].values[-1].astype("datetime64[h]")
+    data = product.of_hour(asked.result, hour)
+    data = data.assign({name: data[name] * factor for name in ("flux_posterior", "region_posterior")})
+    facts = {"status": "P2", "condition": "full", "key": f"again {factor}", "counts": {}}
+    return store.commit([HourVersion(hour, data, facts)], at=at).snapshot
 
 
 def square(west, east, south, north):

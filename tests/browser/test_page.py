@@ -5,19 +5,22 @@ import json
 import re
 import urllib.parse
 import urllib.request
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import query_stores as stores
 from browser.chromium import Browser, installed
-from browser.serving import Server
 from matplotlib.image import imread
+from served_stores import process_of
 
 pytestmark = pytest.mark.skipif(
     installed() is None, reason="no chromium, chromium-browser or google-chrome on the path"
 )
 
 MISSING = "2024-07-15T05"
+PRIOR_ONLY = "2024-07-15T10"
 HOUR = "2024-07-15T08Z"
 #: between the 6 x 5 cells' centres at a quarter of a degree
 CELL = (118.5, 28.5)
@@ -29,9 +32,9 @@ RING = [(118.3, 28.2), (119.1, 28.25), (118.9, 28.9)]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
-    stores.hours_of(stores.run(folder), folder, leave_out={MISSING})
-    with Server(folder / "store", folder / "log") as running:
-        yield running
+    stores.hours_of(stores.run(folder), folder, leave_out={MISSING}, prior_only={PRIOR_ONLY})
+    with process_of(folder / "store") as (address, _):
+        yield SimpleNamespace(url=address)
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +171,41 @@ def test_an_hour_without_numbers_says_so(page):
     _frame(browser, lambda: browser.run("location.hash = location.hash.replace('T08Z', 'T05Z')"))
     assert not browser.run("document.querySelector('#no-numbers').hidden")
     assert "No numbers" in browser.run("document.querySelector('#no-numbers').textContent")
+
+
+def test_an_hour_that_is_the_prior_alone_is_marked(page):
+    browser = page()
+    browser.wait("document.querySelector('#hour-state').dataset.state === 'green'", 30)
+    browser.run("location.hash = location.hash.replace('T08Z', 'T10Z')")
+    browser.wait("document.querySelector('#hour-state').dataset.state === 'yellow'", 30)
+    assert "prior only" in browser.run("document.querySelector('#hour-state').textContent")
+
+
+def test_a_newer_version_is_offered_and_one_that_cannot_be_read_is_told(tmp_path, browser):
+    asked = stores.run(tmp_path)
+    store, at = stores.hours_of(asked, tmp_path), datetime(2024, 7, 16, 5, tzinfo=UTC)
+    shown = "document.querySelector('#version').title"
+    with process_of(tmp_path / "store") as (address, _):
+        browser.size(1280, 800, phone=False)
+        browser.open(f"{address}/?lang=en#t={HOUR}")
+        browser.wait(SETTLED, 40)
+        first = browser.run(shown)
+        second = stores.commit_again(store, asked, 2.0, at)
+        browser.run("document.dispatchEvent(new Event('visibilitychange'))")
+        browser.wait("document.querySelector('.toast')?.textContent.includes('newer version')", 30)
+        assert browser.run(shown) == first
+        browser.run("document.querySelector('.toast button:not([aria-label])').click()")
+        browser.wait(f"window.tianyan?.ready && {shown} === '{second}'", 40)
+        assert browser.run("document.querySelector('#fallback-notice').hidden")
+        before = set((tmp_path / "store" / "repo" / "snapshots").iterdir())
+        stores.commit_again(store, asked, 3.0, at)
+        for path in set((tmp_path / "store" / "repo" / "snapshots").iterdir()) - before:
+            path.write_bytes(b"damaged")
+        browser.open(f"{address}/?lang=en&again=1")
+        browser.wait(f"window.tianyan?.ready && {shown} === '{second}'", 40)
+        assert "cannot be read" in browser.run("document.querySelector('#fallback-notice').textContent")
+        # it would ask on when the server has gone
+        browser.open("about:blank")
 
 
 def test_a_region_chosen_on_the_map_tells_the_totals_of_the_server(server, page):

@@ -6,7 +6,7 @@ import { nameOf, onLanguage, say } from './words.mjs'
 
 const EVERY = 60e3
 const STATES = ['green', 'yellow', 'red']
-const BROKEN = ['degraded', 'prior only']
+const BROKEN = ['degraded', 'prior_only']
 
 function ageText(hours) {
   return hours < 72 ? say('hoursOld', { n: Math.round(hours) }) : say('daysOld', { n: Math.round(hours / 24) })
@@ -27,6 +27,8 @@ export class Status {
     this.words()
     this.look()
     setInterval(() => document.hidden || this.look(), EVERY)
+    // one who comes back to the page need not wait for it
+    document.addEventListener('visibilitychange', () => document.hidden || this.look())
   }
 
   words() {
@@ -37,7 +39,7 @@ export class Status {
     byId('subtitle').textContent = title
     const notice = byId('fallback-notice')
     notice.hidden = !fallback
-    if (fallback) notice.textContent = `${say('fallbackVersion')}: ${fallback.why}`
+    notice.textContent = say('fallbackVersion')
     this.healthWords()
     this.hourWords(this.state.get('hour'))
   }

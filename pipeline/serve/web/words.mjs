@@ -60,7 +60,7 @@ const WORDS = {
   run: ['一次运行', 'one run'],
   full: ['数据完整', 'full data'],
   degraded: ['数据降级', 'degraded'],
-  'prior only': ['仅先验', 'prior only'],
+  prior_only: ['仅先验', 'prior only'],
   used: ['已使用', 'Used'],
   flagged: ['有标记，未使用', 'Flagged'],
   silent: ['无数据', 'Silent'],

@@ -7,9 +7,8 @@ import pytest
 import query_stores
 import served_stores
 
-from pipeline.grid import HourReader, HourStore, HourVersion
+from pipeline.grid import HourReader, HourStore
 from pipeline.serve.shelf import Shelf
-from pipeline.service import product
 
 LATER = datetime(2024, 7, 16, 5, tzinfo=UTC)
 
@@ -24,13 +23,8 @@ def made(asked, tmp_path):
     return query_stores.hours_of(asked, tmp_path), tmp_path / "store"
 
 
-def commit(store, asked, factor, at=LATER):
-    """A later version of the last hour: its fluxes times a factor."""
-    hour = asked.result["time"].values[-1].astype("datetime64[h]")
-    data = product.of_hour(asked.result, hour)
-    data = data.assign({name: data[name] * factor for name in ("flux_posterior", "region_posterior")})
-    facts = {"status": "P2", "condition": "full", "key": f"again {factor}", "counts": {}}
-    return store.commit([HourVersion(hour, data, facts)], at=at).snapshot
+def commit(store, asked, factor):
+    return query_stores.commit_again(store, asked, factor, LATER)
 
 
 def last_hour(asked):
