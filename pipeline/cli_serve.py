@@ -76,11 +76,11 @@ def serve(
     app = Guard(create_app(shelf, network, gate, title=title or ""), gate, _names(host, allow_host), token)
     try:
         listen(app, host, port, lambda address: print(f"serving {address}", flush=True))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         raise ConfigError(
-            "the address must be free",
-            got=f"{host}:{port}: {error.strerror}",
-            remedy="give another --port",
+            "the address must be one of this machine, and free",
+            got=f"{host}:{port}: {error}",
+            remedy="give another --port (0 to 65535; 0 is any that is free) or --host",
             where="serve",
         ) from error
     finally:
