@@ -7,8 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-#: letters a token must have
-_LETTERS = 16
+#: letters a token must have, and the highest port
+_LETTERS, _PORTS = 16, 65535
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -67,6 +67,13 @@ def serve(
             remedy="give --token-file FILE, or --public for a server that all may read",
             where="serve",
         )
+    if not 0 <= port <= _PORTS:
+        raise ConfigError(
+            f"a port is a number from 0 to {_PORTS}",
+            got=port,
+            remedy="give another; 0 is any that is free",
+            where="serve",
+        )
     found = case if case is not None else next((one for one in [store / "case.toml"] if one.is_file()), None)
     network = Network(found)
     shelf = Shelf(store)
@@ -76,11 +83,11 @@ def serve(
     app = Guard(create_app(shelf, network, gate, title=title or ""), gate, _names(host, allow_host), token)
     try:
         listen(app, host, port, lambda address: print(f"serving {address}", flush=True))
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise ConfigError(
             "the address must be one of this machine, and free",
             got=f"{host}:{port}: {error}",
-            remedy="give another --port (0 to 65535; 0 is any that is free) or --host",
+            remedy="give another --port or --host",
             where="serve",
         ) from error
     finally:

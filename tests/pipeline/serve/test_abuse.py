@@ -248,7 +248,7 @@ def test_row_64_who_listens_beyond_this_machine_without_a_token_does_not_start(s
         (["--host", "192.0.2.1"], "must ask for a token"),
         (["--token-file", str(short)], "16 printable letters"),
         (["--token-file", str(tmp_path / "none")], "must be readable"),
-        (["--port", "99999"], "of this machine, and free"),
+        (["--port", "99999"], "from 0 to 65535"),
     ):
         monkeypatch.setattr(sys, "argv", ["tianyan", "serve", str(store), *arguments])
         with pytest.raises(SystemExit) as stopped:
