@@ -148,6 +148,7 @@ def demo(
         store = run_case(case, progress=progress)
     _show(store)
     print_score(store, folder / "truth.nc")
+    print(f"on a map, in a browser: tianyan serve {os.path.relpath(store)}")
 
 
 @config.command
