@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from command_line import command
 
-from pipeline import cli
 from pipeline.case import run_case
 from pipeline.errors import ConfigError, InputError
 from pipeline.osse import make_demo
@@ -90,15 +90,6 @@ def test_a_wrong_input_leaves_no_store(case, tmp_path):
     outside.write_text(text.replace('file = "background/background.csv"', 'file = "../../etc/passwd"'))
     with pytest.raises(InputError, match="must stay under"):
         run_case(outside, store=tmp_path / "none.zarr")
-
-
-def command(monkeypatch, *words):
-    monkeypatch.setattr(sys, "argv", ["tianyan", *map(str, words)])
-    try:
-        cli.main()
-    except SystemExit as stop:
-        return stop.code or 0
-    return 0
 
 
 def test_show_prints_the_account_and_draws_a_picture(store, tmp_path, monkeypatch, capsys):

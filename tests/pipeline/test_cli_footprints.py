@@ -1,15 +1,14 @@
 """`tianyan footprints` and `tianyan footprints show`, as a user types them."""
 
 import re
-import sys
 from pathlib import Path
 
 import footprint_files as files
 import numpy as np
 import pytest
 import xarray as xr
+from command_line import command
 
-from pipeline import cli
 from pipeline.case import domain_grid
 from pipeline.footprints import Made
 from pipeline.schema import HOUR, label
@@ -17,15 +16,6 @@ from pipeline.settings import read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
-
-
-def command(monkeypatch, *words):
-    monkeypatch.setattr(sys, "argv", ["tianyan", *map(str, words)])
-    try:
-        cli.main()
-    except SystemExit as stop:
-        return stop.code or 0
-    return 0
 
 
 @pytest.fixture

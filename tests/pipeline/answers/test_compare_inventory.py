@@ -1,7 +1,6 @@
 """An inventory file beside a store: its mass is kept, it has no sigma, and what cannot be read is told."""
 
 import json
-import sys
 
 import numpy as np
 import pandas as pd
@@ -9,9 +8,10 @@ import pipeline_windows as windows
 import pytest
 import query_stores as stores
 import rasterio
+from command_line import command
 from ingest_cases import write_field
 
-from pipeline import cli, units
+from pipeline import units
 from pipeline.answers import query
 from pipeline.answers.compare import Inventory, Operand, compare
 from pipeline.errors import InputError
@@ -139,15 +139,6 @@ def test_one_side_must_be_a_store(tmp_path):
     one = inventory(netcdf(tmp_path / "a.nc", tonnes(INSIDE), INSIDE))
     with pytest.raises(InputError, match=r"one of the two must be a store; got 'a\.nc and a\.nc'"):
         compare(one, one)
-
-
-def command(monkeypatch, *words):
-    monkeypatch.setattr(sys, "argv", ["tianyan", *map(str, words)])
-    try:
-        cli.main()
-    except SystemExit as stop:
-        return stop.code or 0
-    return 0
 
 
 def test_the_command_leaves_the_sigma_of_a_file_blank(hours, tmp_path, monkeypatch, capsys):

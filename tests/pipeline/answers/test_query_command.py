@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import query_stores as stores
 import xarray as xr
+from command_line import command
 
 import pipeline as ty
-from pipeline import cli
 from pipeline.answers import COLUMNS, query
 
 
@@ -27,15 +27,6 @@ def hours(run, tmp_path_factory):
     folder.mkdir()
     stores.hours_of(run, folder)
     return folder.parent
-
-
-def command(monkeypatch, *words):
-    monkeypatch.setattr(sys, "argv", ["tianyan", *map(str, words)])
-    try:
-        cli.main()
-    except SystemExit as stop:
-        return stop.code or 0
-    return 0
 
 
 def rows_of(printed):

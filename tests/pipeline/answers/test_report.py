@@ -2,15 +2,15 @@
 
 import re
 import shutil
-import sys
 from html import unescape
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 import query_stores as stores
+from command_line import command
 
-from pipeline import cli, cli_report
+from pipeline import cli_report
 from pipeline.answers import open_source, query
 from pipeline.errors import ConfigError, InputError
 from pipeline.report import report
@@ -196,15 +196,6 @@ def test_a_sigma_of_too_many_numbers_is_left_out_and_said(run, monkeypatch):
     told = made(run.store)
     assert told.count("data:image/png") == 4
     assert SENTENCES["no_sigma_map"][0] in told
-
-
-def command(monkeypatch, *words):
-    monkeypatch.setattr(sys, "argv", ["tianyan", *map(str, words)])
-    try:
-        cli.main()
-    except SystemExit as stop:
-        return stop.code or 0
-    return 0
 
 
 def test_the_command_writes_the_page_even_without_a_browser(hours, tmp_path, monkeypatch, capsys):
