@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -242,7 +242,12 @@ def parse_as_of(told: datetime | str | None) -> datetime | None:
             ) from error
     if found is not None and found.tzinfo is None:
         raise InputError("a time must have a zone", got=str(told), remedy="end it with Z", where="as_of")
-    return found
+    try:
+        return None if found is None else found.astimezone(UTC)
+    except OverflowError as error:
+        raise InputError(
+            "a time must lie in the years 1 to 9999, UTC", got=str(told), remedy="ask for another", where="as_of"
+        ) from error
 
 
 def _nothing(source: Source, asked: object) -> InputError:

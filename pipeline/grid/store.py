@@ -125,7 +125,7 @@ def open_kept(path: Path) -> xr.Dataset:
     except (FileNotFoundError, ValueError, KeyError, zarr.errors.GroupNotFoundError) as error:
         raise InputError(
             "the store must have kept its solution",
-            got=str(path),
+            got=path.name,
             remedy="run the case with outputs.query = true",
         ) from error
 

@@ -5,12 +5,14 @@ OWASP API Security Top 10 (2023). Everything here is decided before a route sees
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hmac
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
@@ -20,8 +22,11 @@ from pipeline.serve.price import BusyError, Gate
 
 #: letters of a URL, its parameters, and bytes of all headers
 MOST_URL, MOST_PARAMETERS, MOST_HEADERS = 4096, 40, 16384
-#: requests being answered at once; more are told to come again
-_IN_FLIGHT = 64
+#: requests of one client, and of all, being answered at once; more are told to come again
+_IN_FLIGHT, _OF_ALL = 64, 256
+#: requests of one client that are worked on at once, of the threads that answer: the others wait, so that one client's
+#: slow ones leave threads to the rest
+_TURNS = 6
 _LOG = logging.getLogger("pipeline.serve")
 #: of every reply. 'wasm-unsafe-eval' is for decoders of Zarr's codecs; no script and no style is ever inline
 _HEADERS = {
@@ -48,6 +53,14 @@ class _Refusal:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass
+class _Client:
+    """A client with requests that are being answered: their number, and turns to be worked on."""
+
+    turns: asyncio.Semaphore
+    requests: int = 0
+
+
 class Guard:
     """ASGI middleware around the routes.
 
@@ -66,7 +79,7 @@ class Guard:
     def __init__(self, app: ASGIApp, gate: Gate, hosts: Sequence[str], token: str | None = None) -> None:
         self.app, self.gate, self.token = app, gate, token
         self.hosts = {host.lower() for host in hosts}
-        self._in_flight = 0
+        self._clients: dict[str, _Client] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or refuse it."""
@@ -76,9 +89,12 @@ class Guard:
             return
         refused = self._refusal(scope)
         head = scope["method"] == "HEAD"
+        turn = ExitStack()
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
+                # a reply is whole before it is sent: who takes it slowly holds no turn
+                turn.close()
                 message = {**message, "headers": [*message.get("headers", []), *_encoded(_HEADERS)]}
             elif head:
                 message = {**message, "body": b""}
@@ -87,14 +103,26 @@ class Guard:
         if refused is not None:
             await _reply(sent, refused)
             return
-        self._in_flight += 1
+        with self._counted(_client(scope)) as client, turn:
+            await client.turns.acquire()
+            turn.callback(client.turns.release)
+            try:
+                await self.app({**scope, "method": "GET"}, receive, sent)
+            except Exception:
+                # the client was told 500; the traceback is ours to read
+                _LOG.exception("no answer to %r", scope["path"])
+
+    @contextmanager
+    def _counted(self, name: str) -> Iterator[_Client]:
+        """Count a request of a client while it is being answered; who has none is forgotten."""
+        client = self._clients.setdefault(name, _Client(asyncio.Semaphore(_TURNS)))
+        client.requests += 1
         try:
-            await self.app({**scope, "method": "GET"}, receive, sent)
-        except Exception:
-            # the client was told 500; the traceback is ours to read
-            _LOG.exception("no answer to %r", scope["path"])
+            yield client
         finally:
-            self._in_flight -= 1
+            client.requests -= 1
+            if not client.requests:
+                del self._clients[name]
 
     def _refusal(self, scope: Scope) -> _Refusal | None:
         """Return why the request is refused; None when it is not."""
@@ -115,11 +143,12 @@ class Guard:
 
     def _of_rate(self, scope: Scope) -> _Refusal | None:
         try:
-            self.gate.count(scope["client"][0] if scope.get("client") else "")
+            self.gate.count(_client(scope))
         except BusyError as error:
             return _Refusal(429, str(error), None, "ask again later", {"retry-after": str(error.seconds)})
-        if self._in_flight >= _IN_FLIGHT:
-            rule = f"{_IN_FLIGHT} requests are answered at once"
+        mine = self._clients.get(_client(scope))
+        if (mine and mine.requests >= _IN_FLIGHT) or sum(one.requests for one in self._clients.values()) >= _OF_ALL:
+            rule = f"{_IN_FLIGHT} requests of a client are answered at once, {_OF_ALL} of all"
             return _Refusal(429, rule, None, "ask again later", {"retry-after": "1"})
         return None
 
@@ -164,6 +193,11 @@ def _of_shape(scope: Scope) -> _Refusal | None:
         (zero, _Refusal(400, "a URL must be text", None, "leave the zero byte out")),
     ]
     return next((refused for is_broken, refused in broken if is_broken), None)
+
+
+def _client(scope: Scope) -> str:
+    """Return the address of who asks."""
+    return str(scope["client"][0]) if scope.get("client") else ""
 
 
 def _header(scope: Scope, wanted: bytes) -> bytes:

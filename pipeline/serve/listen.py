@@ -41,6 +41,8 @@ class _Timed(H11Protocol):
         self._clock: asyncio.TimerHandle | None = None
         self._asked: Any = None
         super().connection_made(transport)
+        # an answer is written whole: it is taken when nothing of it is left here
+        transport.set_write_buffer_limits(high=0)
         if len(self.connections) > _MOST:
             transport.write(_BUSY)
             transport.close()
@@ -53,13 +55,25 @@ class _Timed(H11Protocol):
         if self._clock is None:
             self._set(ASKING, self._too_slow_to_ask)
         super().data_received(data)
-        if self.cycle is not None and self.cycle is not self._asked and not self.cycle.response_complete:
-            self._asked = self.cycle
-            self._set(TAKING, self.transport.abort)
+        self._answering()
 
     def on_response_complete(self) -> None:
-        self._stop()
+        if not self.transport.get_write_buffer_size():
+            self._stop()
         super().on_response_complete()
+        # the next request may have come already
+        self._answering()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        # all is taken; part of the next request may have come meanwhile
+        if self._is_idle():
+            self._set(ASKING, self._too_slow_to_ask)
+
+    def timeout_keep_alive_handler(self) -> None:
+        # a request that came with the one before is being answered
+        if self._is_idle():
+            super().timeout_keep_alive_handler()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
@@ -68,6 +82,15 @@ class _Timed(H11Protocol):
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         self.transport.write(_WRONG)
         self.transport.close()
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _answering(self) -> None:
+        """Start the clock of a request that has come."""
+        if not self._is_idle() and self.cycle is not self._asked:
+            self._asked = self.cycle
+            self._set(TAKING, self.transport.abort)
 
     def _too_slow_to_ask(self) -> None:
         if not self.transport.is_closing():

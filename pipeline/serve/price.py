@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import numpy as np
 
 from pipeline.answers import Area, RunSource, Source
-from pipeline.answers.shares import fractions_of
 from pipeline.errors import SizeError
+from pipeline.grid import Grid
 
 #: numbers that one question may read, and that a reply may hold
 MOST_READ, MOST_TOLD = 200_000_000, 10_000_000
@@ -23,6 +23,8 @@ _AT_ONCE, _OF_ONE = 2, 1
 _RATE, _BURST = 200.0, 400.0
 #: clients remembered
 _CLIENTS = 4096
+#: degrees that the outline of an area may be long, round the globe twice, and the numbers that one of them is worth
+MOST_OUTLINE, _DEGREE = 2000, 80_000
 #: fields that a total of a polygon reads, and tables that one of a region does
 _FIELDS, _TABLES = 4, 6
 
@@ -64,16 +66,47 @@ def of_totals(source: Source, areas: list[Area], hours: int, parts: int, sectors
     for area in areas:
         # a run tells the hours of its regions; anything else goes once through the state for each part
         if isinstance(source, RunSource) and (area.region is None or parts < hours):
-            read += parts * source.grid.size * source.hours.size * len(source.sectors)
+            read += of_outline(area) + parts * source.grid.size * source.hours.size * len(source.sectors)
             continue
         if area.region is not None:
             read += _TABLES * hours * len(source.sectors)
             continue
-        cells = np.flatnonzero(np.diff(fractions_of(area, source.grid).fractions.tocsc().indptr))
-        rows, columns = np.divmod(cells, source.grid.nx)
-        box = int(np.ptp(rows) + 1) * int(np.ptp(columns) + 1)
-        read += _FIELDS * box * hours * len(source.sectors)
+        read += of_outline(area) + _FIELDS * _box(area, source.grid) * hours * len(source.sectors)
     return read, len(areas) * parts * sectors * _FIELDS
+
+
+def of_outline(area: Area) -> int:
+    """Return what it costs to lay a polygon over a grid, as numbers read.
+
+    Raises
+    ------
+    SizeError
+        When its outline is longer than one may be: long edges get many corners, as they bend in the plane.
+    """
+    if area.polygon is None:
+        return 0
+    length = float(area.polygon.length)
+    if length > MOST_OUTLINE:
+        raise SizeError(
+            f"the outline of an area may be {MOST_OUTLINE} degrees long",
+            got=round(length),
+            remedy="leave out what lies far from the grid, or draw fewer and shorter edges",
+            where="polygon",
+        )
+    return int(length * _DEGREE)
+
+
+def _box(area: Area, grid: Grid) -> int:
+    """Return the cells of the smallest box of a grid with an area in it, or a few more."""
+    if area.polygon is None:
+        return grid.size if area.point is None else 1
+    west, south, east, north = area.polygon.bounds
+    lon, lat = grid.lonlat
+    # corners of cells reach beyond their centres
+    reach = max(float(np.abs(np.diff(values, axis=axis)).max(initial=0.0)) for values in (lon, lat) for axis in (0, 1))
+    near = ((lon - (west - reach)) % 360 <= east - west + 2 * reach) & (lat >= south - reach) & (lat <= north + reach)
+    rows, columns = np.nonzero(near)
+    return int(np.ptp(rows) + 1) * int(np.ptp(columns) + 1) if rows.size else 0
 
 
 def of_maps(source: Source, hours: int, parts: int, sectors: int) -> tuple[int, int]:

@@ -11,10 +11,10 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from pipeline.errors import ConfigError, LockedError, SizeError, StoreError, TianyanError
+from pipeline.errors import ConfigError, CorruptError, LockedError, SizeError, StoreError, TianyanError
 from pipeline.serve.guard import refusal
 from pipeline.serve.price import BusyError
-from pipeline.serve.shelf import Unreadable
+from pipeline.serve.shelf import GoneError, Unreadable
 
 _LOG = logging.getLogger(__name__)
 #: names that are looked up in what the store has
@@ -43,6 +43,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         (401, "a token is needed"),
         (404, "no such region, sector, level, station, version or page"),
         (405, "only GET and HEAD"),
+        (410, "maps of a version that is not, or no longer, kept"),
         (413, "more than one request may read; the remedy says how to split it"),
         (414, "a URL of more than 4096 letters"),
         (429, "too many requests, or too many large ones; Retry-After says when"),
@@ -58,12 +59,22 @@ def add_refusals(app: FastAPI) -> None:
     def ours(_: Request, error: TianyanError) -> Response:
         status = _status(error)
         if status == 503:
+            _LOG.error("%s", error)
             return _unreadable("")
+        if isinstance(error, StoreError):
+            # it names our folders
+            _LOG.warning("%s", error)
+            told = refusal(404, error.rule, None, "ask for another version: /api/versions lists all", "version")
+            return _refused(told, 404)
         return _refused(refusal(status, error.rule, error.got, error.remedy, error.where), status)
 
     @app.exception_handler(Unreadable)
     def unreadable(_: Request, error: Unreadable) -> Response:
         return _unreadable(error.version)
+
+    @app.exception_handler(GoneError)
+    def gone(_: Request, error: GoneError) -> Response:
+        return _refused(refusal(410, error.rule, error.got, error.remedy, error.where), 410)
 
     @app.exception_handler(BusyError)
     def busy(_: Request, error: BusyError) -> Response:
@@ -97,7 +108,7 @@ def add_refusals(app: FastAPI) -> None:
 def _status(error: TianyanError) -> int:
     if isinstance(error, SizeError):
         return 413
-    if isinstance(error, LockedError | ConfigError):
+    if isinstance(error, LockedError | ConfigError | CorruptError):
         return 503
     if isinstance(error, StoreError):
         return 404

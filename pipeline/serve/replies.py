@@ -80,8 +80,9 @@ def written(write: Callable[[Path], Any], kind: str) -> bytes:
 
 
 def _etag(told: Told) -> str:
-    # another version of the code may tell the same numbers in other words
-    return f'"{told.id}:{__version__}"'
+    # another version of the code may tell the same numbers in other words; that they stand in for others is told too
+    instead = f":for-{told.newest}" if told.newest else ""
+    return f'"{told.id}:{__version__}{instead}"'
 
 
 def _headers(told: Told) -> dict[str, str]:

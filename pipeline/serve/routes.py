@@ -8,6 +8,7 @@ from fastapi import FastAPI, Path, Query, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from pipeline.errors import CorruptError, InputError, StoreError
 from pipeline.serve import tell
 from pipeline.serve.borders import borders
 from pipeline.serve.desk import Desk, few
@@ -15,7 +16,7 @@ from pipeline.serve.edition import Edition
 from pipeline.serve.files import Files
 from pipeline.serve.questions import LevelQuestion, PeriodQuestion, Versioned
 from pipeline.serve.replies import BINARY, JSON, bytes_reply, json_reply
-from pipeline.serve.shelf import Told
+from pipeline.serve.shelf import GoneError, Told
 
 
 def add_page(app: FastAPI) -> None:
@@ -71,7 +72,14 @@ def add_store(app: FastAPI, desk: Desk) -> None:
                 raise HTTPException(404, "no chunk: its hour has no numbers, or there is no such key")
             return bytes_reply(told, found, "json" if key.endswith("zarr.json") else "")
 
-        return desk.reply(request, Versioned(version=version), work, live=False)
+        try:
+            return desk.reply(request, Versioned(version=version), work, live=False)
+        except CorruptError:
+            raise
+        except (InputError, StoreError) as error:
+            # readers of Zarr take a 404 for a chunk that was never written, and make it NaN
+            remedy = "ask for another: /api/versions lists all"
+            raise GoneError("the version must be kept", got=version, remedy=remedy, where="version") from error
 
     @app.get("/api/hours", responses={200: {"content": JSON}}, response_class=Response)
     def hours(request: Request, asked: Annotated[PeriodQuestion, Query()]) -> Response:

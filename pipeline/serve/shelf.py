@@ -22,6 +22,8 @@ T = TypeVar("T")
 _KEPT = 3
 #: versions tried before the newest, when that cannot be read
 _BEFORE = 5
+#: times a run is asked while others take its place
+_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,10 @@ class Unreadable(Exception):
         self.version = version
 
 
+class GoneError(InputError):
+    """A version is not, or no longer, kept: said where a 404 would mean that its numbers are missing."""
+
+
 class Shelf:
     """A store and its open versions; many threads may borrow at once.
 
@@ -74,8 +80,10 @@ class Shelf:
         self._open: OrderedDict[str, Edition] = OrderedDict()
         self._readers: dict[str, int] = {}
         self._closing = False
+        #: of a run: what tells its folder from another's, and its id
+        self._run: tuple[tuple[int, int] | None, str] | None = None
         if self.store is None:
-            self._keep(Edition(RunSource(store)))
+            self._run_now()
 
     def warm(self) -> None:
         """Open the newest version, and make what the first page needs.
@@ -116,6 +124,8 @@ class Shelf:
         Unreadable
             When it, or the newest and those before it, cannot be read.
         """
+        if self.store is None:
+            return self._of_run(version, as_of, work)
         wanted = self._wanted(version, as_of)
         pinned = version is not None
         newest, why = "", ""
@@ -154,7 +164,7 @@ class Shelf:
     def versions(self) -> dict[str, Any]:
         """Return the newest version, those before it, and releases by name."""
         if self.store is None:
-            run = next(reversed(self._open))
+            run = self._run_now()[1]
             return {"newest": run, "versions": [{"id": run, "commit": None, "at": None, "kind": "run"}], "releases": []}
         found = [
             {"id": one.snapshot, "commit": one.seq, "at": one.at, "kind": one.kind}
@@ -162,7 +172,7 @@ class Shelf:
             if one.branch == MAIN
         ]
         releases = [{"name": name, "id": snapshot} for name, snapshot in sorted(self.store.tags().items())]
-        return {"newest": self.store.snapshot_of(), "versions": found[::-1], "releases": releases}
+        return {"newest": self._newest(self.store), "versions": found[::-1], "releases": releases}
 
     def close(self) -> None:
         """Let go of all versions that nobody reads."""
@@ -174,14 +184,39 @@ class Shelf:
         if version is not None and as_of is not None:
             raise InputError("a version is named once", got="version and as_of", remedy="give one", where="query")
         if self.store is None:
-            with self._lock:
-                run = next(iter(self._open))
+            run = self._run_now()[1]
             if as_of is not None or version not in (None, run):
                 raise _unknown(version or as_of, f"a run has one: {run}")
             return run
         if as_of is not None:
             return self.store.snapshot_of(parse_as_of(as_of))
         return self._newest(self.store) if version is None else self._named(self.store, version)
+
+    def _run_now(self) -> tuple[tuple[int, int] | None, str]:
+        """Return the run in the folder, its mark and its id: another may have been put in its place."""
+        found, known = _mark(self.path), self._run
+        if known is None or found not in (None, known[0]):
+            known = self._run = found, self._keep(Edition(RunSource(self.path))).source.version.id
+        return known
+
+    def _of_run(self, version: str | None, as_of: str | None, work: Callable[[Edition, Told], T]) -> T:
+        """Return what some work makes of a run; again, when another took its place meanwhile."""
+        told = ""
+        for _ in range(_TRIES):
+            mark, told = self._run_now()[0], self._wanted(version, as_of)
+            try:
+                with self.lend(told) as edition:
+                    done = work(edition, Told(told, version is not None))
+            except CorruptError as error:
+                raise Unreadable(told, str(error)) from error
+            except Exception:
+                if _mark(self.path) == mark:
+                    raise
+                continue
+            # what was read since is the other's
+            if _mark(self.path) == mark:
+                return done
+        raise Unreadable(told, "another is put in its place")
 
     def _newest(self, store: HourStore) -> str:
         try:
@@ -233,6 +268,15 @@ class Shelf:
                 self._readers.pop(version, None)
         for edition in closing:
             edition.close()
+
+
+def _mark(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a run's folder from one that is put in its place (written aside and renamed); None if none."""
+    try:
+        told = (folder / "zarr.json").stat()
+    except OSError:
+        return None
+    return told.st_ino, told.st_mtime_ns
 
 
 def _unknown(version: str | None, remedy: str) -> InputError:

@@ -208,6 +208,40 @@ def test_a_newer_version_is_offered_and_one_that_cannot_be_read_is_told(tmp_path
         browser.open("about:blank")
 
 
+@pytest.mark.parametrize(
+    ("fallback", "newer"), [("null", "OLDER"), ("{newest: 'OTHER'}", "OLDER"), ("{newest: 'MINE'}", None)]
+)
+def test_an_older_version_that_stands_in_for_this_one_is_not_offered_as_newer(page, fallback, newer):
+    browser = page()
+    told = browser.run(
+        f"""(async () => {{
+        const {{ Api }} = await import('/web/api.mjs')
+        const api = Object.assign(new Api(), {{ version: 'MINE' }})
+        const real = window.fetch
+        window.fetch = async () => new Response(JSON.stringify({{ version: 'OLDER', fallback: {fallback} }}))
+        return api.newer().finally(() => {{ window.fetch = real }})
+        }})()"""
+    )
+    assert told == newer
+
+
+def test_maps_of_a_version_that_is_gone_are_no_hours_without_numbers(page):
+    browser = page()
+    told = browser.run(
+        """(async () => {
+        const { Chunks } = await import('/web/chunks.mjs')
+        const gone = () => new Response(JSON.stringify({ error: { rule: 'gone' } }), { status: 410 })
+        const real = window.fetch
+        window.fetch = async () => gone()
+        const chunks = new Chunks('/api/zarr/GONE', ['flux_prior'])
+        return chunks.load({ layer: 'flux_prior', sector: 0, hour: 0 })
+          .then(() => 'no numbers', ({ status }) => status)
+          .finally(() => { window.fetch = real })
+        })()"""
+    )
+    assert told == 410
+
+
 def test_a_region_chosen_on_the_map_tells_the_totals_of_the_server(server, page):
     browser = page()
     _clicked(browser, 118.1, 28.5)

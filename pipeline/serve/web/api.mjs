@@ -65,8 +65,9 @@ export class Api {
     const headers = this.tag ? { 'If-None-Match': this.tag } : {}
     const response = await fetch(new URL('api/metadata', ROOT), { headers, cache: 'no-store' })
     if (response.status === 304) return null
-    const { version } = await answer(response)
-    return version === this.version ? null : version
+    const { version, fallback } = await answer(response)
+    // an older one that stands in for this page's is not newer
+    return version === this.version || fallback?.newest === this.version ? null : version
   }
 
   // state of the service, not of a version

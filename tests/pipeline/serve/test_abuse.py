@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import query_stores
 import served_stores
+from command_line import command
 
 from pipeline.answers import open_source
-from pipeline.answers.areas import RegionTable
+from pipeline.answers.areas import RegionTable, area_of
+from pipeline.answers.shares import fractions_of
 from pipeline.answers.source import Version
 from pipeline.grid import HourReader, lambert_grid
-from pipeline.serve.price import MOST_READ, BusyError, Gate
+from pipeline.serve.price import MOST_READ, BusyError, Gate, of_outline, of_totals
 from pipeline.serve.shelf import Told
 
 
@@ -144,6 +146,8 @@ def test_row_59_a_question_of_a_real_store_is_priced_first(store, monkeypatch):
         ("/api/metadata?as_of=yesterday", 400, "ISO"),
         ("/api/metadata?as_of=1969-01-01T00:00Z", 404, "commit"),
         ("/api/metadata?as_of=99999-01-01T00:00Z", 400, "ISO"),
+        ("/api/metadata?as_of=0001-01-01T00:00%2B23:59", 400, "1 to 9999"),
+        ("/api/metadata?as_of=9999-12-31T23:59-23:59", 400, "1 to 9999"),
         ("/api/map.png?layer=__class__", 400, "flux_prior"),
         ("/api/map.png?sector=__class__", 404, "one of the store's"),
         ("/api/maps?format=tif&freq=day", 400, "GeoTIFF"),
@@ -166,6 +170,35 @@ def test_row_60_a_polygon_outside_or_crossing_itself_is_refused(client):
     metres = json.dumps(query_stores.square(500_000, 510_000, 3_300_000, 3_310_000))
     for polygon, words in ((outside, "grid"), (crossing, "cross itself"), (wrong_crs, "WGS84"), (metres, "degrees")):
         assert words in refused(client.get("/api/series", params={"polygon": polygon}), 400)["rule"]
+
+
+def test_row_59_a_polygon_that_runs_round_the_globe_many_times_is_refused_before_it_is_laid_over_the_grid(
+    client, monkeypatch
+):
+    # 2 kB, and half a million corners once its edges are bent
+    teeth = [[[360, y], [360, y + 1], [-9, y + 1], [-9, y + 2]] for y in range(-60, 0, 2)]
+    ring = [[-360, -60], *(corner for tooth in teeth for corner in tooth), [-360, 0], [-360, -60]]
+
+    def laid(*_):
+        raise AssertionError("it was laid over the grid")
+
+    monkeypatch.setattr("pipeline.answers.hours_source.fractions_of", laid)
+    found = refused(
+        client.get("/api/series", params={"polygon": json.dumps({"type": "Polygon", "coordinates": [ring]})}), 413
+    )
+    assert "outline" in found["rule"]
+
+
+@pytest.mark.parametrize("turn", [-360, 0])
+def test_an_area_is_priced_by_the_cells_round_it_wherever_it_lies(turn):
+    grid = TenYears.grid
+    one = area_of((120.0 + turn, 120.5 + turn, 29.0, 29.4), TenYears.regions)
+    cells = np.flatnonzero(fractions_of(one, grid).fractions.toarray())
+    rows, columns = np.divmod(cells, grid.nx)
+    box = int(np.ptp(rows) + 1) * int(np.ptp(columns) + 1)
+    read, _ = of_totals(TenYears(), [one], 24, 1, 3)
+    fields = (read - of_outline(one)) / (4 * 24 * 2)
+    assert box <= fields <= 1.6 * box
 
 
 def test_row_60_long_urls_and_many_parameters_are_refused(client):
@@ -221,7 +254,7 @@ def test_row_61_no_text_of_a_client_ever_becomes_a_path(client, store):
     sys.addaudithook(hook)
     try:
         for path in PATHS:
-            refused(client.get(path.format(id=version)), 400, 404)
+            refused(client.get(path.format(id=version)), 400, 404, 410)
     finally:
         watching[0] = False
     words = ("passwd", "pyproject", "win.ini", "share", "app.py", "DROP", "OR 1=1", "__class__", "NOSUCH")
@@ -239,8 +272,6 @@ def test_row_64_another_host_is_refused(client):
 
 
 def test_row_64_who_listens_beyond_this_machine_without_a_token_does_not_start(store, tmp_path, capsys, monkeypatch):
-    from pipeline.cli import main
-
     short = tmp_path / "token"
     short.write_text("short")
     for arguments, words in (
@@ -250,10 +281,7 @@ def test_row_64_who_listens_beyond_this_machine_without_a_token_does_not_start(s
         (["--token-file", str(tmp_path / "none")], "must be readable"),
         (["--port", "99999"], "from 0 to 65535"),
     ):
-        monkeypatch.setattr(sys, "argv", ["tianyan", "serve", str(store), *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        assert stopped.value.code != 0
+        assert command(monkeypatch, "serve", store, *arguments) == 2
         assert words in capsys.readouterr().err
 
 

@@ -2,16 +2,21 @@
 
 import contextlib
 import http.client
+import queue
 import re
 import socket
 import threading
 import time
 import urllib.parse
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import query_stores
 import served_stores
+import uvicorn
+
+from pipeline.serve import listen
 
 SLOW = 500
 
@@ -130,6 +135,92 @@ def test_a_client_that_takes_nothing_does_not_hold_the_others(address):
             one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             one.sendall(b"GET /web/vendor-maplibre.mjs HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         assert (latencies(address, 5) < 5).all()
+
+
+class Stopped(uvicorn.Server):
+    """A server that a test may stop."""
+
+    made: ClassVar = []
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.made.append(self)
+
+
+@pytest.fixture
+def whole(monkeypatch):
+    """The address of a server of long answers, in a thread; who takes one is given two seconds."""
+    body = bytes(8 * 2**20)
+
+    async def app(scope, receive, send):
+        head = [(b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": body})
+
+    monkeypatch.setattr(listen, "TAKING", 2.0)
+    monkeypatch.setattr(uvicorn, "Server", Stopped)
+    told = queue.Queue()
+    arguments = (app, "127.0.0.1", 0, told.put)
+    thread = threading.Thread(target=listen.serve, args=arguments)
+    thread.start()
+    yield urllib.parse.urlsplit(told.get(timeout=30)).netloc
+    Stopped.made.pop().should_exit = True
+    thread.join()
+
+
+@pytest.mark.parametrize("questions", [1, 2])
+def test_row_62_who_does_not_take_an_answer_is_let_go(whole, questions):
+    question = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        host, _, port = whole.partition(":")
+        slow.connect((host, int(port)))
+        slow.settimeout(30)
+        slow.sendall(questions * question)
+        left = (questions - 1) * 8 * 2**20
+        while left > 0:
+            left -= len(slow.recv(min(left, 2**20)))
+        time.sleep(4)
+        assert len(Stopped.made[-1].server_state.connections) == 0
+
+
+def test_who_takes_an_answer_slowly_but_in_time_has_all_of_it(whole):
+    connection = http.client.HTTPConnection(whole, timeout=30)
+    for _ in range(3):
+        connection.request("GET", "/")
+        reply = connection.getresponse()
+        time.sleep(1)
+        assert len(reply.read()) == 8 * 2**20
+    connection.close()
+
+
+def test_row_62_the_slow_questions_of_one_client_leave_threads_to_the_others(address):
+    def draw():
+        connection = http.client.HTTPConnection(address, timeout=120)
+        connection.request("GET", "/api/map.png")
+        statuses.append(connection.getresponse().status)
+        connection.close()
+
+    statuses = []
+    draw()
+    began = time.monotonic()
+    draw()
+    one = time.monotonic() - began
+    drawing = [threading.Thread(target=draw) for _ in range(24)]
+    for thread in drawing:
+        thread.start()
+    time.sleep(0.2)
+    began = time.monotonic()
+    other = http.client.HTTPConnection(address, timeout=120, source_address=("127.0.0.2", 0))
+    other.request("GET", "/api/regions")
+    assert other.getresponse().status == 200
+    took = time.monotonic() - began
+    other.close()
+    for thread in drawing:
+        thread.join()
+    assert set(statuses) == {200}
+    # behind all of them it would be 24
+    assert took < 8 * one + 0.5
 
 
 def test_a_stop_ends_the_server_and_what_it_answers_is_finished(tmp_path):

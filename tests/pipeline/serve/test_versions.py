@@ -7,7 +7,9 @@ import pytest
 import query_stores
 import served_stores
 
-from pipeline.grid import HourReader, HourStore
+from pipeline.answers import RunSource
+from pipeline.errors import CorruptError
+from pipeline.grid import HourReader, HourStore, open_kept, write_store
 from pipeline.serve.shelf import Shelf
 
 LATER = datetime(2024, 7, 16, 5, tzinfo=UTC)
@@ -152,6 +154,36 @@ def test_row_65_a_damaged_snapshot_is_a_503_and_the_newest_falls_back_and_says_s
         assert client.get("/api/health").json()["fallback"] == second
 
 
+def test_row_65_who_has_the_answer_of_before_is_told_that_it_stands_in_for_another(made, asked):
+    store, folder = made
+    before = files_of(folder, "snapshots")
+    with served_stores.client_of(folder) as client:
+        first = client.get("/api/metadata")
+        second = commit(store, asked, 2.0)
+        damage(files_of(folder, "snapshots") - before)
+        after = client.get("/api/metadata", headers={"If-None-Match": first.headers["etag"]})
+        assert after.status_code == 200
+        assert after.json()["fallback"]["newest"] == second
+        again = client.get("/api/metadata", headers={"If-None-Match": after.headers["etag"]})
+        assert again.status_code == 304
+
+
+def test_row_65_versions_are_told_when_the_ref_is_damaged_and_no_folder_is(made, monkeypatch):
+    store, folder = made
+    with served_stores.client_of(folder) as client:
+        (folder / "repo" / "refs" / "branch.main" / "ref.json").write_text("{")
+        told = client.get("/api/versions")
+        assert (told.status_code, told.json()["newest"]) == (200, store.records()[-1].snapshot)
+
+        def broken(_):
+            raise CorruptError("a journal must be whole", got=str(folder), remedy="run `repair`", where=str(folder))
+
+        monkeypatch.setattr(HourStore, "records", broken)
+        told = client.get("/api/versions")
+        assert told.status_code == 503
+        assert str(folder) not in told.text
+
+
 def test_row_65_a_damaged_ref_falls_back_to_what_the_journal_says(made, asked):
     store, folder = made
     second = commit(store, asked, 2.0)
@@ -191,3 +223,55 @@ def test_what_retention_removed_is_not_found(made, asked):
     with served_stores.client_of(folder) as client:
         assert HourStore.open(folder).snapshot_of() == client.get("/api/versions").json()["newest"]
         assert client.get("/api/metadata", params={"version": first}).status_code == 404
+        # a reader of Zarr makes NaN of a 404
+        gone = client.get(f"/api/zarr/{first}/flux_prior/c/0/0/0/0")
+        assert (gone.status_code, gone.json()["error"]["got"]) == (410, first)
+
+
+def test_what_is_removed_before_it_is_opened_is_not_found_and_no_folder_is_told(made, asked, monkeypatch):
+    store, folder = made
+    first = store.snapshot_of()
+    for factor in range(2, 4):
+        commit(store, asked, float(factor))
+    store.collect(datetime(2030, 1, 1, tzinfo=UTC))
+    with served_stores.client_of(folder) as client:
+        monkeypatch.setattr(Shelf, "_named", lambda _, __, version: version)
+        gone = client.get("/api/metadata", params={"version": first})
+        assert gone.status_code == 404
+        assert str(folder) not in gone.text
+        assert client.get(f"/api/zarr/{first}/flux_prior/c/0/0/0/0").status_code == 410
+
+
+def another_run(asked, folder, factor):
+    """A run like another, but for its posterior and its title."""
+    changed = asked.result.assign(region_hourly_posterior=asked.result["region_hourly_posterior"] * factor)
+    write_store(changed.assign_attrs(title=f"times {factor}"), folder, open_kept(asked.store))
+
+
+def test_a_run_that_takes_the_place_of_another_is_told_under_its_own_id(asked, tmp_path):
+    another_run(asked, tmp_path / "a.zarr", 1.0)
+    with served_stores.client_of(tmp_path / "a.zarr") as client:
+        first, before = total(client, asked)
+        another_run(asked, tmp_path / "a.zarr", 2.0)
+        second, after = total(client, asked)
+        assert (second != first, after) == (True, pytest.approx(2 * before))
+        assert client.get("/api/versions").json()["newest"] == second
+        assert client.get("/api/metadata", params={"version": first}).status_code == 404
+        assert client.get(f"/api/zarr/{first}/zarr.json").status_code == 410
+
+
+def test_a_reply_during_which_a_run_takes_the_place_of_another_is_of_one(asked, tmp_path, monkeypatch):
+    another_run(asked, tmp_path / "a.zarr", 1.0)
+    totals, changed = RunSource.totals, []
+
+    def interrupted(source, *arguments):
+        if not changed:
+            changed.append(True)
+            another_run(asked, tmp_path / "a.zarr", 2.0)
+        return totals(source, *arguments)
+
+    with served_stores.client_of(tmp_path / "a.zarr") as client:
+        first, before = total(client, asked)
+        monkeypatch.setattr(RunSource, "totals", interrupted)
+        second, after = total(client, asked)
+        assert (second != first, after) == (True, pytest.approx(2 * before))
