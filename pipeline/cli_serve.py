@@ -95,9 +95,19 @@ def serve(
 
 
 def _names(host: str, more: list[str] | None) -> list[str]:
-    """Return the names that requests may be sent to."""
+    """Return the names that requests may be sent to: without port, addresses of IPv6 in brackets.
+
+    Examples
+    --------
+    >>> _names("fd00::1", ["tianyan.example.org:443", "fd00::2"])
+    ['[fd00::1]', 'tianyan.example.org', '[fd00::2]']
+    """
+    from pipeline.serve.guard import bare
+
     here = [host, "[::1]", *_LOOPBACK] if host in (*_LOOPBACK, "0.0.0.0", "::") else [host]
-    return [*here, f"[{host}]", *(more or [])]
+    return [
+        bare(name if name.count(":") < 2 or name.startswith("[") else f"[{name}]") for name in [*here, *(more or [])]
+    ]
 
 
 def _token(path: Path | None) -> str | None:

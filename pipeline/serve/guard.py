@@ -130,7 +130,7 @@ class Guard:
 
     def _of_host(self, scope: Scope) -> _Refusal | None:
         host = _header(scope, b"host").decode("latin-1").lower()
-        if _bare(host) in self.hosts:
+        if bare(host) in self.hosts:
             return None
         return _Refusal(400, "the host must be one this server goes by", host, "start it with --allow-host NAME")
 
@@ -216,12 +216,12 @@ def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
 
 
-def _bare(host: str) -> str:
+def bare(host: str) -> str:
     """Return a host without its port.
 
     Examples
     --------
-    >>> _bare("localhost:8765"), _bare("[::1]:8765"), _bare("[::1]")
+    >>> bare("localhost:8765"), bare("[::1]:8765"), bare("[::1]")
     ('localhost', '[::1]', '[::1]')
     """
     if host.startswith("["):

@@ -260,6 +260,14 @@ def test_a_run_that_takes_the_place_of_another_is_told_under_its_own_id(asked, t
         assert client.get(f"/api/zarr/{first}/zarr.json").status_code == 410
 
 
+def test_row_65_a_damaged_run_is_a_503_with_its_id(asked, tmp_path):
+    another_run(asked, tmp_path / "a.zarr", 1.0)
+    damage([path for path in (tmp_path / "a.zarr" / "flux_posterior" / "c").rglob("*") if path.is_file()])
+    with served_stores.client_of(tmp_path / "a.zarr") as client:
+        told = client.get("/api/map.png")
+        assert (told.status_code, told.json()["version"]) == (503, client.get("/api/versions").json()["newest"])
+
+
 def test_a_reply_during_which_a_run_takes_the_place_of_another_is_of_one(asked, tmp_path, monkeypatch):
     another_run(asked, tmp_path / "a.zarr", 1.0)
     totals, changed = RunSource.totals, []
