@@ -103,9 +103,10 @@ class RunSource:
             name: self.posterior[f"region_hourly_{name}"].values[:, places][:, :, at].astype(np.float64)
             for name in ("prior", "prior_std", "posterior")
         }
-        # (hour, sector, region, sector, region), of which what is of one region
-        between = self.posterior["region_hourly_posterior_covariance"].values[at].astype(np.float64)
-        covariance = np.einsum("tsrur->rtsu", between[:, :, places][:, :, :, :, places])
+        # (hour, sector, region, sector, region), of which what is of one region; of a month all are hundreds of MB
+        some = {"time": at, "region": places, "region_2": places}
+        between = self.posterior["region_hourly_posterior_covariance"].isel(some).values.astype(np.float64)
+        covariance = np.einsum("tsrur->rtsu", between)
         return AreaTotals(
             told["prior"].transpose(1, 0, 2),
             told["posterior"].transpose(1, 0, 2),

@@ -5,7 +5,7 @@ import pytest
 import query_stores as stores
 import shapely
 
-from pipeline.answers import query
+from pipeline.answers import open_source, query
 from pipeline.errors import InputError
 
 DAY = "2024-07-15"
@@ -36,6 +36,19 @@ def test_hours_of_a_region_from_the_runs_table_are_those_of_the_kept_solution(ru
     for name in ("prior", "prior_std", "posterior", "posterior_std", "data_share", "flux_posterior_std"):
         np.testing.assert_allclose(told[name].values, asked[name].values, rtol=2e-5, atol=1e-7)
     np.testing.assert_array_equal(told["exact"].values, asked["exact"].values)
+
+
+def test_hours_of_a_region_leave_the_covariances_of_the_others_where_they_are(run):
+    # of a month and a hundred regions they are hundreds of megabytes
+    name = "region_hourly_posterior_covariance"
+    source = open_source(run.store)
+    several = [*source.regions.ids, source.regions.ids[0]]
+    told = query(source, several, DAY, freq="hour")
+    for number, region in enumerate(several):
+        one = query(source, region, DAY, freq="hour").isel(region=0)
+        np.testing.assert_array_equal(told["posterior_std"].isel(region=number), one["posterior_std"])
+    # xarray keeps what was read whole
+    assert not source.posterior[name].variable._in_memory
 
 
 def test_a_box_and_a_polygon_of_the_region_have_the_same_total(run, tmp_path):
