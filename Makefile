@@ -18,7 +18,7 @@ demo: $(STAMP)  ## a simulated day over Zhejiang, from files to a map and a tabl
 	$(BIN)/tianyan demo
 
 test: $(STAMP)  ## all tests in two processes: compiled, then kernels again without the compiler for coverage
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q tests/kernels --cov=kernels --cov-fail-under=95
 
 lint: $(STAMP)  ## style and types

@@ -94,7 +94,7 @@ def test_row_62_a_thousand_ranges_are_one_whole_answer(address):
     assert found.count(b'"330000"') + found.count(b'"regions"') == 1
 
 
-def test_row_62_a_flood_of_head_is_told_429_and_the_server_goes_on(address):
+def test_row_62_a_flood_of_head_is_answered_at_the_rate_of_one_client_and_the_server_goes_on(address):
     statuses = []
 
     def flood():
@@ -106,13 +106,15 @@ def test_row_62_a_flood_of_head_is_told_429_and_the_server_goes_on(address):
             statuses.append(reply.status)
         connection.close()
 
+    began = time.monotonic()
     threads = [threading.Thread(target=flood) for _ in range(4)]
     for one in threads:
         one.start()
     for one in threads:
         one.join()
     assert set(statuses) <= {200, 429}
-    assert statuses.count(429) > 0
+    # on a machine that answers fewer than that none is refused: test_a_client_that_floods_is_told_to_wait
+    assert statuses.count(200) <= 400 + 200 * (time.monotonic() - began) + 1
     time.sleep(2)
     assert (latencies(address, 3) < 5).all()
 
