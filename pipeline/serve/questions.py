@@ -101,7 +101,6 @@ class PictureQuestion(HourQuestion):
 
     layer: Layer = "flux_posterior"
     sector: Annotated[str, Field(max_length=_NAME)] = "net"
-    language: Literal["en", "zh"] = "en"
 
 
 class PeriodQuestion(Versioned):

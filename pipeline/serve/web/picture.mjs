@@ -1,7 +1,7 @@
 // The map as a picture of the server's, for browsers without WebGL: same hours, sectors and layers, regions from a list.
 
 import { byId, el } from './dom.mjs'
-import { language, nameOf, onLanguage, say } from './words.mjs'
+import { nameOf, onLanguage, say } from './words.mjs'
 
 export class Picture {
   constructor(state, api, metadata, regions) {
@@ -43,15 +43,15 @@ export class Picture {
   // milliseconds until the picture is there, or null when another was asked meanwhile
   async show({ layer, sector, hour }) {
     const begun = performance.now()
-    const source = this.api.url('api/map.png', { layer, sector, hour: this.state.hours.name(hour), language: language() })
-    if (this.image.src === source) return null
-    this.image.src = source
+    const source = this.api.url('api/map.png', { layer, sector, hour: this.state.hours.name(hour) })
     const find = (things, name) => nameOf(things.find((thing) => thing.name === name))
     this.image.alt = say('picture', {
       layer: find(this.metadata.layers, layer),
       sector: find(this.metadata.sectors, sector),
       hour: `${this.state.hours.utc(hour)} UTC`,
     })
+    if (this.image.src === source) return null
+    this.image.src = source
     try {
       await this.image.decode()
     } catch {
