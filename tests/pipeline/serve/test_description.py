@@ -1,5 +1,7 @@
 """The description of the routes is true: random requests made from it never break the server (Schemathesis)."""
 
+import os
+
 import hypothesis
 import pytest
 import query_stores
@@ -22,8 +24,8 @@ ROUTES = {
 
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-#: requests of each route
-EXAMPLES = 40
+#: requests of each route; more in the soak
+EXAMPLES = 200 if os.environ.get("SOAK") else 15
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ from pipeline.service.tidying import consolidate, daily
 # a run that is killed closes nothing
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 SOAK = bool(os.environ.get("SOAK"))
-EXAMPLES, STEPS = (100, 30) if SOAK else (8, 15)
+EXAMPLES, STEPS = (100, 30) if SOAK else (5, 15)
 OFTEN = "quiet_seconds = 0\ncatch_up = 60\nconsolidate_days = 1\nkeep_days = 1"
 DAMAGED = (
     b"<!DOCTYPE html><html><body>502 Bad Gateway</body></html>\n",
