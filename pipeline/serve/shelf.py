@@ -129,7 +129,8 @@ class Shelf:
         wanted = self._wanted(version, as_of)
         pinned = version is not None
         newest, why = "", ""
-        for one in [wanted, *(self._before(wanted) if live and version is None and as_of is None else ())]:
+        before = self._before(self.store, wanted) if live and version is None and as_of is None else []
+        for one in [wanted, *before]:
             try:
                 with self.lend(one) as edition:
                     return work(edition, Told(one, pinned, newest, why))
@@ -240,11 +241,9 @@ class Shelf:
             raise _unknown(version, f"releases are {', '.join(tags) or 'none'}; /api/versions lists all")
         return tags[version]
 
-    def _before(self, version: str) -> list[str]:
+    def _before(self, store: HourStore, version: str) -> list[str]:
         """Return the versions of the store before one, newest first."""
-        if self.store is None:
-            return []
-        ids = [one.snapshot for one in self.store.records() if one.branch == MAIN and one.snapshot]
+        ids = [one.snapshot for one in store.records() if one.branch == MAIN and one.snapshot]
         older = ids[: ids.index(version)] if version in ids else ids
         return older[::-1][:_BEFORE]
 
