@@ -17,9 +17,12 @@ from unittest import mock
 import numpy as np
 import pytest
 import service_stub as stub
-from hypothesis import HealthCheck, Phase, note, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
+from machine_inbox import Inbox
+from machine_model import sha
+from machine_stops import POINTS, Killed, breaking
 from service_stub import FIRST, HOUR, LAG
 
 from pipeline.errors import LockedError, StoreError, TianyanError
@@ -27,12 +30,10 @@ from pipeline.grid import HourStore
 from pipeline.service import runs
 from pipeline.service.database import open_database
 from pipeline.service.ledger import DONE, Ledger
+from pipeline.service.lock import locked
 from pipeline.service.place import newest_due, read_place
 from pipeline.service.reprocessing import release, reprocess
 from pipeline.service.runs import make_all
-from pipeline.service.service import Service
-from pipeline.service.spool import Spool
-from pipeline.service.standing import revision_of
 from pipeline.service.tidying import consolidate, daily
 
 # a run that is killed closes nothing
@@ -40,81 +41,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 SOAK = bool(os.environ.get("SOAK"))
 EXAMPLES, STEPS = (100, 30) if SOAK else (5, 15)
 OFTEN = "quiet_seconds = 0\ncatch_up = 60\nconsolidate_days = 1\nkeep_days = 1"
-DAMAGED = (
-    b"<!DOCTYPE html><html><body>502 Bad Gateway</body></html>\n",
-    b"time,c",
-    b"",
-    b"\x00" * 300,
-)
-#: where a run is stopped: before or after a method, which time it is called
-POINTS = [
-    (Spool, "take"), (HourStore, "commit"), (Ledger, "put"), (Ledger, "end"), (Service, "look"), (HourStore, "collect"),
-    (Spool, "drop"),
-]  # fmt: skip
 
 
-class Killed(BaseException):
-    """A run ends here, and nothing more of it reaches the disk."""
-
-
-def sha(content):
-    return hashlib.sha256(content).hexdigest()
-
-
-def rows_in(path, content):
-    """Return the rows of a file, time and value; None when it cannot be used."""
-    if not content.startswith(b"time,co2\n") or b"\x00" in content:
-        return None
-    rows = [line.split(",") for line in content.decode().splitlines()[1:]]
-    return [(time.removesuffix(":00Z"), float(value)) for time, value in rows] or None
-
-
-class Model:
-    """Which rows count, by what was taken."""
-
-    def __init__(self):
-        self.taken: dict[str, list[bytes]] = {}
-        self.recalled: set[str] = set()
-
-    def kept(self, path):
-        """Return the versions of a path but for those that the next one begins with and can be used."""
-        versions = self.taken[path]
-        return [
-            version
-            for version, after in zip(versions, [*versions[1:], None], strict=True)
-            if after is None or not after.startswith(version) or rows_in(path, after) is None
-        ]
-
-    def damaged(self):
-        """Return the paths of which a version is set aside."""
-        return {
-            path
-            for path in self.taken
-            if any(rows_in(path, one) is None and sha(one) not in self.recalled for one in self.kept(path))
-        }
-
-    def counting(self):
-        """Return the content that counts, and its path."""
-        by_name = {}
-        for path in self.taken:
-            usable = [v for v in self.kept(path) if rows_in(path, v) is not None and sha(v) not in self.recalled]
-            name, number = revision_of(path)
-            if usable and not (number and len(set(usable)) > 1):
-                by_name.setdefault(name, []).append((number, path, usable[-1]))
-        newest = {path: content for found in by_name.values() for _, path, content in [max(found)]}
-        # the same content counts once
-        return {content: path for path, content in sorted(newest.items(), reverse=True)}
-
-    def rows(self):
-        """Return station, time and value of every row that counts."""
-        told = {}
-        for content, path in self.counting().items():
-            for time, value in rows_in(path, content):
-                told.setdefault((path[:3].upper(), time), set()).add(round(value, 4))
-        return sorted((*at, *values) for at, values in told.items() if len(values) == 1)
-
-
-class Hours(RuleBasedStateMachine):
+class Hours(Inbox):
     """A service, its inbox, and what the model says of it."""
 
     def __init__(self):
@@ -126,10 +55,6 @@ class Hours(RuleBasedStateMachine):
         self.case = stub.make_place(self.folder / "lived", OFTEN)
         self.service = self.case.parent / "service"
         self.clocks = stub.Clocks(0)
-        self.model = Model()
-        self.inbox: dict[str, bytes] = {}
-        #: files of which a run that was stopped may have taken something
-        self.unsure: set[str] = set()
         self.kills = 0
         #: windows that were ever solved
         self.solved: set[int] = set()
@@ -145,74 +70,6 @@ class Hours(RuleBasedStateMachine):
         for station in stub.STATIONS:
             self.put(f"{station.lower()}/{station}_000.csv", stub.text_of(station, (0, 0)).encode())
         self.tick(0)
-
-    # --- what senders do
-
-    def put(self, path, content):
-        if path in self.unsure and self.inbox.get(path) != content:
-            return
-        note(f"{path}: {content[-40:]!r}")
-        stub.deliver(self.case, path, content)
-        self.inbox[path] = content
-
-    def now(self):
-        """The newest hour that is due."""
-        return int((newest_due(read_place(self.case), self.clocks.wall) - FIRST) / HOUR)
-
-    @rule(station=st.sampled_from(["AAA", "CCC"]), back=st.integers(-1, 4), variant=st.integers(0, 2))
-    def deliver(self, station, back, variant):
-        """On time, late, early; again with another number."""
-        hour = self.now() - back
-        if hour >= 0:
-            self.put(f"{station.lower()}/{station}_{hour:03d}.csv", stub.text_of(station, (hour, variant)).encode())
-
-    @rule(
-        station=st.sampled_from(["AAA", "CCC"]),
-        back=st.integers(0, 4),
-        number=st.integers(1, 2),
-        variant=st.integers(1, 2),
-    )
-    def revise(self, station, back, number, variant):
-        hour = max(self.now() - back, 0)
-        name = f"{station.lower()}/{station}_{hour:03d}.r{number}.csv"
-        self.put(name, stub.text_of(station, (hour, variant)).encode())
-
-    @rule(hours=st.integers(1, 4), variant=st.sampled_from([0, 0, 0, 1]))
-    def grow(self, hours, variant):
-        """A file that is appended to; sometimes by rows that say something else of an hour."""
-        path = f"bbb/of the day {max(self.now(), 0) // 8} [5%].csv"
-        before = self.inbox.get(path, b"time,co2\n")
-        done = before.count(b"\n") // stub.ROWS
-        first = max(self.now(), 0) // 8 * 8
-        more = "".join(stub.lines_of("BBB", first + (done + n) % 8, variant) for n in range(hours))
-        self.put(path, before + more.encode())
-
-    @rule(data=st.data())
-    def duplicate(self, data):
-        known = sorted(path for path in self.inbox if not path.startswith("bbb"))
-        path = data.draw(st.sampled_from(known))
-        self.put(f"{path[:3]}/copies/{Path(path).stem} (1).csv", self.inbox[path])
-
-    @rule(data=st.data(), kind=st.integers(0, 4))
-    def damage(self, data, kind):
-        path = data.draw(st.sampled_from(sorted(self.inbox)))
-        # the last: a machine that lost power leaves zeros at the end of what it appended
-        self.put(path, DAMAGED[kind] if kind < len(DAMAGED) else self.inbox[path] + b"\x00" * 64)
-
-    @rule(data=st.data())
-    def again(self, data):
-        """The same file, delivered anew."""
-        path = data.draw(st.sampled_from(sorted(self.inbox)))
-        self.put(path, self.inbox[path])
-
-    @precondition(lambda self: self.model.taken)
-    @rule(data=st.data())
-    def recall(self, data):
-        path = data.draw(st.sampled_from(sorted(self.model.taken)))
-        digest = sha(data.draw(st.sampled_from(self.model.taken[path])))
-        self.model.recalled.add(digest)
-        with (self.service / "recalled.txt").open("a", encoding="utf-8") as stream:
-            stream.write(f"{digest} withdrawn\n")
 
     # --- what the service does
 
@@ -283,7 +140,7 @@ class Hours(RuleBasedStateMachine):
     def two_schedulers(self):
         with (
             stub.run(self.case, self.clocks),
-            mock.patch.object(runs, "locked", locked_now),
+            mock.patch.object(runs, "locked", lambda path: locked(path, 0.0)),
             pytest.raises(LockedError),
             stub.run(self.case, self.clocks),
         ):
@@ -507,47 +364,6 @@ class Hours(RuleBasedStateMachine):
                 str(hour): [manifest[name] for name in ("key", "digest", "condition", "rows", "counts", "window")]
                 for hour, manifest in self.manifests(reader).items()
             }
-
-
-@contextlib.contextmanager
-def locked_now(path):
-    from pipeline.service.lock import locked
-
-    with locked(path, 0.0) as ours:
-        yield ours
-
-
-@contextlib.contextmanager
-def breaking(point, after, nth, how):
-    """Raise at one call of a method; after a kill nothing else reaches the disk."""
-    calls = [0]
-    dead = [False]
-    with contextlib.ExitStack() as stack:
-        for owner, name in [*POINTS, (Ledger, "drop"), (Ledger, "note"), (runs, "report")]:
-            stack.enter_context(
-                mock.patch.object(owner, name, wrapped(owner, name, point, after, nth, how, calls, dead))
-            )
-        yield
-
-
-def wrapped(owner, name, point, after, nth, how, calls, dead):
-    real = getattr(owner, name)
-
-    def method(*args, **kwargs):
-        if dead[0]:
-            raise Killed
-        mine = (owner, name) == point
-        calls[0] += mine
-        if mine and calls[0] == nth and not after:
-            dead[0] = how is Killed
-            raise how(f"before {name}")
-        out = real(*args, **kwargs)
-        if mine and calls[0] == nth:
-            dead[0] = how is Killed
-            raise how(f"after {name}")
-        return out
-
-    return method
 
 
 def test_a_clock_that_was_years_ahead_lets_no_failed_hour_and_no_housekeeping_wait_for_years(tmp_path):
