@@ -1,4 +1,4 @@
-"""From checked Datasets to the plain problem: which observations enter, in which order, and with which errors."""
+"""From checked Datasets to the plain problem: observations of all kinds in one order, and the errors they share."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ import xarray as xr
 
 from pipeline.errors import SolverError
 from pipeline.grid import Grid
-from pipeline.inversion.along_track import correlated_share, track_errors
-from pipeline.inversion.compared import Compared, only_held_out
+from pipeline.inversion.along_track import track_errors
+from pipeline.inversion.compared import Compared
 from pipeline.inversion.correlated import CorrelatedError
 from pipeline.inversion.correlation import stated_covariance
 from pipeline.inversion.cross import Span
-from pipeline.inversion.operator import footprint_matrix, match_rows
+from pipeline.inversion.parts import Part, air_parts, tower_part
 from pipeline.inversion.problem import Problem
 from pipeline.inversion.rows import rows_of
-from pipeline.inversion.towers import tower_matrix
-from pipeline.schema import HOUR, MOBILE, SATELLITE, check, instruments, is_used, why_unused
-from pipeline.settings import OffsetSettings, Settings
+from pipeline.schema import HOUR, check
+from pipeline.settings import Settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,23 +67,6 @@ class Assembled:
     compared: Compared
 
 
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """Observations of one kind, as they enter the problem."""
-
-    keys: xr.Dataset
-    value: np.ndarray
-    variance: np.ndarray
-    background: np.ndarray
-    background_sigma: np.ndarray
-    matrix: scipy.sparse.csr_array
-    share: np.ndarray
-    offset: list[OffsetSettings | None]
-    offset_sigma: np.ndarray
-    rows: np.ndarray
-    reason: np.ndarray
-
-
 def assemble(
     settings: Settings,
     grid: Grid,
@@ -120,29 +102,16 @@ def assemble(
         When no observation can be used, or the background's rows are not the footprints'.
     """
     check(observations, "observations")
-    check(background, "background")
     check(fluxes, "fluxes")
-    if background.sizes["obs"] != footprints.sizes["obs"]:
-        raise SolverError(
-            "the background must have the footprints' rows",
-            got=f"{background.sizes['obs']} against {footprints.sizes['obs']}",
-            remedy="make it from the same footprints",
-            where="background",
-        )
+    _require_rows_of(check(background, "background"), footprints)
     dtype = np.dtype(np.float32 if settings.solver.precision == "single" else np.float64)
     time = fluxes["time"].values
-    air_part, held_out = _air(settings, grid, observations, footprints, background, fluxes)
+    air_part, held_out = air_parts(settings, grid, observations, footprints, background, fluxes)
     parts = [air_part]
     if towers is not None:
-        parts.append(_towers(settings, grid, check(towers, "flux_observations"), time))
+        parts.append(tower_part(settings, grid, check(towers, "flux_observations"), time))
     if all(part.rows.size == 0 for part in parts):
-        got: dict[str, object] = {str(r): int(np.sum(parts[0].reason == r)) for r in np.unique(parts[0].reason)}
-        raise SolverError(
-            "there must be observations to use",
-            got=got | ({"files set aside": list(set_aside)} if set_aside else {}),
-            remedy="correct a file, or the hours, the limits and the feeds of the case",
-            where="observations",
-        )
+        raise _nothing_left(air_part.reason, set_aside)
     keys = {name: np.concatenate([part.keys[name].values.astype(kind) for part in parts]) for name, kind in _KEYS}
     order = np.lexsort((keys["height"], keys["station"], keys["time"]))
     keys = {name: values[order] for name, values in keys.items()}
@@ -177,126 +146,34 @@ _KEYS: tuple[tuple[str, type], ...] = (("time", np.datetime64), ("station", str)
 _NONE = Used(np.zeros(0, int), np.zeros(0, int), np.zeros(0, object))
 
 
-def _used(part: _Part, at: np.ndarray) -> Used:
+def _require_rows_of(background: xr.Dataset, footprints: xr.Dataset) -> None:
+    if background.sizes["obs"] != footprints.sizes["obs"]:
+        raise SolverError(
+            "the background must have the footprints' rows",
+            got=f"{background.sizes['obs']} against {footprints.sizes['obs']}",
+            remedy="make it from the same footprints",
+            where="background",
+        )
+
+
+def _nothing_left(reason: np.ndarray, set_aside: Sequence[str]) -> SolverError:
+    """Return the error of a window without observations: how many were left out for each reason."""
+    got: dict[str, object] = {str(r): int(np.sum(reason == r)) for r in np.unique(reason)}
+    return SolverError(
+        "there must be observations to use",
+        got=got | ({"files set aside": list(set_aside)} if set_aside else {}),
+        remedy="correct a file, or the hours, the limits and the feeds of the case",
+        where="observations",
+    )
+
+
+def _used(part: Part, at: np.ndarray) -> Used:
     order = np.argsort(at)
     return Used(part.rows[order], at[order], part.reason)
 
 
-def _air(
-    settings: Settings,
-    grid: Grid,
-    observations: xr.Dataset,
-    footprints: xr.Dataset,
-    background: xr.Dataset,
-    fluxes: xr.Dataset,
-) -> tuple[_Part, _Part]:
-    """Return the observations of air that are used, and those that are held out and nothing else."""
-    match = match_rows(observations, footprints)
-    carried = background["background"].values[match].astype(np.float64)
-    reason = _flagged(observations)
-    held_out = only_held_out(observations["flag"].values) & np.isfinite(carried) & (match >= 0)
-    reason[(reason == "") & ~np.isfinite(carried)] = "no background"
-    reason[(match < 0) & ((reason == "") | (reason == "no background"))] = "no footprint"
-    whole = footprint_matrix(footprints, fluxes["time"].values, grid)
-    total = np.abs(fluxes["flux"].values).sum(axis=0, dtype=np.float64).ravel()
-
-    def part(rows: np.ndarray) -> _Part:
-        used = observations.isel(obs=rows)
-        return _air_part(settings, used, carried[rows], whole[match[rows]], total, rows, reason)
-
-    used, compared = part(np.flatnonzero(reason == "")), part(np.flatnonzero(held_out))
-    # what a retrieval shares along its track is an error of the measurement: it is stated, not modelled
-    measured = observations["uncertainty"].values[compared.rows].astype(np.float64)
-    shared = correlated_share(settings, compared.keys) * measured**2
-    return used, replace(compared, variance=compared.variance + shared)
-
-
-def _air_part(
-    settings: Settings,
-    used: xr.Dataset,
-    carried: np.ndarray,
-    matrix: scipy.sparse.csr_array,
-    total: np.ndarray,
-    rows: np.ndarray,
-    reason: np.ndarray,
-) -> _Part:
-    """Return observations of air with their background, their rows of H, and errors by the prior's flux in all."""
-    # a column sees its share of the background, and its retrieval's prior for the rest
-    sees = used["kernel_sum"].values.astype(float) if "kernel_sum" in used else np.ones(rows.size)
-    from_prior = used["prior_part"].values.astype(float) if "prior_part" in used else np.zeros(rows.size)
-    representation, share, offset = _of_settings(settings, used)
-    inflation = _inflation(settings, used["time"].values)
-    # uptake and emission err on their own: they do not cancel here
-    enhancement = matrix @ total
-    measured = used["uncertainty"].values.astype(np.float64)
-    own = 1.0 - correlated_share(settings, used)
-    return _Part(
-        keys=used,
-        value=used["value"].values.astype(np.float64),
-        variance=own * measured**2 + inflation**2 * (representation**2 + (share * enhancement) ** 2),
-        background=from_prior + sees * carried,
-        background_sigma=settings.background.sigma * sees,
-        matrix=matrix,
-        share=np.ones((len(settings.sectors), rows.size)),
-        offset=offset,
-        offset_sigma=_offset_sigma(used, offset),
-        rows=rows,
-        reason=reason,
-    )
-
-
-def _inflation(settings: Settings, time: np.ndarray) -> np.ndarray:
-    """Return the factor on the errors of comparing with the model: not 1 in hours whose weather is a forecast."""
-    forecast = None if settings.transport is None else settings.transport.meteorology.forecast
-    out = np.ones(time.size)
-    if forecast is not None:
-        for start, end in (window.bounds for window in settings.case.forecast_hours):
-            out[(time >= start) & (time < end)] = forecast.inflation
-    return out
-
-
-def _offset_sigma(used: xr.Dataset, offset: list[OffsetSettings | None]) -> np.ndarray:
-    """Return the one-sigma size of each observation's offset: what is left of a bias taken off, else the settings'."""
-    declared = np.array([0.0 if given is None else given.sigma for given in offset])
-    if "offset_sigma" not in used:
-        return declared
-    left = used["offset_sigma"].values.astype(np.float64)
-    return np.where(np.isfinite(left) & (declared > 0), left, declared)
-
-
-def _towers(settings: Settings, grid: Grid, observed: xr.Dataset, time: np.ndarray) -> _Part:
-    reason = _flagged(observed)
-    rows = np.flatnonzero(reason == "")
-    used = observed.isel(obs=rows)
-    errors = {sink.id: sink.representation_error for sink in settings.sinks}
-    representation = np.array([errors[str(name)] for name in used["station"].values])
-    names = np.array([sector.name for sector in settings.sectors])
-    return _Part(
-        keys=used,
-        value=used["value"].values.astype(np.float64),
-        variance=used["uncertainty"].values.astype(np.float64) ** 2 + representation**2,
-        background=np.zeros(rows.size),
-        background_sigma=np.zeros(rows.size),
-        matrix=tower_matrix(used, time, grid),
-        share=(used["sector"].values.astype(str)[None, :] == names[:, None]).astype(float),
-        offset=[None] * rows.size,
-        offset_sigma=np.zeros(rows.size),
-        rows=rows,
-        reason=reason,
-    )
-
-
-def _flagged(observed: xr.Dataset) -> np.ndarray:
-    """Return why the flags keep an observation out; empty when they do not."""
-    flag = observed["flag"].values
-    reason = np.full(flag.size, "", dtype=object)
-    for bits in np.unique(flag[~is_used(flag)]):
-        reason[flag == bits] = why_unused(bits)
-    return reason
-
-
 def _errors(
-    settings: Settings, parts: list[_Part], order: np.ndarray, keys: dict[str, np.ndarray], hours: np.ndarray
+    settings: Settings, parts: list[Part], order: np.ndarray, keys: dict[str, np.ndarray], hours: np.ndarray
 ) -> tuple[CorrelatedError, ...]:
     """Return the background's error, one of offsets for each time over which they drift, and those along tracks."""
     offsets = [offset for part in parts for offset in part.offset]
@@ -312,7 +189,7 @@ def _errors(
 
 
 def _beside(
-    errors: tuple[CorrelatedError, ...], keys: dict[str, np.ndarray], part: _Part, start: np.datetime64
+    errors: tuple[CorrelatedError, ...], keys: dict[str, np.ndarray], part: Part, start: np.datetime64
 ) -> tuple[CorrelatedError, ...]:
     """Return the errors of background and offsets: of the problem's observations, and of those of `part` after them."""
     hours = (part.keys["time"].values - start) / HOUR
@@ -355,7 +232,7 @@ def _span(settings: Settings, hour: np.ndarray, hours: int) -> Span | None:
     return Span(first, np.minimum(hour, hours - 1))
 
 
-def _joined(parts: list[_Part], name: str) -> np.ndarray:
+def _joined(parts: list[Part], name: str) -> np.ndarray:
     return np.concatenate([getattr(part, name) for part in parts])
 
 
@@ -364,34 +241,3 @@ def _ordered(matrix: scipy.sparse.csr_array, dtype: np.dtype) -> scipy.sparse.cs
     matrix = matrix.astype(dtype)
     matrix.sort_indices()
     return matrix
-
-
-def _of_settings(settings: Settings, used: xr.Dataset) -> tuple[np.ndarray, np.ndarray, list[OffsetSettings | None]]:
-    """Return representation error, error as a share of the enhancement, and offset, from each one's feed or columns."""
-    feeds = {(feed.id, round(float(feed.height), 1)): feed for feed in settings.stations}
-    singles = {(SATELLITE, column.id): column.representation_error for column in settings.columns}
-    singles |= {(MOBILE, lab.id): lab.representation_error for lab in settings.mobile}
-    errors: list[tuple[float, float]] = []
-    offsets: list[OffsetSettings | None] = []
-    for station, instrument, height, platform in zip(
-        map(str, used["station"].values),
-        map(str, instruments(used["station"].values, used["platform"].values)),
-        np.round(used["height"].values.astype(np.float64), 1).tolist(),
-        map(str, used["platform"].values),
-        strict=True,
-    ):
-        feed = None if platform == SATELLITE else feeds.get((station, height))
-        if feed is not None:
-            errors.append((feed.representation_error, feed.enhancement_error))
-        elif (platform, instrument) in singles:
-            errors.append((singles[platform, instrument], 0.0))
-        else:
-            raise SolverError(
-                "an observation must be of a station and height, of a satellite, or of a laboratory, of the settings",
-                got=f"{station} at {height:g} m ({platform})",
-                remedy=f"stations: {sorted(feeds)}; others: {sorted(singles)}",
-                where="observations",
-            )
-        offsets.append(None if feed is None else feed.offset)
-    both = np.array(errors, dtype=np.float64).reshape(-1, 2)
-    return both[:, 0], both[:, 1], offsets

@@ -84,17 +84,12 @@ def posterior(
         **observed_variables(
             solution, assembled.air, observations, left_out, gas.mole_fraction_unit, "obs", assembled.compared
         ),
-        **(
-            {}
-            if towers is None
-            else observed_variables(solution, assembled.towers, towers, left_out, gas.flux_unit, "tower_obs")
-        ),
-        **station_variables(solution, assembled, group, left_out),
-        **{
-            f"diagnostic_{name}": ((), getattr(summary, name), {"long_name": meaning})
-            for name, meaning in DIAGNOSTICS.items()
-        },
     }
+    if towers is not None:
+        variables |= observed_variables(solution, assembled.towers, towers, left_out, gas.flux_unit, "tower_obs")
+    variables |= station_variables(solution, assembled, group, left_out)
+    for name, meaning in DIAGNOSTICS.items():
+        variables[f"diagnostic_{name}"] = ((), getattr(summary, name), {"long_name": meaning})
     if isinstance(solution, Sampled):
         variables |= of_members(solution, report, variables)
     if deviations is not None:
@@ -104,22 +99,11 @@ def posterior(
             deviations,
             _flux_attrs(gas, "posterior ensemble member"),
         )
-    coords = {
-        **grid.coordinates(),
-        "sector": ("sector", np.array([s.name for s in settings.sectors], dtype=object)),
-        "time": (
-            "time",
-            time,
-            {"standard_name": "time", "long_name": "start of the hour, UTC", "axis": "T", "bounds": "time_bounds"},
-        ),
-        "time_bounds": (("time", "edge"), np.stack([time, time + HOUR], axis=1)),
-        **report.coordinates(),
-    }
     attrs: dict[str, Any] = {"Conventions": "CF-1.11", "title": settings.case.title, "species": gas.name}
     if log is not None:
         attrs["lognormal"] = "\n".join(log.notes([s.name for s in settings.sectors]))
         attrs["converged"] = int(log.found.converged)
-    return xr.Dataset(variables, coords=coords, attrs=attrs)
+    return xr.Dataset(variables, coords=_coordinates(settings, grid, time) | report.coordinates(), attrs=attrs)
 
 
 def reporting_periods(time: np.ndarray, settings: Settings) -> dict[str, np.ndarray]:
@@ -131,6 +115,17 @@ def reporting_periods(time: np.ndarray, settings: Settings) -> dict[str, np.ndar
     for day in np.unique(days[observed]):
         periods[str(day)] = observed & (days == day)
     return periods
+
+
+def _coordinates(settings: Settings, grid: Grid, time: np.ndarray) -> Variables:
+    """Return the axes of the fields."""
+    hours = {"standard_name": "time", "long_name": "start of the hour, UTC", "axis": "T", "bounds": "time_bounds"}
+    return {
+        **grid.coordinates(),
+        "sector": ("sector", np.array([s.name for s in settings.sectors], dtype=object)),
+        "time": ("time", time, hours),
+        "time_bounds": (("time", "edge"), np.stack([time, time + HOUR], axis=1)),
+    }
 
 
 def _ensemble(
