@@ -80,22 +80,9 @@ def trace(
                 continue
             weight = start[owner[lane], 4]
             why = steps.outer_step(
-                volume,
-                surface,
-                place,
-                heights,
-                table,
-                bounds,
-                options,
-                weight,
-                hour,
-                lane,
-                state,
-                body,
-                here,
-                footprint,
-                spread,
-            )
+                volume, surface, place, heights, table, bounds, options, weight, hour, lane, state, body, here,
+                footprint, spread,
+            )  # fmt: skip
             if why == steps.TRAVELLING:
                 continue
             _record(body, state, lane, why, owner[lane], end)
@@ -147,22 +134,9 @@ def _next(
             _record(body, state, lane, why, particle, end)
             continue
         _begin(
-            volume,
-            surface,
-            place,
-            heights,
-            table,
-            bounds,
-            options,
-            travel,
-            seed,
-            receptor,
-            particle,
-            lane,
-            state,
-            body,
-            here,
-        )
+            volume, surface, place, heights, table, bounds, options, travel, seed, receptor, particle, lane, state,
+            body, here,
+        )  # fmt: skip
         owner[lane] = particle
         break
     return following

@@ -60,20 +60,7 @@ def serve(
             where="serve",
         ) from error
     token = _token(token_file)
-    if host not in _LOOPBACK and token is None and not public:
-        raise ConfigError(
-            "who listens beyond this machine must ask for a token",
-            got=f"--host {host}",
-            remedy="give --token-file FILE, or --public for a server that all may read",
-            where="serve",
-        )
-    if not 0 <= port <= _PORTS:
-        raise ConfigError(
-            f"a port is a number from 0 to {_PORTS}",
-            got=port,
-            remedy="give another; 0 is any that is free",
-            where="serve",
-        )
+    _require_address(host, port, guarded=public or token is not None)
     found = case if case is not None else next((one for one in [store / "case.toml"] if one.is_file()), None)
     network = Network(found)
     shelf = Shelf(store)
@@ -92,6 +79,26 @@ def serve(
         ) from error
     finally:
         shelf.close()
+
+
+def _require_address(host: str, port: int, *, guarded: bool) -> None:
+    """Refuse a port that is none, and an address that others reach unless who may ask is said."""
+    from pipeline.errors import ConfigError
+
+    if host not in _LOOPBACK and not guarded:
+        raise ConfigError(
+            "who listens beyond this machine must ask for a token",
+            got=f"--host {host}",
+            remedy="give --token-file FILE, or --public for a server that all may read",
+            where="serve",
+        )
+    if not 0 <= port <= _PORTS:
+        raise ConfigError(
+            f"a port is a number from 0 to {_PORTS}",
+            got=port,
+            remedy="give another; 0 is any that is free",
+            where="serve",
+        )
 
 
 def _names(host: str, more: list[str] | None) -> list[str]:

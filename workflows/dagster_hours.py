@@ -19,7 +19,7 @@ import numpy as np
 from pipeline.errors import LockedError
 from pipeline.service.clock import SYSTEM, Clock
 from pipeline.service.health import RED, gather, health
-from pipeline.service.place import newest_due, read_place
+from pipeline.service.place import Place, newest_due, read_place
 from pipeline.service.quick import is_quiet
 from pipeline.service.runs import hours_of, make_all, run_due, running
 from workflows.dagster_told import STAGES, events, require_none_failed, specs
@@ -43,11 +43,38 @@ def definitions(case: Path, clock: Clock = SYSTEM) -> dg.Definitions:
     """Return assets, jobs, schedules, a sensor and a check of a case that is served."""
     place = read_place(case)
     start, ready = place.service.first, place.service.ready_minutes
+    fresh, everything_due = _fresh(place, clock), _run_due(place, clock)
+    hours = dg.define_asset_job("hours", dg.AssetSelection.assets(*STAGES).without_checks())
+    freshness = dg.define_asset_job("freshness", dg.AssetSelection.checks(fresh))
+
+    @dg.schedule(job=hours, cron_schedule=f"{ready % 60} * * * *")
+    def newest_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        newest = newest_due(place, context.scheduled_execution_time.astimezone(UTC))
+        if newest < start:
+            return dg.SkipReason(f"the first hour is {start}Z")
+        return dg.RunRequest(run_key=f"{newest}Z", partition_key=f"{newest}Z")
+
+    @dg.sensor(job=everything_due, minimum_interval_seconds=LOOK)
+    def late_data() -> dg.RunRequest | dg.SkipReason:
+        return dg.SkipReason("nothing is due") if is_quiet(case, clock.wall()) else dg.RunRequest()
+
+    return dg.Definitions(
+        assets=[_hour(place, clock)],
+        asset_checks=[fresh],
+        jobs=[hours, freshness, everything_due],
+        schedules=[newest_hour, dg.ScheduleDefinition(job=freshness, cron_schedule=f"{(ready + 30) % 60} * * * *")],
+        sensors=[late_data],
+        executor=dg.in_process_executor,  # a run is a process already, and has one step
+    )
+
+
+def _hour(place: Place, clock: Clock) -> dg.AssetsDefinition:
+    """Return the assets of an hour: partitions that are made in one run, oldest first."""
 
     @dg.multi_asset(
         name="hour",
         specs=specs(),
-        partitions_def=dg.HourlyPartitionsDefinition(f"{start}Z", fmt=FORMAT),
+        partitions_def=dg.HourlyPartitionsDefinition(f"{place.service.first}Z", fmt=FORMAT),
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def hour(context: dg.AssetExecutionContext) -> Iterator[dg.AssetMaterialization]:
@@ -63,6 +90,12 @@ def definitions(case: Path, clock: Clock = SYSTEM) -> dg.Definitions:
         except LockedError as error:
             raise dg.RetryRequested(max_retries=TRIES, seconds_to_wait=WAIT) from error
         require_none_failed(outcome)
+
+    return hour
+
+
+def _run_due(place: Place, clock: Clock) -> dg.JobDefinition:
+    """Return the job that makes all that is due."""
 
     @dg.op(description="The newest hour, late data and gaps, as `tianyan run-due`")
     def due(context: dg.OpExecutionContext) -> None:
@@ -81,6 +114,12 @@ def definitions(case: Path, clock: Clock = SYSTEM) -> dg.Definitions:
     def everything_due() -> None:
         due()
 
+    return everything_due
+
+
+def _fresh(place: Place, clock: Clock) -> dg.AssetChecksDefinition:
+    """Return the check of the newest hour's age."""
+
     @dg.asset_check(asset="version", description="The newest hour in the store is as new as promised")
     def fresh() -> dg.AssetCheckResult:
         found = health(gather(place, clock=clock))
@@ -92,25 +131,4 @@ def definitions(case: Path, clock: Clock = SYSTEM) -> dg.Definitions:
         severity = dg.AssetCheckSeverity.ERROR if red else dg.AssetCheckSeverity.WARN
         return dg.AssetCheckResult(passed=not late, severity=severity, metadata=told)
 
-    hours = dg.define_asset_job("hours", dg.AssetSelection.assets(*STAGES).without_checks())
-    freshness = dg.define_asset_job("freshness", dg.AssetSelection.checks(fresh))
-
-    @dg.schedule(job=hours, cron_schedule=f"{ready % 60} * * * *")
-    def newest_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        newest = newest_due(place, context.scheduled_execution_time.astimezone(UTC))
-        if newest < start:
-            return dg.SkipReason(f"the first hour is {start}Z")
-        return dg.RunRequest(run_key=f"{newest}Z", partition_key=f"{newest}Z")
-
-    @dg.sensor(job=everything_due, minimum_interval_seconds=LOOK)
-    def late_data() -> dg.RunRequest | dg.SkipReason:
-        return dg.SkipReason("nothing is due") if is_quiet(case, clock.wall()) else dg.RunRequest()
-
-    return dg.Definitions(
-        assets=[hour],
-        asset_checks=[fresh],
-        jobs=[hours, freshness, everything_due],
-        schedules=[newest_hour, dg.ScheduleDefinition(job=freshness, cron_schedule=f"{(ready + 30) % 60} * * * *")],
-        sensors=[late_data],
-        executor=dg.in_process_executor,  # a run is a process already, and has one step
-    )
+    return fresh

@@ -13,8 +13,8 @@ from pipeline.serve import price
 from pipeline.serve.desk import Desk
 from pipeline.serve.places import Network
 from pipeline.serve.refusals import REFUSALS, add_refusals
-from pipeline.serve.routes import add_page, add_store
-from pipeline.serve.routes_answers import add_answers, add_network
+from pipeline.serve.routes import add_areas, add_page, add_store
+from pipeline.serve.routes_answers import add_maps, add_network, add_totals
 from pipeline.serve.shelf import Shelf
 
 #: threads that answer
@@ -61,7 +61,9 @@ def create_app(shelf: Shelf, network: Network, gate: price.Gate, *, title: str =
     desk = Desk(shelf, network, gate, title)
     add_page(app)
     add_store(app, desk)
-    add_answers(app, desk)
+    add_areas(app, desk)
+    add_totals(app, desk)
+    add_maps(app, desk)
     add_network(app, desk)
     add_refusals(app)
     return app

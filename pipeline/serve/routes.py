@@ -37,7 +37,7 @@ def add_page(app: FastAPI) -> None:
 
 
 def add_store(app: FastAPI, desk: Desk) -> None:
-    """Add what tells of a store."""
+    """Add axes, versions, and the maps themselves as Zarr."""
 
     @app.get("/api/metadata", responses={200: {"content": JSON}}, response_class=Response)
     def metadata(request: Request, asked: Annotated[Versioned, Query()]) -> Response:
@@ -80,6 +80,10 @@ def add_store(app: FastAPI, desk: Desk) -> None:
             # readers of Zarr take a 404 for a chunk that was never written, and make it NaN
             remedy = "ask for another: /api/versions lists all"
             raise GoneError("the version must be kept", got=version, remedy=remedy, where="version") from error
+
+
+def add_areas(app: FastAPI, desk: Desk) -> None:
+    """Add what a store says of its hours and regions."""
 
     @app.get("/api/hours", responses={200: {"content": JSON}}, response_class=Response)
     def hours(request: Request, asked: Annotated[PeriodQuestion, Query()]) -> Response:

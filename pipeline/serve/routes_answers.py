@@ -32,8 +32,8 @@ from pipeline.serve.replies import BINARY, FILES, JSON, bytes_reply, json_reply,
 from pipeline.serve.shelf import Told
 
 
-def add_answers(app: FastAPI, desk: Desk) -> None:
-    """Add what is computed."""
+def add_totals(app: FastAPI, desk: Desk) -> None:
+    """Add totals of areas: series and the ledger."""
 
     @app.get("/api/series", responses={200: {"content": {**JSON, **FILES}}}, response_class=Response)
     def series(request: Request, asked: Annotated[SeriesQuestion, Query()]) -> Response:
@@ -51,6 +51,31 @@ def add_answers(app: FastAPI, desk: Desk) -> None:
             return bytes_reply(told, body, asked.format, "series")
 
         return desk.reply(request, asked, work)
+
+    @app.get("/api/ledger/schema", responses={200: {"content": JSON}}, response_class=Response)
+    def columns(request: Request) -> Response:
+        """The columns of the ledger, as JSON Schema."""
+        return json_reply(request, Told("schema"), schema())
+
+    @app.get("/api/ledger", responses={200: {"content": {**JSON, **FILES}}}, response_class=Response)
+    def table(request: Request, asked: Annotated[LedgerQuestion, Query()]) -> Response:
+        """The regional ledger: emission, uptake, net and sigma of each region, sector and period."""
+
+        def work(edition: Edition, told: Told) -> Response:
+            source = edition.source
+            hours, names = asked.of(source), source.regions
+            regions = len(names.ids) if asked.level == "all" else len(names.at_level(asked.level))
+            parts = len(groups(hours, asked.freq)[1])
+            with desk.heavy(request, price.of_ledger(source, regions, hours.size, parts)):
+                found = ledger(source, asked.level, asked.period, freq=asked.freq)
+                body = written(lambda path: write_ledger(found, path), asked.format)
+            return bytes_reply(told, body, asked.format, "" if asked.format == "json" else "ledger")
+
+        return desk.reply(request, asked, work)
+
+
+def add_maps(app: FastAPI, desk: Desk) -> None:
+    """Add maps to take away: as files, and as a picture."""
 
     @app.get("/api/maps", responses={200: {"content": FILES}}, response_class=Response)
     def maps(request: Request, asked: Annotated[MapsQuestion, Query()]) -> Response:
@@ -81,27 +106,6 @@ def add_answers(app: FastAPI, desk: Desk) -> None:
         def work(edition: Edition, told: Told) -> Response:
             sector = chosen_sectors(edition.source, asked.sector)[0]
             return bytes_reply(told, picture(edition, asked.layer, sector, asked.of(edition.source)), "png")
-
-        return desk.reply(request, asked, work)
-
-    @app.get("/api/ledger/schema", responses={200: {"content": JSON}}, response_class=Response)
-    def columns(request: Request) -> Response:
-        """The columns of the ledger, as JSON Schema."""
-        return json_reply(request, Told("schema"), schema())
-
-    @app.get("/api/ledger", responses={200: {"content": {**JSON, **FILES}}}, response_class=Response)
-    def table(request: Request, asked: Annotated[LedgerQuestion, Query()]) -> Response:
-        """The regional ledger: emission, uptake, net and sigma of each region, sector and period."""
-
-        def work(edition: Edition, told: Told) -> Response:
-            source = edition.source
-            hours, names = asked.of(source), source.regions
-            regions = len(names.ids) if asked.level == "all" else len(names.at_level(asked.level))
-            parts = len(groups(hours, asked.freq)[1])
-            with desk.heavy(request, price.of_ledger(source, regions, hours.size, parts)):
-                found = ledger(source, asked.level, asked.period, freq=asked.freq)
-                body = written(lambda path: write_ledger(found, path), asked.format)
-            return bytes_reply(told, body, asked.format, "" if asked.format == "json" else "ledger")
 
         return desk.reply(request, asked, work)
 
