@@ -1,4 +1,4 @@
-"""The fixed-lag cycle: every hour is solved from a window of its own with the static prior (science.md 4).
+"""The fixed-lag cycle: every hour is solved from a window of its own with the static prior (docs/cycle.md).
 
 Nothing of an earlier posterior is fed back, so that an hour is a function of the case file and the inputs that are
 there when it is solved: it may be repeated, solved before or after its neighbours, or on another machine, and comes out

@@ -1,7 +1,7 @@
 """Sink stations in, "flux_observations" out: hourly fluxes measured at towers, and an account of every row.
 
 A value that was filled in is never an observation, and one in calm air is none either, for the flux then leaves by
-other ways than past the instruments (observations.md, "Sink stations"). An hour needs all its rows.
+other ways than past the instruments (docs/sinks.md). An hour needs all its rows.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from pipeline.settings import StationSettings
 from pipeline.units import Species
 from station_meta import Station, StationMetaError
 
-#: a header may lie this far from the registry, m (observations.md, "Coordinates")
+#: a header may lie this far from the registry, m (docs/stations.md)
 POSITION_TOLERANCE = 500.0
 #: a position nearer to the shifted one than this share of the shift is it: 40 to 60 m in Zhejiang, about what the
 #: rounding of a header leaves

@@ -1,7 +1,7 @@
 """Errors that observations share: the background's, a sensor's slowly drifting offset, a retrieval's along a track.
 
 Between two observations of one group the covariance is sigma_i sigma_j exp(-|t_i - t_j| / tau), between groups none: a
-first-order Markov process a group (science.md 2 and 3: B Sigma_b B^T and S). Products and draws are exact recursions in
+first-order Markov process a group (B and S of docs/method.md). Products and draws are exact recursions in
 O(m) (`kernels.exponential`); the matrix is added to K a tile at a time and never held.
 """
 

@@ -1,4 +1,4 @@
-"""Diagnostics of every run, all in closed form (science.md section 3).
+"""Diagnostics of every run, all in closed form.
 
 reduced chi2 = d^T K^-1 d / m (1 when the stated errors are right); degrees of freedom for signal tr(H Q H^T K^-1), and
 likewise of the background and of sensor offsets (Rodgers 2000, eq. 2.56); leave-group-out prediction

@@ -1,4 +1,4 @@
-"""The innovation gate: an observation far beyond what prior and stated errors allow is not used (observations.md).
+"""The innovation gate: an observation far beyond what prior and stated errors allow is not used.
 
 |y - H f^a - b| > n sqrt((H Q H^T + B + S + R)_ii), n of the settings. Where more than a quarter of an hour's
 observations of a kind (stations, towers, satellites, drives) would go, none of them does and the hour is degraded: a

@@ -1,7 +1,7 @@
 """The linear Gaussian problem in plain arrays: everything the solution needs, nothing it does not.
 
 y = b + sum_k H_k f_k + e_b + beta + e,  f_k ~ N(f_k^a, Q_k),  e_b ~ N(0, B),  beta ~ N(0, S),  e ~ N(0, R)
-(science.md 1 and 2). H_k is H with each row multiplied by how much its observation sees of sector k: 1 for air, 0 or 1
+(docs/method.md). H_k is H with each row multiplied by how much its observation sees of sector k: 1 for air, 0 or 1
 for a flux measured at a tower.
 """
 

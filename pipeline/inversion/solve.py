@@ -1,4 +1,4 @@
-"""The exact solution in observation space (science.md section 3; Tarantola 2005, eq. 3.37-3.38).
+"""The exact solution in observation space (Tarantola 2005, eq. 3.37-3.38).
 
     d = y - H f^a - b,   K = H Q H^T + B + S + R = L L^T,   z = K^-1 d,   f^_k = f_k^a + Q_k H_k^T z
 

@@ -71,7 +71,7 @@ _DAY = 24
 
 
 def true_air(footprints: xr.Dataset, fluxes: xr.Dataset) -> np.ndarray:
-    """Return the true enhancement at each receptor hour, ppm: H f summed over sectors (science.md 1).
+    """Return the true enhancement at each receptor hour, ppm: H f summed over sectors.
 
     Parameters
     ----------
