@@ -24,15 +24,13 @@ from pipeline.inversion import (
     is_linearised,
     region_weights,
     rows_of,
+    station_numbers,
     told_correlations,
     totals,
     unpack,
 )
-from pipeline.schema import is_single
 from pipeline.units import species
 
-#: what is told of a measurement
-_STATION = ("value", "error", "prior", "prior_std", "posterior", "background_prior", "background_posterior", "offset")
 #: totals whose covariance is made at once
 _AT_ONCE = 32
 
@@ -177,18 +175,13 @@ class RunSource:
 
     def stations(self, hours: np.ndarray) -> list[dict[str, dict[str, float | None]]]:
         """Return what stations measured in each hour; see `Source`."""
-        told = self.posterior
-        times = told["obs_time"].values.astype("datetime64[h]")
-        alone = is_single(told["obs_platform"].values.astype(str))
-        names = zip(told["obs_station"].values, told["obs_height"].values, strict=True)
-        keys = [f"{station}/{height:g}" for station, height in names]
-        numbers = {name: told[f"obs_{name}"].values.astype(np.float64) for name in (*_STATION, "flag")}
-        found = []
-        for hour in hours:
-            rows = np.flatnonzero((times == hour) & ~alone)
-            each = {keys[row]: {name: _number(values[row]) for name, values in numbers.items()} for row in rows}
-            found.append(dict(sorted(each.items())))
-        return found
+        return [
+            {
+                feed: {name: number if np.isfinite(number) else None for name, number in told.items()}
+                for feed, told in each.items()
+            }
+            for each in station_numbers(self.posterior, hours)
+        ]
 
     def dataset(self, start: np.datetime64, end: np.datetime64) -> xr.Dataset:
         """Return fields; see `Source`."""
@@ -214,10 +207,6 @@ class RunSource:
     def _sums(self, field: str, rows: scipy.sparse.csr_array) -> np.ndarray:
         """Return a published field's totals, (sector, functional)."""
         return np.stack([rows @ flux.values.ravel().astype(np.float64) for flux in self.posterior[field]])
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _digest(posterior: xr.Dataset) -> str:

@@ -33,6 +33,7 @@ from pipeline.inversion.problem_digest import problem_digest
 from pipeline.inversion.restated import Parameter, parameters_of, restated
 from pipeline.inversion.result import posterior, reporting_periods
 from pipeline.inversion.result_hours import functionals_of_hours, posterior_of_hours
+from pipeline.inversion.result_observed import station_numbers
 from pipeline.inversion.result_regions import region_functionals, region_weights
 from pipeline.inversion.rows import Rows, rows_of
 from pipeline.inversion.solve import Signal, Solution, signal, solution_of, solve
@@ -140,6 +141,7 @@ __all__ = [
     "spatial_correlation",
     "spread_of",
     "stated_covariance",
+    "station_numbers",
     "summarise",
     "taken",
     "thinned",

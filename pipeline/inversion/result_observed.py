@@ -11,7 +11,7 @@ from pipeline.inversion.assemble import Assembled, Used
 from pipeline.inversion.compared import Compared
 from pipeline.inversion.diagnostics import LeftOut, rms
 from pipeline.inversion.solve import Solution
-from pipeline.schema import instruments
+from pipeline.schema import instruments, is_single
 
 Variables = dict[str, Any]
 
@@ -20,6 +20,10 @@ _COPIED = (
     "enhancement", "bias", "offset_sigma", "anchor_age",
 )  # fmt: skip
 _TEXT = ("station", "platform", "scale")
+#: what is told of a station's measurement
+_TOLD = (
+    "value", "error", "prior", "prior_std", "posterior", "background_prior", "background_posterior", "offset", "flag",
+)  # fmt: skip
 
 
 def observed_variables(
@@ -155,3 +159,33 @@ def station_variables(solution: Solution, assembled: Assembled, group: np.ndarra
             {"long_name": "mean of d K^-1 d over the class: its share of reduced chi2"},
         ),
     }
+
+
+def station_numbers(result: xr.Dataset, hours: np.ndarray) -> list[dict[str, dict[str, float]]]:
+    """Return what each station and inlet measured in each of some hours, and what the models say of it.
+
+    Parameters
+    ----------
+    result
+        Of `posterior`.
+    hours : (hour,) datetime64
+        Starts of hours.
+
+    Returns
+    -------
+    one for each hour: "station/height", in order, to numbers by the names of the `obs_` variables; NaN is not known.
+    Soundings and segments of drives are no stations.
+    """
+    times = result["obs_time"].values.astype("datetime64[h]")
+    alone = is_single(result["obs_platform"].values.astype(str))
+    stations, heights = result["obs_station"].values, result["obs_height"].values
+    numbers = {name: result[f"obs_{name}"].values for name in _TOLD}
+    found = []
+    for hour in hours.astype("datetime64[h]"):
+        rows = np.flatnonzero((times == hour) & ~alone)
+        each = {
+            f"{stations[row]}/{heights[row]:g}": {name: float(values[row]) for name, values in numbers.items()}
+            for row in rows
+        }
+        found.append(dict(sorted(each.items())))
+    return found

@@ -18,8 +18,8 @@ REGIONS = RegionTable(
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return stores.run(tmp_path_factory.mktemp("run")).store
+def store(run):
+    return run.store
 
 
 @pytest.mark.parametrize("name", ["330100", "杭州市", "杭州", "Hangzhou", "hangzhou", "Hangzhou City", " 杭州 "])

@@ -14,17 +14,6 @@ from pipeline.answers.compare import Operand, compare
 from pipeline.errors import InputError
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return stores.run(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module")
-def hours(run, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("hours")
-    return stores.hours_of(run, folder).path
-
-
 @pytest.mark.parametrize(
     ("text", "version", "which"),
     [

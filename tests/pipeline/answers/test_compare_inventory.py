@@ -29,16 +29,6 @@ AWAY = Grid.from_centres("EPSG:4326", 10.05 + 0.1 * np.arange(5), 50.05 + 0.1 * 
 PER_YEAR = HOURS * units.SECONDS_PER_HOUR / units.SECONDS_PER_YEAR
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return stores.run(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module")
-def hours(run, tmp_path_factory):
-    return stores.hours_of(run, tmp_path_factory.mktemp("hours")).path
-
-
 def tonnes(grid, seed=4):
     """Return t per cell and year, all cells different."""
     return np.random.default_rng(seed).uniform(1e3, 9e3, grid.shape)

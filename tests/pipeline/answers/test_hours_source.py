@@ -13,18 +13,6 @@ LEFT_OUT = ("2024-07-15T05", "2024-07-15T06")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return stores.run(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module")
-def hours(run, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("hours")
-    stores.hours_of(run, folder)
-    return folder / "store"
-
-
-@pytest.fixture(scope="module")
 def gaps(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("gaps")
     stores.hours_of(run, folder, LEFT_OUT)

@@ -14,20 +14,6 @@ from pipeline.errors import ConfigError, InputError
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return stores.run(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module", params=["run", "hours"])
-def store(request, run, tmp_path_factory):
-    if request.param == "run":
-        return run.store
-    folder = tmp_path_factory.mktemp("hours")
-    stores.hours_of(run, folder)
-    return folder / "store"
-
-
-@pytest.fixture(scope="module")
 def table(store):
     return ledger(store, "box", "2024-07", freq="day")
 

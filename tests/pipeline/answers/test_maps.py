@@ -15,20 +15,6 @@ from pipeline.errors import ConfigError, InputError
 from pipeline.grid import Grid
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return stores.run(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module", params=["run", "hours"])
-def store(request, run, tmp_path_factory):
-    if request.param == "run":
-        return run.store
-    folder = tmp_path_factory.mktemp("hours")
-    stores.hours_of(run, folder)
-    return folder / "store"
-
-
 def test_maps_over_a_region_are_its_totals(store):
     maps = mean_maps(store, "2024-07-15", freq="day")
     grid = Grid.from_dataset(maps)

@@ -16,11 +16,6 @@ from pipeline.answers import COLUMNS, query
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return stores.run(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module")
 def hours(run, tmp_path_factory):
     # a service's folder, whose store is service/store
     folder = tmp_path_factory.mktemp("case") / "service"

@@ -44,11 +44,6 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return stores.run(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module")
 def hours(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("hours")
     stores.hours_of(run, folder, ("2024-07-15T05",))
@@ -61,11 +56,6 @@ def made(store, language="en", month="2024-07"):
         return report(source, month, language)
     finally:
         source.close()
-
-
-@pytest.fixture(scope="module", params=["run", "hours"])
-def store(request, run, hours):
-    return run.store if request.param == "run" else hours
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,6 @@ from pipeline.errors import InputError
 DAY = "2024-07-15"
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return stores.run(tmp_path_factory.mktemp("run"))
-
-
 def test_a_declared_region_has_the_totals_of_the_run(run):
     answer = query(run.store, "EAST", DAY).isel(region=0, time=0)
     told = run.result.sel(region="EAST", period="all")
