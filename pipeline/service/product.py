@@ -10,16 +10,14 @@ import xarray as xr
 
 from pipeline.errors import SolverError
 from pipeline.grid import Grid, Regions
-from pipeline.inversion import correlation_coordinates
-from pipeline.schema import Flag, is_single, is_used
+from pipeline.inversion import correlation_coordinates, station_numbers
+from pipeline.schema import Flag, is_used
 from pipeline.settings import Settings
 
 FIELDS = ("flux_prior", "flux_prior_std", "flux_posterior", "flux_posterior_std")
 TOTALS = ("prior", "prior_std", "posterior", "posterior_std")
 #: share of a class's observations that may be without a footprint before the hour is degraded
 LOST = 0.25
-#: of an hour's observation at each feed
-_STATION = ("value", "error", "prior", "prior_std", "posterior", "background_prior", "background_posterior", "offset")
 #: bits that say that a good measurement is not used: its station reports
 _GOOD = ~np.uint32(Flag.NOT_SELECTED_HOUR | Flag.NOT_SELECTED_WEATHER | Flag.HELD_OUT | Flag.INNOVATION)
 
@@ -115,19 +113,10 @@ def stations(result: xr.Dataset, hour: np.datetime64) -> dict[str, dict[str, flo
 
     Numbers have six digits, which no measurement exceeds; None is not a number.
     """
-    rows = np.flatnonzero(result["obs_time"].values.astype("datetime64[h]") == hour.astype("datetime64[h]"))
-    names = zip(result["obs_station"].values[rows], result["obs_height"].values[rows], strict=True)
-    single = is_single(result["obs_platform"].values[rows].astype(str))
-    found = {
-        f"{station}/{height:g}": {key: _number(result[f"obs_{key}"].values[row]) for key in (*_STATION, "flag")}
-        for row, (station, height), alone in zip(rows, names, single, strict=True)
-        if not alone
+    return {
+        feed: {name: float(f"{number:.6g}") if np.isfinite(number) else None for name, number in told.items()}
+        for feed, told in station_numbers(result, np.array([hour]))[0].items()
     }
-    return dict(sorted(found.items()))
-
-
-def _number(value: float) -> float | None:
-    return float(f"{float(value):.6g}") if np.isfinite(value) else None
 
 
 def counts(result: xr.Dataset, start: np.datetime64, end: np.datetime64) -> dict[str, dict[str, int]]:
