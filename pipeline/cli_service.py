@@ -106,11 +106,25 @@ def backfill(start: str, end: str, *, case: CaseFile = Path("case.toml"), again:
     _tell(outcome)
 
 
-def reprocess(name: str, start: str, end: str, *, case: CaseFile = Path("case.toml"), now: Now = None) -> None:
+def reprocess(
+    name: str,
+    start: str,
+    end: str,
+    *,
+    case: CaseFile = Path("case.toml"),
+    scheduler: str | None = None,
+    workers: int = 0,
+    now: Now = None,
+) -> None:
     """Make hours again on a branch of the store, with the case file and code of now; readers see nothing of it yet.
 
     What is there already is not made again, so that a stopped reprocessing goes on where it was. Then
     `tianyan release NAME` checks the branch and makes it what readers see.
+
+    Many days are made by many processes: `--scheduler local` starts some on this machine, `--scheduler tcp://HOST:8786`
+    uses those of a `dask scheduler`, started with `dask worker tcp://HOST:8786 --nthreads 1` on machines that see the
+    case's folders under the same paths (docs/scale.md). The numbers are the same, to the bit. Processes that are killed
+    are replaced; an hour that kills them again and again is told as failed, and the others are made.
 
     Parameters
     ----------
@@ -118,6 +132,10 @@ def reprocess(name: str, start: str, end: str, *, case: CaseFile = Path("case.to
         R and a number: R1.
     start, end
         First and last hour, both included, with zone.
+    scheduler
+        local, or a dask scheduler's address; this process alone makes the hours when not given.
+    workers
+        Processes of one thread for `--scheduler local`; 0 for as many as there are cores.
     """
     from pipeline.cli_times import parse_time, utc
     from pipeline.service.place import read_place
@@ -130,7 +148,7 @@ def reprocess(name: str, start: str, end: str, *, case: CaseFile = Path("case.to
     with Bar() as progress, running(place, f"reprocess {name}", clock=_clock(now)) as (service, outcome):
         hours = hours_of(place, first, last, outcome.now)
         outcome.looked = service.look(progress)
-        make_again(service, name, hours, outcome, progress=progress)
+        make_again(service, name, hours, outcome, scheduler=scheduler, workers=workers, progress=progress)
     _tell(outcome)
 
 

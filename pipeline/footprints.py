@@ -45,6 +45,7 @@ from pipeline.transport import (
     take,
     trace_receptor,
     write_hour,
+    writing,
 )
 from pipeline.units import SECONDS_PER_HOUR
 
@@ -144,12 +145,12 @@ def make_footprints(
             trace = _Threads(weather, slots, stack.enter_context(ThreadPoolExecutor(count)))
         else:
             trace = _Workers(weather, slots, scheduler, count, stack)
-        run = _Run(weather, trace, grid, settings.case.species)
+        run = _Run(weather, trace, grid, settings.case.species, folder / "footprints")
         done = 0
         for hour, group in groupby(rows, key=lambda r: r.time.astype("datetime64[h]")):
             progress("footprints", done, len(rows))
             asked = list(group)
-            path = hour_path(folder / "footprints", hour)
+            path = hour_path(run.folder, hour)
             if _hour(run, asked, path):
                 run.made.paths.append(path)
             weather.prune(hour.astype("datetime64[ns]"))
@@ -240,10 +241,20 @@ class _Run:
     trace: Callable[[Sequence[_Job]], list[Footprint] | None]
     grid: Grid
     species: str
+    folder: Path
     made: Made = field(default_factory=Made)
 
     def __post_init__(self) -> None:
         self.digest = settings_digest(self.weather.settings, self.grid)
+
+    def asked(
+        self, group: Sequence[Receptor], path: Path
+    ) -> tuple[list[_Job], list[str], list[str], xr.Dataset | None]:
+        """Return what `able` does, and what of an hour is there."""
+        there = read_hour(path, self.grid)
+        if there is not None and there.attrs["species"] != self.species:
+            there = None
+        return *self.able(group), there
 
     def able(self, group: Sequence[Receptor]) -> tuple[list[_Job], list[str], list[str]]:
         """Return the receptors that can have a footprint, the keys of these, and why the others cannot."""
@@ -260,31 +271,45 @@ class _Run:
 
 def _hour(run: _Run, group: Sequence[Receptor], path: Path) -> bool:
     """Bring one hour's file up to date; return whether any receptor has a footprint in it."""
-    there = read_hour(path, run.grid)
-    if there is not None and there.attrs["species"] != run.species:
-        there = None
-    found = [] if there is None else [str(key) for key in there["key"].values]
-    row = {key: at for at, key in enumerate(found)}
+    jobs, keys, failures, there = run.asked(group, path)
+    if _keys_of(there) != keys:
+        with writing(run.folder, group[0].time):
+            # another process may have made it meanwhile
+            jobs, keys, failures, there = run.asked(group, path)
+            if keys and _keys_of(there) != keys:
+                jobs, keys, failures = _update(run, group, path, there)
+    run.made.kept += sum(key in set(_keys_of(there)) for key in keys)
+    run.made.failures += failures
+    run.made.short += sum(run.weather.is_short(*job) for job in jobs)
+    return bool(keys)
+
+
+def _keys_of(there: xr.Dataset | None) -> list[str]:
+    return [] if there is None else [str(key) for key in there["key"].values]
+
+
+def _update(
+    run: _Run, group: Sequence[Receptor], path: Path, there: xr.Dataset | None
+) -> tuple[list[_Job], list[str], list[str]]:
+    """Trace what an hour's file lacks and write it; return what `_Run.able` does, of the weather that was used."""
+    row = {key: at for at, key in enumerate(_keys_of(there))}
     traced: list[Footprint] | None = None
     # weather that had to be made again, and came out otherwise, changes the keys of what reads it
     while traced is None:
         jobs, keys, failures = run.able(group)
         wanted = [at for at, key in enumerate(keys) if key not in row]
         traced = run.trace([jobs[at] for at in wanted]) if wanted else []
-    run.made.failures += failures
-    run.made.short += sum(run.weather.is_short(*job) for job in jobs)
     run.made.computed += len(wanted)
-    run.made.kept += len(keys) - len(wanted)
-    if keys and found != keys:
-        kept = [row[key] for key in keys if key in row]
-        parts = [take(there, np.array(kept))] if there is not None and kept else []
-        if wanted:
-            parts.append(footprints_dataset(traced, run.grid, run.species))
-            parts[-1]["key"] = ("obs", np.array([keys[at] for at in wanted]))
+    kept = [row[key] for key in keys if key in row]
+    parts = [take(there, np.array(kept))] if there is not None and kept else []
+    if wanted:
+        parts.append(footprints_dataset(traced, run.grid, run.species))
+        parts[-1]["key"] = ("obs", np.array([keys[at] for at in wanted]))
+    if parts:
         dataset = join(parts)
         order = {str(key): at for at, key in enumerate(dataset["key"].values)}
         write_hour(path, take(dataset, np.array([order[key] for key in keys])))
-    return bool(keys)
+    return jobs, keys, failures
 
 
 class _Threads:

@@ -63,7 +63,7 @@ class Task:
 
 
 @contextlib.contextmanager
-def workers(scheduler: str, threads: int) -> Iterator[Any]:
+def workers(scheduler: str, threads: int, *, memory: int = 0, folder: Path | None = None) -> Iterator[Any]:
     """Give a client of dask.distributed.
 
     Parameters
@@ -72,6 +72,9 @@ def workers(scheduler: str, threads: int) -> Iterator[Any]:
         "local" for processes of this machine, or the address of a scheduler.
     threads
         Processes of one thread each, for "local".
+    memory, folder
+        Bytes of each of these, which is started anew when it takes more, 0 for no limit; and where they keep what is
+        theirs alone.
 
     Raises
     ------
@@ -88,9 +91,13 @@ def workers(scheduler: str, threads: int) -> Iterator[Any]:
         ) from error
     with contextlib.ExitStack() as stack:
         if scheduler == LOCAL:
-            # the weather is refused beforehand where it does not fit; a limit would count it as a leak
+            # where there is no limit the weather is refused beforehand if it does not fit
             cluster = distributed.LocalCluster(
-                n_workers=threads, threads_per_worker=1, memory_limit=0, dashboard_address=":0"
+                n_workers=threads,
+                threads_per_worker=1,
+                memory_limit=memory,
+                local_directory=None if folder is None else str(folder),
+                dashboard_address=":0",
             )
             scheduler = stack.enter_context(cluster)
         try:

@@ -144,7 +144,9 @@ class CaseWeather:
         return found if self._digests[time] == digest else None
 
     def prune(self, hour: np.datetime64) -> None:
-        """Drop prepared weather that no receptor from this hour on will read soon."""
+        """Drop prepared weather that no receptor from this hour on will read soon, here or elsewhere."""
+        if self.settings.oldest is not None:
+            hour = min(hour, self.settings.oldest.astype("datetime64[ns]"))
         self.store.prune(hour - self.settings.hours * HOUR - _KEPT)
 
     def told(self) -> Iterable[str]:

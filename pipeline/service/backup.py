@@ -38,8 +38,8 @@ PATIENCE = 3600.0
 _RACY = 2_000_000_000
 #: of the service's folder, what can be made again or means nothing elsewhere
 _LEFT_OUT = {
-    "cache", "view", "run.lock", "service.db", "service.db-wal", "service.db-shm", "store/lock", "store/leases",
-    "quiet.json", "health.json", "metrics.prom", "status.html",
+    "cache", "view", "waiting", "workers", "run.lock", "service.db", "service.db-wal", "service.db-shm",
+    "store/lock", "store/leases", "quiet.json", "health.json", "metrics.prom", "status.html",
 }  # fmt: skip
 _UNDER_WAY = (".partial", ".damaged", ".taking")
 _LOG = "service.log"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -27,11 +27,17 @@ class Place:
         What it says.
     root
         Folder that deliveries come to, and of all other inputs.
+    scratch
+        Where a window is laid out and what windows share is kept; the service's folder when None.
+    told
+        What `config` is, when not the digest of these settings.
     """
 
     path: Path
     settings: Settings
     root: Path
+    scratch: Path | None = None
+    told: str | None = None
 
     @property
     def service(self) -> ServiceSettings:
@@ -68,7 +74,17 @@ class Place:
     @property
     def cache(self) -> Path:
         """What windows share; may be removed at any time."""
-        return self.folder / "cache"
+        return (self.scratch or self.folder) / "cache"
+
+    @property
+    def view(self) -> Path:
+        """Links to what the window that is being made may read; may be removed when none is."""
+        return (self.scratch or self.folder) / "view"
+
+    @property
+    def waiting(self) -> Path:
+        """Versions of a reprocessing whose turn to be committed has not come; may be removed when none is under way."""
+        return self.folder / "waiting"
 
     @property
     def lock(self) -> Path:
@@ -78,8 +94,34 @@ class Place:
     @cached_property
     def config(self) -> str:
         """Digest of what the case file says about an hour."""
+        if self.told is not None:
+            return self.told
         said = self.settings.model_dump(mode="json", exclude={"service", "outputs"})
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+    def lent(self, scratch: Path, threads: int, memory: int | None) -> Place:
+        """Return the place as another process makes hours of it, which says the same of them.
+
+        Parameters
+        ----------
+        scratch
+            Folder of that process alone.
+        threads
+            Threads of its kernels.
+        memory
+            Bytes that it may take; what the case says when None.
+        """
+        solver = {"threads": threads} | ({} if memory is None else {"memory_limit": memory / 2**30})
+        return replace(self._with(solver=self.settings.solver.model_copy(update=solver)), scratch=scratch)
+
+    def keeping(self, oldest: np.datetime64) -> Place:
+        """Return the place without the right to remove weather that hours from one on still need."""
+        transport = self.settings.transport
+        return self if transport is None else self._with(transport=transport.keeping(oldest))
+
+    def _with(self, **changed: object) -> Place:
+        """Return the place with sections changed in what changes no number: versions say what the case file does."""
+        return replace(self, settings=self.settings.model_copy(update=changed), told=self.config)
 
 
 def read_place(path: Path) -> Place:

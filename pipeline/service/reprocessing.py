@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from pipeline.case import Progress, quiet
-from pipeline.errors import ConfigError, CorruptError, StoreError, TianyanError
-from pipeline.grid import Commit, HourReader, HourVersion
-from pipeline.ingest import sandbox
-from pipeline.service import making, product
-from pipeline.service.making import Stages
+from pipeline.errors import ConfigError, CorruptError, StoreError
+from pipeline.grid import Commit, HourReader
+from pipeline.service import product
 from pipeline.service.place import newest_due
+from pipeline.service.remaking import Book, ask, remake
+from pipeline.service.reprocessing_dask import reprocess_on
 from pipeline.service.runs import Outcome, keep_up
 from pipeline.service.service import Service
-from pipeline.service.window import last_hour, window_of
 
 _NAME = re.compile(r"R[1-9]\d{0,3}")
 #: sigma of float32 fields and of ensembles: the posterior's may exceed the prior's by rounding
@@ -39,7 +39,14 @@ def require_name(name: str) -> None:
 
 
 def reprocess(
-    service: Service, name: str, hours: Sequence[np.datetime64], outcome: Outcome, *, progress: Progress = quiet
+    service: Service,
+    name: str,
+    hours: Sequence[np.datetime64],
+    outcome: Outcome,
+    *,
+    scheduler: str | None = None,
+    workers: int = 0,
+    progress: Progress = quiet,
 ) -> None:
     """Make hours on a branch, which is begun when it is not there; hours it has already are left alone.
 
@@ -53,22 +60,30 @@ def reprocess(
         UTC.
     outcome
         Filled in.
+    scheduler
+        Who makes them: None for this process, "local" for processes of this machine, of one thread each, otherwise the
+        address of a dask.distributed scheduler. The versions are the same, to the bit; this process alone commits
+        them, in their order.
+    workers
+        Processes, for "local"; 0 for all cores.
     """
     require_name(name)
     store = service.store
     if name not in store.branches():
         store.branch(name, at=service.clock.wall())
     newest = newest_due(service.place, outcome.now)
+    book = Book(service, name, outcome)
+    if scheduler is not None:
+        between = partial(keep_up, service, outcome, progress=progress)
+        reprocess_on(service, name, hours, newest, book, scheduler, workers, between=between, progress=progress)
+        return
     for number, hour in enumerate(hours):
         keep_up(service, outcome, progress=progress)
         progress(f"{name} {hour}", number, len(hours))
-        try:
-            written = _remake(service, name, hour, newest, progress)
-        except (TianyanError, OSError) as error:
-            outcome.failed[hour] = str(error)
-            service.log.warn("hour failed", hour=str(hour), branch=name, error=str(error))
-        else:
-            (outcome.made if written else outcome.same).append(hour)
+        asked = ask(service, name, hour, newest, oldest=hour)
+        book.enter(
+            hour, asked, None if asked is None else remake(service.place, service.domain, asked, progress=progress)
+        )
 
 
 def release(service: Service, name: str) -> Commit:
@@ -97,46 +112,6 @@ def release(service: Service, name: str) -> Commit:
     service.follow_store()
     service.log.info("released", branch=name, hours=len(own), sequence=done.seq)
     return done
-
-
-def _remake(service: Service, name: str, hour: np.datetime64, newest: np.datetime64, progress: Progress) -> bool:
-    """Make one hour on a branch: from the window whose lag it ends, or from its own when that is not over.
-
-    What was made when the clock was further on keeps its later window.
-    """
-    place, store = service.place, service.store
-    with store.at(branch=name) as reader:
-        known, seq = reader.manifest(hour), reader.seq
-    later = hour + np.timedelta64(place.cycle.lag_hours, "h")
-    is_over = later <= newest or (known is not None and last_hour(known) >= later)
-    window = window_of(place, later if is_over else hour)
-    stages = Stages()
-    try:
-        prepared = making.prepare(
-            place, service.domain, window, service.inputs, service.elsewhere, stages, progress=progress
-        )
-        if known is not None and (known["status"], known["key"]) == (name, prepared.key):
-            return False
-        found = making.versions(place, service.domain, prepared, stages, progress=progress)
-    finally:
-        sandbox.finish()
-    told = {"status": name, "signature": service.signatures.of(window)}
-    version = next((one for one in found if one.hour == hour), None)
-    if version is None:
-        raise StoreError(
-            "the window must have a solution", got="; ".join(prepared.reasons), remedy="see its inputs", where=str(hour)
-        )
-    commit = store.commit(
-        [HourVersion(hour, version.data, version.manifest | told)],
-        at=service.clock.wall(),
-        message=f"{name} {hour}",
-        branch=name,
-        expected_seq=seq,
-    )
-    service.log.info(
-        "hour", hour=str(hour), branch=name, condition=version.manifest["condition"], seconds=stages.seconds
-    )
-    return commit.written
 
 
 def _is_of(reader: HourReader, hour: np.datetime64, name: str) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,6 +20,26 @@ from pipeline.settings import Settings
 
 #: hours whose deliveries are asked for at once
 _BLOCK = 744
+
+
+class Delivered(Protocol):
+    """Who knows the deliveries of hours: `Inputs`, or `Known`."""
+
+    def files(self, start: int, end: int) -> Sequence[tuple[str, str, Path]]:
+        """Return source, path and place of every version that counts and tells of an hour [start, end)."""
+        ...
+
+
+class Beside(Protocol):
+    """Who knows the other files of hours: `Elsewhere`, or `Known`."""
+
+    def static(self) -> Sequence[tuple[Path, str]]:
+        """Return every file that is no weather, and its digest."""
+        ...
+
+    def weather(self, start: int, end: int) -> Sequence[tuple[Path, str]]:
+        """Return the weather files of hours [start, end], and their stamps."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -51,6 +72,45 @@ class WindowOf:
         start = self.known[0] if self.settings.case.select or self.settings.bias_filter else None
         first, last = _hours(self.settings.case.observation_hours.bounds)
         return (first if start is None else start) - back - 1, last + 1
+
+
+@dataclass(frozen=True)
+class Known:
+    """What one window may read, as it was known at one moment: it can be told to another process.
+
+    Parameters
+    ----------
+    deliveries
+        Source, path and place of every version.
+    beside, carriers
+        Files that are no deliveries: without time, and weather.
+    """
+
+    deliveries: tuple[tuple[str, str, Path], ...]
+    beside: tuple[tuple[Path, str], ...]
+    carriers: tuple[tuple[Path, str], ...]
+
+    @classmethod
+    def of(cls, window: WindowOf, inputs: Delivered, elsewhere: Beside) -> Known:
+        """Return what a window may read now."""
+        deliveries = tuple(inputs.files(*window.known))
+        return cls(deliveries, tuple(elsewhere.static()), tuple(elsewhere.weather(*window.carried)))
+
+    def files(self, start: int, end: int) -> Sequence[tuple[str, str, Path]]:  # noqa: ARG002 - of the window alone
+        """As `Inputs`."""
+        return self.deliveries
+
+    def static(self) -> Sequence[tuple[Path, str]]:
+        """As `Elsewhere`."""
+        return self.beside
+
+    def weather(self, start: int, end: int) -> Sequence[tuple[Path, str]]:  # noqa: ARG002
+        """As `Elsewhere`."""
+        return self.carriers
+
+    def is_there(self) -> bool:
+        """Return whether every delivery still stands in the spool: a file that grew takes the place of what it was."""
+        return all(path.exists() for *_, path in self.deliveries)
 
 
 def window_of(place: Place, hour: np.datetime64) -> WindowOf:
@@ -100,14 +160,14 @@ class Signatures:
 
 
 def laid_out(
-    place: Place, window: WindowOf, inputs: Inputs, elsewhere: Elsewhere, target: Path
+    place: Place, window: WindowOf, inputs: Delivered, elsewhere: Beside, target: Path
 ) -> tuple[Settings, list[str]]:
     """Fill a folder with links to what a window may read.
 
     Parameters
     ----------
     target
-        The folder; what is there is removed first.
+        The folder; what is there and does not belong there is removed first.
 
     Returns
     -------
@@ -116,19 +176,15 @@ def laid_out(
     missing
         Names of these feeds.
     """
-    # a link of another window that stayed would be read
-    if target.is_dir() and not target.is_symlink():
-        shutil.rmtree(target)
-    else:
-        target.unlink(missing_ok=True)
     there: set[str] = set()
+    wanted: dict[Path, Path] = {}
     for source, path, delivered in inputs.files(*window.known):
         there.add(source)
-        _link(target / path, delivered)
+        wanted.setdefault(target / path, delivered)
     others = [path for path, _ in elsewhere.static()] + [path for path, _ in elsewhere.weather(*window.carried)]
     for other in others:
-        _link(target / other.relative_to(place.root), other)
-    target.mkdir(parents=True, exist_ok=True)
+        wanted.setdefault(target / other.relative_to(place.root), other)
+    _lay(target, wanted)
     sources = sources_of(window.settings)
     missing = [one.name for one in sources if one.name not in there]
     return _without(window.settings, [one for one in sources if one.name in there]), missing
@@ -143,10 +199,26 @@ def _without(settings: Settings, kept: Sequence[Source]) -> Settings:
     return settings.model_copy(update=changed)
 
 
-def _link(name: Path, target: Path) -> None:
-    name.parent.mkdir(parents=True, exist_ok=True)
-    if not name.is_symlink():
-        name.symlink_to(target)
+def _lay(target: Path, wanted: Mapping[Path, Path]) -> None:
+    """Make a folder hold some links and nothing else; those that are right already stay."""
+    if target.is_symlink() or not target.is_dir():
+        target.unlink(missing_ok=True)
+    target.mkdir(parents=True, exist_ok=True)
+    right: set[Path] = set()
+    for folder, folders, files in os.walk(target, topdown=False):
+        for path in (Path(folder, name) for name in (*files, *folders)):
+            if not path.is_symlink() and path.is_dir():
+                # one that is empty now; another is refused
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+            elif path.is_symlink() and path in wanted and os.readlink(path) == str(wanted[path]):
+                right.add(path)
+            else:
+                # a link of another window that stayed would be read
+                path.unlink()
+    for path in wanted.keys() - right:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(wanted[path])
 
 
 def _hours(bounds: tuple[np.datetime64, np.datetime64]) -> tuple[int, int]:

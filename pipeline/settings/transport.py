@@ -85,6 +85,19 @@ class TransportSettings(Section):
         default=1e-3, ge=0, lt=0.1, description="largest share of a footprint's integral left out to keep it sparse"
     )
     convection: bool = Field(default=False, description="mix particles through deep convection where a parcel rises")
+    #: no setting of a case: the hour from which on others, too, still trace particles
+    _oldest: np.datetime64 | None = PrivateAttr(default=None)
+
+    @property
+    def oldest(self) -> np.datetime64 | None:
+        """Hour from which on receptors are traced by other processes at the same time; None without such."""
+        return self._oldest
+
+    def keeping(self, oldest: np.datetime64) -> TransportSettings:
+        """Return the section with an hour whose weather others still need."""
+        changed = self.model_copy()
+        changed._oldest = oldest
+        return changed
 
 
 class ColumnSettings(Section):

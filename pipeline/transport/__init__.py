@@ -1,6 +1,6 @@
 """Receptors to footprints."""
 
-from pipeline.transport.hour_file import hour_path, read_hour, row_key, settings_digest, write_hour
+from pipeline.transport.hour_file import hour_path, read_hour, row_key, settings_digest, write_hour, writing
 from pipeline.transport.metric import cells_per_metre
 from pipeline.transport.release import Receptor, receptors_of, within
 from pipeline.transport.rows import footprints_dataset, join, take
@@ -35,4 +35,5 @@ __all__ = [
     "window_bytes",
     "within",
     "write_hour",
+    "writing",
 ]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,8 @@ from pipeline.transport.weather_store import write_whole
 
 #: settings of [transport] that say where things are, not what a footprint is
 _PLACES = {"meteorology", "folder"}
+#: locks of a folder: an hour shares one with those so many hours before and after
+_LOCKS = 1024
 
 
 def settings_digest(settings: TransportSettings, grid: Grid) -> bytes:
@@ -50,6 +55,32 @@ def hour_path(folder: Path, hour: np.datetime64) -> Path:
     """Return the path of an hour's file under a folder, by year and month."""
     name = str(hour.astype("datetime64[h]")).replace("-", "")
     return folder / name[:4] / name[4:6] / f"{name}.nc"
+
+
+@contextlib.contextmanager
+def writing(folder: Path, hour: np.datetime64) -> Iterator[None]:
+    """Let one process at a time bring an hour's file up to date: the next finds what this one made.
+
+    Where the disk knows no locks, as some shared ones do, two may make the same footprints; either file is right.
+
+    Parameters
+    ----------
+    folder
+        Of the hours' files.
+    hour
+        UTC.
+    """
+    number = int(hour.astype("datetime64[h]").astype(np.int64)) % _LOCKS
+    path = folder / ".locks" / f"{number:04d}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        with contextlib.suppress(OSError):
+            # dropped with the descriptor, whatever becomes of the process
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_hour(path: Path, dataset: xr.Dataset) -> None:
