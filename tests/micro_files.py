@@ -3,7 +3,7 @@
 import netCDF4
 import numpy as np
 
-from pipeline.ingest.formats.hj212 import checksum
+from pipeline.hj212 import checksum
 
 NAME = "010000A8900016F000169DC0"
 

@@ -8,9 +8,9 @@ in a folder as it reads any others, and neither knows of the other.
 """
 
 from pipeline.listener.access import networks
-from pipeline.listener.frames import Frame, Framer, answer, checksum
+from pipeline.listener.frames import Frame, Framer, answer
 from pipeline.listener.limits import Limits
 from pipeline.listener.server import Listener, listen
 from pipeline.listener.spool import Spool
 
-__all__ = ["Frame", "Framer", "Limits", "Listener", "Spool", "answer", "checksum", "listen", "networks"]
+__all__ = ["Frame", "Framer", "Limits", "Listener", "Spool", "answer", "listen", "networks"]

@@ -20,6 +20,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pipeline.hj212 import checksum
+
 CHECKSUM = "checksum wrong"
 CUT = "cut short"
 TOO_LONG = "too long"
@@ -136,35 +138,6 @@ class Framer:
         del self._held[:size]
         self.position += size
         return taken
-
-
-def checksum(data: bytes | bytearray) -> int:
-    """Return the checksum of a data segment by appendix A of HJ 212-2017.
-
-    The reader of the files has the same; it cannot be had from there without the 300 MB of libraries that come along,
-    and a test holds the two together.
-
-    Examples
-    --------
-    The example of the standard's appendix C:
-
-    >>> text = "QN=20160801085857223;ST=32;CN=1062;PW=100000;MN=010000A8900016F000169DC0;Flag=5;CP=&&RtdInterval=30&&"
-    >>> f"{checksum(text.encode()):04X}"
-    '1C80'
-    """
-    register = 0xFFFF
-    for byte in data:
-        register = _STEP[(register >> 8) ^ byte]
-    return register
-
-
-def _eight_shifts(register: int) -> int:
-    for _ in range(8):
-        register = (register >> 1) ^ (0xA001 if register & 1 else 0)
-    return register
-
-
-_STEP = tuple(_eight_shifts(register) for register in range(256))
 
 
 def head(data: bytes) -> dict[bytes, bytes]:

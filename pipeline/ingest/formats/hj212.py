@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import ConfigError, FormatError, InputError
+from pipeline.hj212 import checksum
 from pipeline.ingest.formats.samples import BAD_NUMBER, BAD_TIME, HOUR, Samples, first_reason, samples
 from pipeline.ingest.formats.text import MOST_BYTES, numbers, times
 from pipeline.settings import Hj212Settings, StationSettings
@@ -131,35 +132,6 @@ def read(path: Path, feed: StationSettings, gas: Species) -> Samples:  # noqa: A
         where=path.name,
         notes=tuple(_notes(raw, found, told)),
     )
-
-
-def checksum(data: bytes) -> int:
-    """Return the checksum of a data segment, as appendix A of HJ 212-2017 computes it.
-
-    The register is shifted right by a byte before the next byte enters, which no common CRC-16 does.
-
-    Examples
-    --------
-    The example of the standard's appendix C:
-
-    >>> text = "QN=20160801085857223;ST=32;CN=1062;PW=100000;MN=010000A8900016F000169DC0;Flag=5;CP=&&RtdInterval=30&&"
-    >>> f"{checksum(text.encode()):04X}"
-    '1C80'
-    """
-    register = 0xFFFF
-    for byte in data:
-        register = _STEP[(register >> 8) ^ byte]
-    return register
-
-
-def _eight_shifts(register: int) -> int:
-    for _ in range(8):
-        register = (register >> 1) ^ (0xA001 if register & 1 else 0)
-    return register
-
-
-# all a byte does to the register depends on its upper half and the byte: 256 cases
-_STEP = tuple(_eight_shifts(register) for register in range(256))
 
 
 def packets(raw: bytes) -> Iterator[Packet]:

@@ -8,6 +8,7 @@ from micro_files import NAME, hour, packet
 from station_files import feed, registry
 
 from pipeline.errors import ConfigError, FormatError, InputError
+from pipeline.hj212 import checksum
 from pipeline.ingest.formats import hj212
 from pipeline.ingest.formats.samples import HOUR, MINUTE
 from pipeline.ingest.stations import read_station
@@ -40,7 +41,7 @@ def read(folder, *parts, **changes):
     ],
 )  # fmt: skip
 def test_the_checksum_is_that_of_published_messages(data, expected):
-    assert f"{hj212.checksum(data.encode()):04X}" == expected
+    assert f"{checksum(data.encode()):04X}" == expected
 
 
 def test_the_checksum_by_table_is_the_standards_loop():
@@ -55,7 +56,7 @@ def test_the_checksum_by_table_is_the_standards_loop():
                 register >>= 1
                 if check:
                     register ^= 0xA001
-        assert hj212.checksum(data) == register
+        assert checksum(data) == register
 
 
 def test_hours_are_read_with_the_status_letter(tmp_path):
