@@ -91,4 +91,9 @@ def set_threads(count: int) -> int:
     """Set the number of threads of parallel kernels; 0 means all that Numba sees. Returns the number in force."""
     most = int(config.NUMBA_NUM_THREADS)
     numba.set_num_threads(most if count <= 0 else min(count, most))
+    return threads_in_use()
+
+
+def threads_in_use() -> int:
+    """Return the number of threads of parallel kernels."""
     return int(numba.get_num_threads())

@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from kernels.jit import set_threads
+from pipeline.case_inputs import input_files, under_way_notes
 from pipeline.errors import ConfigError, shown
 from pipeline.footprints import made_footprints, make_footprints
 from pipeline.footprints_weather import CaseWeather
@@ -20,7 +21,6 @@ from pipeline.grid import Grid, Regions, grid_from_settings, make_regions, requi
 from pipeline.ingest import (
     account,
     all_receptors,
-    expand,
     quarantine,
     read_background,
     read_fluxes,
@@ -30,7 +30,6 @@ from pipeline.ingest import (
     sandbox,
     versions_told,
 )
-from pipeline.ingest.files import under_way
 from pipeline.inversion import (
     Assembled,
     LogRun,
@@ -261,6 +260,7 @@ def solved(
         made = signal(problem, functionals=functionals, threads=threads, progress=told, run=run)
     else:
         made = kept_signal(problem, *kept, functionals=functionals, threads=threads, progress=told, run=run)
+    progress("factor", 0, 0)
     gate = gate_of(problem, made, given.assembled.time, given.assembled.platform, settings.solver.gate)
     before = given.assembled
     given = replace(
@@ -282,13 +282,22 @@ def assembled_case(
     progress: Progress = quiet,
     *,
     scheduler: str | None = None,
+    cache: Path | None = None,
 ) -> AssembledCase:
-    """Read what a case names, make its footprints, and return the problem."""
+    """Read what a case names, make its footprints, and return the problem.
+
+    Parameters
+    ----------
+    scheduler
+        As for `run_case`.
+    cache
+        Folder of what was derived from inputs before; it changes no number.
+    """
     registry = read_registry(settings, root)
 
     progress("observations", 0, 0)
     around = station_weather(settings, grid, root, path)
-    observations, receptors, accounts, observation_notes = all_receptors(settings, root, registry, around)
+    observations, receptors, accounts, observation_notes = all_receptors(settings, root, registry, around, cache=cache)
     sandbox.finish()
     quarantine.require_usable(receptors, accounts)
     progress("footprints", 0, 0)
@@ -304,8 +313,9 @@ def assembled_case(
     progress("background", 0, 0)
     background, background_notes = read_background(settings, footprints, species(settings.case.species), grid, root)
     progress("prior fluxes", 0, 0)
-    fluxes, flux_notes = read_fluxes(settings, grid, root)
+    fluxes, flux_notes = read_fluxes(settings, grid, root, cache=cache)
 
+    progress("problem", 0, 0)
     towers = None
     if settings.sinks:
         towers, tower_accounts = read_sinks(settings, root, registry)
@@ -358,37 +368,4 @@ def region_notes(regions: Regions) -> list[str]:
     cut = [(i, share) for i, share in zip(regions.ids, regions.outside_share, strict=True) if share > 1e-3]
     return notes + [
         f"region {name}: {share:.1%} of its area lies outside the grid and is not counted" for name, share in cut
-    ]
-
-
-def under_way_notes(settings: Settings, root: Path) -> list[str]:
-    """Return a note for each observation file that is not yet whole by its name."""
-    found = under_way(root, _observation_files(settings))
-    return [f"{path.relative_to(root).as_posix()} was not read: by its name it is still under way" for path in found]
-
-
-def input_files(settings: Settings, root: Path) -> list[Path]:
-    """Return every input file a case reads, in the order of the settings."""
-    patterns = [
-        *settings.inputs.station_tables,
-        *settings.inputs.quality_rules,
-        *settings.inputs.calibrations,
-        *settings.inputs.calibration_logs,
-        *_observation_files(settings),
-        *(settings.transport.meteorology.files if settings.transport else []),
-        *(pattern for source in settings.footprints for pattern in source.files),
-        *(source.file for sector in settings.sectors for source in sector.sources),
-        *(sector.mask.file for sector in settings.sectors if sector.mask is not None),
-        settings.background.file,
-        *([settings.regions.file] if settings.regions.file else []),
-    ]
-    return [path for pattern in patterns for path in expand(root, pattern)]
-
-
-def _observation_files(settings: Settings) -> list[str]:
-    return [
-        *(pattern for feed in settings.stations for pattern in feed.files),
-        *(pattern for column in settings.columns for pattern in column.files),
-        *(pattern for lab in settings.mobile for pattern in lab.files),
-        *(pattern for sink in settings.sinks for pattern in sink.files),
     ]

@@ -13,6 +13,7 @@ from pipeline._version import __version__
 from pipeline.cli_calibrate import calibrate
 from pipeline.cli_compare import compare
 from pipeline.cli_deliver import deliver
+from pipeline.cli_design import design
 from pipeline.cli_export import export, ledger
 from pipeline.cli_ingest import columns, mobile, unpack
 from pipeline.cli_install import service
@@ -73,6 +74,7 @@ app.command(export)
 app.command(ledger)
 app.command(report)
 app.command(tune)
+app.command(design)
 app.command(calibrate)
 app.command(hour)
 app.command(run_due)
@@ -160,7 +162,8 @@ def check(case: Path) -> None:
     case
         The case's TOML file.
     """
-    from pipeline.case import domain_grid, input_files
+    from pipeline.case import domain_grid
+    from pipeline.case_inputs import input_files
     from pipeline.settings import input_root, read_settings
 
     settings = read_settings(case)

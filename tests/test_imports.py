@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("kernels", "pipeline", "station_meta", "workflows", "benchmarks")
-ROOTS = {"errors", "hj212", "units", "scales", "schema", "settings", "_version"}  # of pipeline
+ROOTS = {"derived", "errors", "hj212", "units", "scales", "schema", "settings", "_version"}  # of pipeline
 
 # room -> rooms of ours it may import, besides itself; "roots" stands for ROOTS
 ALLOWED = {
@@ -42,19 +42,20 @@ ALLOWED = {
     "benchmarks": set(),  # anything: nobody imports it
 }  # fmt: skip
 FLOW = {
-    "pipeline.case", "pipeline.cli_footprints", "pipeline.cli_times",
+    "pipeline.case", "pipeline.case_inputs", "pipeline.cli_footprints", "pipeline.cli_times",
     "pipeline.coast",
-    "pipeline.cycle", "pipeline.footprints", "pipeline.footprints_dask", "pipeline.footprints_weather",
+    "pipeline.cycle", "pipeline.design", "pipeline.design_case", "pipeline.design_file", "pipeline.design_plan",
+    "pipeline.design_sites", "pipeline.footprints", "pipeline.footprints_dask", "pipeline.footprints_weather",
     "pipeline.drives", "pipeline.inversion_dask",
     "pipeline.provenance", "pipeline.qc", "pipeline.qc_friction", "pipeline.qc_sinks",
     "pipeline.quality_report", "pipeline.report", "pipeline.report_charts", "pipeline.report_maps",
     "pipeline.report_month", "pipeline.report_tables", "pipeline.report_words",
-    "pipeline.show", "pipeline.show_footprint", "pipeline.show_maps",
+    "pipeline.show", "pipeline.show_design", "pipeline.show_footprint", "pipeline.show_maps",
     "pipeline.show_quality", "pipeline.show_tables", "pipeline.show_track", "pipeline.station_weather", "pipeline.tune",
 }  # fmt: skip
 COMMAND = {
     "pipeline.cli", "pipeline.cli_backup", "pipeline.cli_calibrate", "pipeline.cli_check", "pipeline.cli_compare",
-    "pipeline.cli_deliver",
+    "pipeline.cli_deliver", "pipeline.cli_design",
     "pipeline.cli_export", "pipeline.cli_ingest", "pipeline.cli_install", "pipeline.cli_listen",
     "pipeline.cli_osse", "pipeline.cli_progress", "pipeline.cli_qc", "pipeline.cli_query", "pipeline.cli_report",
     "pipeline.cli_serve",

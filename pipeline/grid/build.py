@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.errors import ConfigError, GridError
 from pipeline.grid.definition import Grid, transformer
+from pipeline.grid.kept_regions import kept_regions
 from pipeline.grid.region_files import file_regions
 from pipeline.grid.regions import Regions, box_regions, merge_regions
 from pipeline.grid.zhejiang import zhejiang_regions
@@ -37,7 +38,7 @@ def grid_from_settings(settings: GridSettings) -> Grid:
     )
 
 
-def make_regions(settings: RegionSettings, grid: Grid, root: Path) -> Regions:
+def make_regions(settings: RegionSettings, grid: Grid, root: Path, *, cache: Path | None = None) -> Regions:
     """Return all regions of the settings: Zhejiang's divisions, then those of the file, then boxes; maybe none.
 
     Parameters
@@ -48,6 +49,8 @@ def make_regions(settings: RegionSettings, grid: Grid, root: Path) -> Regions:
         The domain's grid.
     root
         Folder that `settings.file` is relative to.
+    cache
+        Folder of regions that were made before; they are as if made now.
 
     Raises
     ------
@@ -58,7 +61,8 @@ def make_regions(settings: RegionSettings, grid: Grid, root: Path) -> Regions:
     """
     parts = []
     if settings.zhejiang:
-        parts.append(zhejiang_regions(settings.zhejiang, grid))
+        levels = settings.zhejiang
+        parts.append(kept_regions(cache, ["zhejiang", levels], grid, lambda: zhejiang_regions(levels, grid)))
     if settings.file is not None:
         if settings.id_field is None:
             raise ConfigError(

@@ -6,14 +6,17 @@ overlaps); two grids of one projected CRS are split along all edges of both; any
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from pathlib import Path
 
 import numpy as np
 import pyproj
 import shapely
 from scipy import sparse
 
+from pipeline.derived import Derived, code_digest, digest_of
 from pipeline.errors import GridError
 from pipeline.grid.definition import Grid
 from pipeline.grid.plane import TURN, easting, northing
@@ -77,6 +80,32 @@ def overlap(source: Grid, target: Grid) -> Overlap:
             where="regrid",
         )
     return Overlap(source, target, _keep_whole_cells(area, source))
+
+
+def kept_overlap(source: Grid, target: Grid, cache: Path | None) -> Overlap:
+    """Return what `overlap` returns, from a folder where it was made before.
+
+    Parameters
+    ----------
+    cache
+        The folder; None keeps nothing.
+    """
+    if cache is None:
+        return overlap(source, target)
+    grids = [part for grid in (source, target) for part in (grid.crs, grid.x_edges, grid.y_edges)]
+    key = digest_of(code_digest(Path(__file__).parent), *grids)
+    found = Derived(cache).of("overlap", key, lambda: arrays_of(overlap(source, target).area))
+    return Overlap(source, target, matrix_of(found, (target.size, source.size)))
+
+
+def arrays_of(matrix: sparse.csr_array) -> dict[str, np.ndarray]:
+    """Return a sparse matrix as arrays to be kept."""
+    return {name: getattr(matrix, name) for name in ("data", "indices", "indptr")}
+
+
+def matrix_of(arrays: Mapping[str, np.ndarray], shape: tuple[int, int]) -> sparse.csr_array:
+    """Return the matrix of `arrays_of`."""
+    return sparse.csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape)
 
 
 def intersect(source: Grid, target: Grid) -> sparse.csr_array:

@@ -122,8 +122,8 @@ def account_of(
 
 def count_flags(flag: np.ndarray) -> dict[str, int]:
     """Return the hours that carry each quality bit, for those that any hour carries."""
-    hours = {flag_names(int(bit))[0]: int(np.sum((flag & np.uint32(bit)) != 0)) for bit in Flag}
-    return {name: number for name, number in hours.items() if number}
+    any_of = int(np.bitwise_or.reduce(flag, initial=0))
+    return {flag_names(bit)[0]: int(np.sum((flag & np.uint32(bit)) != 0)) for bit in map(int, Flag) if bit & any_of}
 
 
 def count_usable(flag: np.ndarray) -> int:

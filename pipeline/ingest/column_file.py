@@ -48,21 +48,26 @@ class ColumnFile:
     contract: Contract
 
 
-def read_column_file(path: Path, feed: ColumnSettings, gas: Species, where: Where) -> ColumnFile:
+def read_column_file(
+    path: Path, feed: ColumnSettings, gas: Species, where: Where, *, cache: Path | None = None
+) -> ColumnFile:
     """Return what a file holds; it is parsed in a process of its own.
 
     Parameters
     ----------
     where
         Grid, or west, east, south and north in degrees, of the soundings that are wanted; all when None.
+    cache
+        Folder of what files held that were read before.
 
     Raises
     ------
     ConfigError, InputError
         As `parse`, and of `pipeline.ingest.sandbox`.
     """
-    told = {"settings": feed.model_dump_json(), "species": gas.name, "where": _WHERE.dump_json(where).decode()}
-    return read_apart("column", path, ColumnFile, **told)
+    told = _WHERE.dump_json(where).decode()
+    settings = feed.model_dump_json()
+    return read_apart("column", path, ColumnFile, cache=cache, settings=settings, species=gas.name, where=told)
 
 
 def parse(path: Path, *, settings: str, species: str, where: str) -> ColumnFile:

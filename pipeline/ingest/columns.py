@@ -39,7 +39,9 @@ AGAIN = "duplicate sounding, same value"
 _NUMBERS = ("value", "uncertainty", "spread", "lon", "lat", "height", "prior_part", "kernel_sum")
 
 
-def read_columns(settings: Settings, root: Path) -> tuple[xr.Dataset, xr.Dataset, list[Account], list[str]]:
+def read_columns(
+    settings: Settings, root: Path, *, cache: Path | None = None
+) -> tuple[xr.Dataset, xr.Dataset, list[Account], list[str]]:
     """Return the soundings of a case, their receptors, and what became of every sounding of the files.
 
     Parameters
@@ -48,6 +50,8 @@ def read_columns(settings: Settings, root: Path) -> tuple[xr.Dataset, xr.Dataset
         The case; `columns` names the files, at least one.
     root
         Folder of the input paths.
+    cache
+        Folder of what files held that were read before; it changes nothing.
 
     Returns
     -------
@@ -81,7 +85,7 @@ def read_columns(settings: Settings, root: Path) -> tuple[xr.Dataset, xr.Dataset
         for path in sorted({path for pattern in feed.files for path in expand(root, pattern)}):
             name = path.relative_to(root).as_posix()
             try:
-                found = read_column_file(path, feed, gas, settings.grid)
+                found = read_column_file(path, feed, gas, settings.grid, cache=cache)
             except InputError as error:
                 refused.append(Refused(path, name, error).account(feed.id, gas.name, feed.top))
                 continue

@@ -18,6 +18,7 @@ from pipeline.ingest.calibrations import Calibration
 from pipeline.ingest.column_file import read_column_file
 from pipeline.ingest.drive import read_drive
 from pipeline.ingest.feeds import calibrations_of
+from pipeline.ingest.kept_rows import KeptRows
 from pipeline.ingest.registry import read_registry, read_rules
 from pipeline.ingest.rows import read_rows
 from pipeline.ingest.sinks import facts_of, tower_rows
@@ -70,13 +71,16 @@ class Contents:
         The case.
     root
         Folder of its station tables, thresholds and calibrations.
+    cache
+        Folder where the rows of stations' files are kept for the windows that read them.
     """
 
-    def __init__(self, settings: Settings, root: Path) -> None:
+    def __init__(self, settings: Settings, root: Path, *, cache: Path | None = None) -> None:
         self.settings, self.gas = settings, SPECIES[settings.case.species]
         self.registry: pd.DataFrame = read_registry(settings, root)
         self.rules: Rules = read_rules(settings, root, self.registry)
         self.calibrations: Sequence[Calibration] = calibrations_of(settings, root)
+        self._cache, self._kept = cache, KeptRows(cache, self.registry, self.rules)
 
     def hours(self, path: Path, name: str, source: Source) -> dict[int, str]:
         """Return what a file says of each hour.
@@ -106,13 +110,14 @@ class Contents:
             facts = facts_of(feed, self.gas, self.registry, window)
             return _by_hour(tower_rows(path, name, feed, facts, self.rules)[1], _TOWER_ROW)
         if isinstance(feed, ColumnSettings):
-            return _whole(path, read_column_file(path, feed, self.gas, self.settings.grid).soundings.time)
+            found = read_column_file(path, feed, self.gas, self.settings.grid, cache=self._cache)
+            return _whole(path, found.soundings.time)
         drive = read_drive([path], feed, self.gas, self.registry, self.rules, root=path.parent)
         return _whole(path, drive.samples["time"].to_numpy())
 
     def _of_station(self, path: Path, name: str, feed: StationSettings) -> dict[int, str]:
         mine = [one for one in self.calibrations if (one.station, one.species) == (feed.id, self.gas.name)]
-        table = read_rows([path], [name], feed, self.gas, self.registry, self.rules, mine).table
+        table = read_rows([path], [name], feed, self.gas, self.registry, self.rules, mine, None, self._kept).table
         return _by_hour(table, _STATION_ROW)
 
 

@@ -16,6 +16,7 @@ from pipeline.ingest.calibrations import Calibration, read_calibrations
 from pipeline.ingest.declared import require_station
 from pipeline.ingest.files import expand, shown_names
 from pipeline.ingest.hourly import Hours, hourly_means
+from pipeline.ingest.kept_rows import KeptRows
 from pipeline.ingest.neighbours import Alarm, NeighbourRules, Series, compare
 from pipeline.ingest.quality import assess_hours
 from pipeline.ingest.quarantine import refused_of
@@ -55,7 +56,12 @@ class Judged:
 
 
 def judge_case(
-    settings: Settings, root: Path, registry: pd.DataFrame, around: Surroundings | None = None
+    settings: Settings,
+    root: Path,
+    registry: pd.DataFrame,
+    around: Surroundings | None = None,
+    *,
+    cache: Path | None = None,
 ) -> tuple[list[Judged], list[Alarm], list[Account]]:
     """Return all feeds of a case, judged, compared and selected; what a person should look at; and the refused files.
 
@@ -72,6 +78,8 @@ def judge_case(
         Table of `station_meta.load`.
     around
         The weather at stations, when there is any.
+    cache
+        Folder of rows that were read before; it changes none.
 
     Raises
     ------
@@ -86,11 +94,12 @@ def judge_case(
         require_station(feed, gas, registry, rules)
     calibrations = calibrations_of(settings, root)
     log = read_log([path for pattern in settings.inputs.calibration_logs for path in expand(root, pattern)])
+    kept, known = KeptRows(cache, registry, rules), known_hours(settings)
     feeds, accounts = [], []
     for feed in settings.stations:
         paths = sorted({path for pattern in feed.files for path in expand(root, pattern)})
         try:
-            feeds.append(judge_feed(paths, feed, gas, registry, rules, root, calibrations, log, known_hours(settings)))
+            feeds.append(judge_feed(paths, feed, gas, registry, rules, root, calibrations, log, known, kept))
             refused = feeds[-1].rows.refused
         except InputError as error:
             refused = refused_of(error, paths, shown_names(paths, root))
@@ -129,6 +138,7 @@ def judge_feed(
     calibrations: Sequence[Calibration] = (),
     log: pd.DataFrame | None = None,
     known: Known = None,
+    kept: KeptRows | None = None,
 ) -> Judged:
     """Return the rows of one feed and all its hours, judged by themselves.
 
@@ -150,6 +160,8 @@ def judge_feed(
         Checks of instruments, of `read_log`; none when not given.
     known
         Hours whose rows are looked at, [start, end); all when not given.
+    kept
+        Rows that were read before, with the same registry and rules.
 
     Raises
     ------
@@ -158,7 +170,7 @@ def judge_feed(
     """
     names = shown_names(paths, root)
     mine = [one for one in calibrations if (one.station, one.species) == (feed.id, gas.name)]
-    rows = read_rows(paths, names, feed, gas, registry, rules, mine, known)
+    rows = read_rows(paths, names, feed, gas, registry, rules, mine, known, kept)
     frame = rows.table
     facts = periods(frame["time"].to_numpy(), feed, gas, registry)
     own = station_rules(rules, facts, feed, gas)

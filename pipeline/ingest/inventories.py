@@ -12,7 +12,7 @@ import xarray as xr
 from pipeline import units
 from pipeline.errors import ConfigError, CoordinateError, GridError, InputError, TimeError, UnitError
 from pipeline.grid.definition import Grid
-from pipeline.grid.overlap import Overlap, overlap
+from pipeline.grid.overlap import Overlap, kept_overlap
 from pipeline.grid.regrid import regrid_density
 from pipeline.ingest.axes import require_domain
 from pipeline.ingest.files import expand
@@ -23,7 +23,9 @@ from pipeline.schema import HOUR, hours_between, label
 from pipeline.settings import FluxSource, Settings
 
 
-def read_fluxes(settings: Settings, grid: Grid, root: Path) -> tuple[xr.Dataset, list[str]]:
+def read_fluxes(
+    settings: Settings, grid: Grid, root: Path, *, cache: Path | None = None
+) -> tuple[xr.Dataset, list[str]]:
     """Read the prior fluxes of every sector.
 
     Parameters
@@ -34,6 +36,8 @@ def read_fluxes(settings: Settings, grid: Grid, root: Path) -> tuple[xr.Dataset,
         The domain's grid.
     root
         Folder of the input paths.
+    cache
+        Folder of overlaps that were made before; they are as if made now.
 
     Returns
     -------
@@ -53,7 +57,7 @@ def read_fluxes(settings: Settings, grid: Grid, root: Path) -> tuple[xr.Dataset,
         When a file's cells cannot exist, or do not touch the domain.
     """
     hours = hours_between(*settings.case.flux_hours.bounds)
-    reader = _Sources(units.species(settings.case.species), grid, root, hours)
+    reader = _Sources(units.species(settings.case.species), grid, root, hours, cache)
     flux = np.zeros((len(settings.sectors), hours.size, *grid.shape))
     std = np.empty_like(flux)
     for index, sector in enumerate(settings.sectors):
@@ -180,7 +184,10 @@ def _usable(read: Callable[[str, FluxSource], np.ndarray], sector: str, source: 
 class _Sources:
     """Reads sources onto one grid and its hours; overlaps are made once per source grid."""
 
-    def __init__(self, gas: units.Species, grid: Grid, root: Path, hours: np.ndarray) -> None:
+    def __init__(
+        self, gas: units.Species, grid: Grid, root: Path, hours: np.ndarray, cache: Path | None = None
+    ) -> None:
+        self.cache = cache
         self.gas, self.grid, self.root, self.hours = gas, grid, root, hours
         self.overlaps: dict[Grid, Overlap] = {}
         self.notes: list[str] = []
@@ -275,7 +282,7 @@ class _Sources:
         except CoordinateError:
             if source not in self.overlaps:
                 try:
-                    self.overlaps[source] = overlap(source, self.grid)
+                    self.overlaps[source] = kept_overlap(source, self.grid, self.cache)
                 except GridError as error:
                     raise GridError(error.rule, got=error.got, remedy=error.remedy, where=name) from error
             shared = self.overlaps[source]

@@ -26,7 +26,12 @@ _POINT = {"prior_part": 0.0, "kernel_sum": 1.0, "track": -1, "along": 0.0}
 
 
 def all_receptors(
-    settings: Settings, root: Path, registry: pd.DataFrame, around: Surroundings | None = None
+    settings: Settings,
+    root: Path,
+    registry: pd.DataFrame,
+    around: Surroundings | None = None,
+    *,
+    cache: Path | None = None,
 ) -> tuple[xr.Dataset, xr.Dataset, list[Account], list[str]]:
     """Return every observation of a case, the receptors of those that can be used, and what became of the rest.
 
@@ -40,6 +45,8 @@ def all_receptors(
         Table of `station_meta.load`.
     around
         The weather at stations, when there is any.
+    cache
+        Folder of what was read before; it changes no number.
 
     Returns
     -------
@@ -61,12 +68,12 @@ def all_receptors(
     accounts: list[Account] = []
     notes: list[str] = []
     if settings.stations:
-        hourly, accounts, alarms = read_stations(settings, root, registry, around)
+        hourly, accounts, alarms = read_stations(settings, root, registry, around, cache=cache)
         notes += alarms
         observed.append(hourly)
         released.append(_of_used(station_receptors(hourly), hourly))
     if settings.columns:
-        soundings, columns, told, remarks = read_columns(settings, root)
+        soundings, columns, told, remarks = read_columns(settings, root, cache=cache)
         notes += remarks
         observed.append(soundings)
         released.append(_of_used(columns, _compared(soundings)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from pipeline.ingest.conditioning import NO_SURROUNDINGS, conditioned
 from pipeline.ingest.formats import aqmesh, beaco2n, gcwerks, hj212, icos, obspack, receptors, table, wdcgg
 from pipeline.ingest.formats.samples import HOUR, MONTH, Samples, is_fill
 from pipeline.ingest.intervals import odd_interval, usual_interval
+from pipeline.ingest.kept_rows import FileRows, KeptRows
 from pipeline.ingest.quality import assess, rejected, rules_of
 from pipeline.ingest.quarantine import FeedRefusedError, Refused
 from pipeline.ingest.sandbox import is_binary, read_apart
@@ -94,11 +96,12 @@ def read_rows(
     rules: Rules,
     calibrations: Sequence[Calibration] = (),
     known: Known = None,
+    kept: KeptRows | None = None,
 ) -> FeedRows:
     """Return the rows of all files of a feed; INSTRUMENT marks those whose surroundings are outside their bounds.
 
     `calibrations` are the corrections of the sensor, if it is one that has any. Rows outside `known` are left out, as
-    if the files did not hold them.
+    if the files did not hold them. `kept` gives what was read before; it was made with the same registry and rules.
 
     Raises
     ------
@@ -106,34 +109,50 @@ def read_rows(
         When no file can be used: of the readers, of the only file, or of all. A file that is of another station, inlet
         or unit, or of another averaging interval than most, is set aside.
     """
-    read: list[tuple[Path, str, pd.DataFrame, tuple[str, ...], np.timedelta64]] = []
+    read: list[tuple[Path, str, FileRows]] = []
     refused: list[Refused] = []
+    known_rows = (kept or KeptRows(None, registry, rules)).of_feed(feed, gas, calibrations)
     for path, name in zip(paths, names, strict=True):
         try:
-            said = _said(path, feed, gas)
-            frame, remarks = _frame(said, feed, gas, registry, rules, calibrations, where=name)
+            found = known_rows(path, name, partial(_file_rows, path, feed, gas, registry, rules, calibrations, name))
         except InputError as error:
             if len(paths) == 1:
                 raise
             refused.append(Refused(path, name, error))
             continue
-        step_back = int(np.sum(np.diff(frame["time"].dropna().to_numpy()) < np.timedelta64(0)))
-        out_of_order = (f"{step_back} labels out of order, sorted",) if step_back else ()
-        read.append((path, name, frame, (*said.notes, *remarks, *out_of_order), said.interval))
+        read.append((path, name, found))
     if not read:
         raise FeedRefusedError(refused, f"station {feed.id}")
-    usual = usual_interval([interval for *_, interval in read])
+    usual = usual_interval([rows.interval for *_, rows in read])
     remedy = "declare it as a feed of its own"
     refused += [
-        Refused(path, name, odd_interval(odd, usual, remedy=remedy, where=name))
-        for path, name, *_, odd in read
-        if odd != usual
+        Refused(path, name, odd_interval(rows.interval, usual, remedy=remedy, where=name))
+        for path, name, rows in read
+        if rows.interval != usual
     ]
-    kept = [one for one in read if one[-1] == usual]
-    joined = pd.concat([one[2].assign(source=number) for number, one in enumerate(kept)], ignore_index=True)
+    used = [(name, rows) for _, name, rows in read if rows.interval == usual]
+    joined = pd.concat([rows.table.assign(source=number) for number, (_, rows) in enumerate(used)], ignore_index=True)
     joined = inside(joined, known, where=f"station {feed.id}")
     order = joined.sort_values(["time", "source"], kind="stable", na_position="last", ignore_index=True)
-    return FeedRows(order, usual, tuple(one[1] for one in kept), tuple(one[3] for one in kept), tuple(refused))
+    names_of, notes_of = tuple(name for name, _ in used), tuple(rows.notes for _, rows in used)
+    return FeedRows(order, usual, names_of, notes_of, tuple(refused))
+
+
+def _file_rows(
+    path: Path,
+    feed: StationSettings,
+    gas: Species,
+    registry: pd.DataFrame,
+    rules: Rules,
+    calibrations: Sequence[Calibration],
+    name: str,
+) -> FileRows:
+    """Return the rows of one file, judged by themselves, in the order of the file."""
+    said = _said(path, feed, gas)
+    frame, remarks = _frame(said, feed, gas, registry, rules, calibrations, where=name)
+    step_back = int(np.sum(np.diff(frame["time"].dropna().to_numpy()) < np.timedelta64(0)))
+    out_of_order = (f"{step_back} labels out of order, sorted",) if step_back else ()
+    return FileRows(frame, (*said.notes, *remarks, *out_of_order), said.interval)
 
 
 def inside(table: pd.DataFrame, known: Known, *, where: str) -> pd.DataFrame:
@@ -172,8 +191,8 @@ def station_rules(rules: Rules, facts: Periods, feed: StationSettings, gas: Spec
 def _said(path: Path, feed: StationSettings, gas: Species) -> Samples:
     """Return what a file says; a binary one is read in a process of its own."""
     if is_binary(path):
-        told = {"settings": feed.model_dump_json(), "species": gas.name}
-        return read_apart(f"station {feed.format}", path, Samples, **told)
+        reader = f"station {feed.format}"
+        return read_apart(reader, path, Samples, settings=feed.model_dump_json(), species=gas.name)
     return READERS[feed.format](path, feed, gas)
 
 

@@ -12,6 +12,7 @@ operator and read in this process.
 from __future__ import annotations
 
 import atexit
+import hashlib
 import importlib.util
 import json
 import os
@@ -28,7 +29,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+import station_meta
 from pipeline import errors
+from pipeline.derived import Derived, code_digest, digest_of
 from pipeline.errors import FormatError, TianyanError
 from pipeline.ingest.packing import empty, unpack
 from pipeline.ingest.signatures import BINARY
@@ -108,6 +111,10 @@ class Sandbox:
             What the reader raised; a FormatError when it ended otherwise, took too long or too much, or gave back
             something else.
         """
+        return unpack(result, *self.answer(reader, path, limits=limits, **told))
+
+    def answer(self, reader: str, path: Path, *, limits: Limits = LIMITS, **told: str) -> tuple[Any, list[np.ndarray]]:
+        """Return what a reader makes of a file, packed; see `read`."""
         asked = {"reader": reader, "path": str(path.absolute()), "told": told}
         line = json.dumps(asked | {"seconds": limits.seconds, "memory": limits.memory}).encode() + b"\n"
         with self._lock:
@@ -130,7 +137,7 @@ class Sandbox:
             raise _refused(path, f"the file must be readable within {limits.seconds:g} s", "not yet")
         if header is None or arrays is None:
             raise _refused(path, "reading the file must not break its reader", _SIGNALS.get(-ended, _end(ended)))
-        return _result(header, arrays, result, path)
+        return _value(header, path), arrays
 
     def close(self) -> None:
         """End the process, if it runs; the next file starts another."""
@@ -228,15 +235,40 @@ class _Answer:
         return True
 
 
-def read_apart(reader: str, path: Path, result: type[T], **told: str) -> T:
+def read_apart(reader: str, path: Path, result: type[T], *, cache: Path | None = None, **told: str) -> T:
     """Return what a reader of `pipeline.ingest.sandbox_readers` makes of a file, in the process all of us share.
 
     Parameters and errors are those of `Sandbox.read`; a file that cannot be opened is a FormatError too.
+
+    Parameters
+    ----------
+    cache
+        Folder of answers that were given before; what is there is not asked for again.
     """
     try:
-        return _SHARED.read(reader, path, result, limits=LIMITS, **told)
+        if cache is None:
+            return _SHARED.read(reader, path, result, limits=LIMITS, **told)
+        with path.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        key = digest_of(code_digest(*_code()), reader, content, path.name, told)
+        found = Derived(cache).of("apart", key, lambda: _kept(*_SHARED.answer(reader, path, limits=LIMITS, **told)))
     except OSError as error:
         raise _refused(path, "the file must be readable", str(error)) from error
+    if not found["network_cut"]:
+        _SHARED.network_cut = False
+    arrays = [found[f"array_{number}"] for number in range(len(found) - 2)]
+    return unpack(result, json.loads(str(found["value"])), arrays)
+
+
+def _kept(value: Any, arrays: list[np.ndarray]) -> dict[str, np.ndarray]:
+    named = {f"array_{number}": array for number, array in enumerate(arrays)}
+    return {"value": np.array(json.dumps(value)), "network_cut": np.array(bool(_SHARED.network_cut)), **named}
+
+
+def _code() -> tuple[Path, ...]:
+    """Return the folders of what an answer follows from beside the file."""
+    here = Path(__file__).resolve().parent
+    return here, here.parent / "grid", here.parent / "settings", Path(station_meta.__file__).parent
 
 
 def finish() -> None:
@@ -268,10 +300,10 @@ def network_note() -> list[str]:
     return ["foreign binary files were read by processes with network: the system does not permit to cut it off"]
 
 
-def _result(header: dict[str, Any], arrays: list[np.ndarray], result: type[T], path: Path) -> T:
-    """Return the result a header describes, or raise the error it tells."""
+def _value(header: dict[str, Any], path: Path) -> Any:
+    """Return the value a header holds, or raise the error it tells."""
     if "value" in header:
-        return unpack(result, header["value"], arrays)
+        return header["value"]
     if "memory" in header:
         raise _refused(path, "the file must be readable within the memory a file may take", "more was asked for")
     name, *told = (header.get(key) for key in ("error", "rule", "remedy", "where"))

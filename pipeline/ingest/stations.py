@@ -32,7 +32,12 @@ from station_meta import BiasRules, Rules
 
 
 def read_stations(
-    settings: Settings, root: Path, registry: pd.DataFrame, around: Surroundings | None = None
+    settings: Settings,
+    root: Path,
+    registry: pd.DataFrame,
+    around: Surroundings | None = None,
+    *,
+    cache: Path | None = None,
 ) -> tuple[xr.Dataset, list[Account], list[str]]:
     """Return the observations of a case, what became of every row of its station files, and notes.
 
@@ -46,6 +51,8 @@ def read_stations(
         Table of `station_meta.load`.
     around
         The weather at stations, when there is any.
+    cache
+        Folder of rows that were read before; it changes none.
 
     Returns
     -------
@@ -64,7 +71,7 @@ def read_stations(
         aside.
     """
     gas = SPECIES[settings.case.species]
-    feeds, alarms, accounts = judge_case(settings, root, registry, around)
+    feeds, alarms, accounts = judge_case(settings, root, registry, around, cache=cache)
     window = settings.case.observation_hours.bounds
     parts = []
     for one in feeds:

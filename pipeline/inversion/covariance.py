@@ -99,7 +99,11 @@ class Covariance:
 
     def draw(self, random: np.random.Generator) -> np.ndarray:
         """Return a draw of N(0, Q), (time, y, x)."""
-        return self.sqrt_apply(random.standard_normal(self.white_shape, dtype=self.dtype))
+        return self.sqrt_apply(self.white(random))
+
+    def white(self, random: np.random.Generator) -> np.ndarray:
+        """Return a draw of N(0, I) for `sqrt_apply`, `white_shape`."""
+        return random.standard_normal(self.white_shape, dtype=self.dtype)
 
     def _scaled(self, field: np.ndarray) -> np.ndarray:
         """Return D v as new memory, (batch, time, y * x)."""

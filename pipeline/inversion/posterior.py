@@ -9,9 +9,12 @@ Each member is an exact independent draw of the posterior.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import numpy as np
 
+from kernels.jit import threads_in_use
 from pipeline.inversion.problem import Problem
 from pipeline.inversion.solve import Solution
 
@@ -36,9 +39,9 @@ def members(solution: Solution, count: int, seed: int, *, first: int = 0) -> Ite
     seed
         Of all that is drawn.
     """
-    for start in range(first, first + count, BATCH):
-        numbers = range(start, min(start + BATCH, first + count))
-        drawn = [draw(solution.problem, seed, j) for j in numbers]
+    coming = _drawn(solution.problem, seed, range(first, first + count))
+    for _ in range(0, count, BATCH):
+        drawn = list(islice(coming, BATCH))
         weights = solution.factor.solve(np.stack([seen for _, seen in drawn], axis=1)).T
         for j in range(len(drawn)):
             update = solution.correction(weights[j])
@@ -57,11 +60,10 @@ def members_at(solution: Solution, count: int, seed: int, hours: np.ndarray) -> 
     hours
         Hours of the window.
     """
-    for start in range(0, count, BATCH):
-        numbers = range(start, min(start + BATCH, count))
+    coming = _drawn(solution.problem, seed, range(count))
+    for _ in range(0, count, BATCH):
         kept, seen = [], []
-        for j in numbers:
-            deviation, added = draw(solution.problem, seed, j)
+        for deviation, added in islice(coming, BATCH):
             kept.append(deviation[:, hours])
             seen.append(added)
         weights = solution.factor.solve(np.stack(seen, axis=1)).T
@@ -72,12 +74,35 @@ def members_at(solution: Solution, count: int, seed: int, hours: np.ndarray) -> 
 
 def draw(problem: Problem, seed: int, j: int) -> tuple[np.ndarray, np.ndarray]:
     """Return member j's prior deviation, (sector, time, y, x), and what it and the errors add to the observations."""
+    return _member(problem, *_white(problem, seed, j))
+
+
+def _white(problem: Problem, seed: int, j: int) -> tuple[np.random.Generator, list[np.ndarray]]:
+    """Return what member j is made of, and the generator for what is drawn after it."""
     random = np.random.default_rng([seed, j])
-    deviation = np.stack([c.draw(random) for c in problem.covariances])
+    return random, [c.white(random) for c in problem.covariances]
+
+
+def _member(problem: Problem, random: np.random.Generator, white: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    deviation = np.stack([c.sqrt_apply(part) for c, part in zip(problem.covariances, white, strict=True)])
     noise = np.sqrt(problem.variance) * random.standard_normal(problem.value.size)
     for error in problem.errors:
         noise += error.draw(random)
     return deviation, problem.project(deviation) + noise
+
+
+def _drawn(problem: Problem, seed: int, numbers: range) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield `draw` of some members; with threads, the next one's random numbers are drawn beside the kernels."""
+    if threads_in_use() == 1:
+        yield from (draw(problem, seed, j) for j in numbers)
+        return
+    with ThreadPoolExecutor(1) as pool:
+        coming = [pool.submit(_white, problem, seed, j) for j in numbers[:1]]
+        for following in [*numbers[1:], None]:
+            random, white = coming.pop().result()
+            if following is not None:
+                coming.append(pool.submit(_white, problem, seed, following))
+            yield _member(problem, random, white)
 
 
 class Spread:

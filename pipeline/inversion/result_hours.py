@@ -5,6 +5,7 @@ Numbers are those of `pipeline.inversion.result`, to the rounding of their preci
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,7 @@ def posterior_of_hours(
     *,
     towers: xr.Dataset | None = None,
     functionals: Rows | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> xr.Dataset:
     """Return fields and totals of some hours, and everything about the observations of the window.
 
@@ -68,6 +70,8 @@ def posterior_of_hours(
         Places in `time`, ascending.
     functionals
         Of `functionals_of_hours`, with which the problem was solved.
+    progress
+        Called with (stage, done, of).
 
     Returns
     -------
@@ -76,9 +80,10 @@ def posterior_of_hours(
     region, sector_2, region_2); obs_*, tower_obs_* and diagnostic_*; as in a whole result.
     """
     gas = species(settings.case.species)
-    problem = solution.problem
-    spread = Spread(solution, hours)
-    for deviation, update in members_at(solution, settings.solver.members, settings.solver.seed, hours):
+    problem, told = solution.problem, progress or (lambda *_: None)
+    spread, members = Spread(solution, hours), settings.solver.members
+    for number, (deviation, update) in enumerate(members_at(solution, members, settings.solver.seed, hours)):
+        told("ensemble", number, members)
         spread.add(deviation, update)
     dims = ("sector", "time", "y", "x")
     prior = problem.prior[:, hours]
@@ -88,8 +93,10 @@ def posterior_of_hours(
         "flux_posterior": (dims, prior + problem.correction_at(solution.weights, hours)),
         "flux_posterior_std": (dims, spread.sigma()),
     }
+    told("totals", 0, 0)
     if functionals is not None:
         variables |= _totals(solution, functionals, hours.size, len(regions.ids), settings.solver.threads)
+    told("diagnostics", 0, 0)
     inverse = solution.factor.inverse()
     group = leave_out_groups(assembled.station, assembled.platform, assembled.time)
     left_out = leave_out(solution, inverse, group)

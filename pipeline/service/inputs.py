@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +19,7 @@ from pathlib import Path
 from pipeline.errors import InputError, shown
 from pipeline.ingest import Contents, Source, sandbox
 from pipeline.ingest.files import under_way, whole
-from pipeline.service.names import fault_of, folders_of, matches
+from pipeline.service.names import fault_of, folders_of, matching
 from pipeline.service.passing import passes
 from pipeline.service.spool import Spool, Stamp, stamp_of
 from pipeline.service.standing import CURRENT, Delivery, standing
@@ -276,7 +278,8 @@ class Inputs:
         deliveries: dict[str, list[tuple[int, str, int]]] = {}
         for path, *rest in self._db.execute("SELECT path, sequence, sha256, grown FROM delivery ORDER BY 1, 2"):
             deliveries.setdefault(path, []).append((rest[0], rest[1], rest[2]))
-        of_source = {source.name: [p for p in deliveries if matches(p, source.patterns)] for source in self._sources}
+        paths = sorted(deliveries)
+        of_source = {source.name: matching(paths, source.patterns) for source in self._sources}
         known = {
             (sha, source)
             for sha, source in self._db.execute("SELECT sha256, source FROM told WHERE config = ?", (self._config,))
@@ -355,7 +358,8 @@ class Inputs:
         hours: dict[int, str] = {}
         try:
             if self._is_whole(path, number, sha):
-                hours = reader.hours(self._spool.place(path, number, sha), path, source)
+                with _named(self._spool.place(path, number, sha), path) as named:
+                    hours = reader.hours(named, path, source)
                 error = "" if hours else "it holds no row with a time"
             else:
                 error = _DAMAGED
@@ -384,3 +388,12 @@ class Inputs:
             if not _SHA256.fullmatch(word)
         ]
         return found
+
+
+@contextmanager
+def _named(place: Path, path: str) -> Iterator[Path]:
+    """Give a version under the name it was delivered by: some files say in their names what they hold."""
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / Path(path).name
+        link.symlink_to(place.resolve())
+        yield link

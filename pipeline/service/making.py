@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +16,17 @@ from pipeline._version import __version__
 from pipeline.case import AssembledCase, Progress, assembled_case, domain_grid, quiet, transport_folder
 from pipeline.cycle import hours_window
 from pipeline.errors import GridError, InputError, SolverError
-from pipeline.grid import Grid, Regions, make_regions
+from pipeline.grid import Grid, Regions, grid_from_settings, make_regions
 from pipeline.ingest import quarantine, read_fluxes, require_fluxes
 from pipeline.inversion import prior_only, problem_digest
 from pipeline.schema import HOUR
 from pipeline.service import product
 from pipeline.service.carrier import Carrier, carrier_of, sound_weather, with_forecasts
-from pipeline.service.elsewhere import Elsewhere, digest_of
-from pipeline.service.inputs import Inputs
+from pipeline.service.elsewhere import digest_of
 from pipeline.service.place import Place
 from pipeline.service.solving import solve_hours
-from pipeline.service.window import WindowOf, laid_out
+from pipeline.service.stages import Stages
+from pipeline.service.window import Beside, Delivered, WindowOf, laid_out, window_of
 from pipeline.settings import Settings
 from station_meta import PRECISE_CLASSES
 
@@ -37,28 +35,6 @@ FULL, DEGRADED, PRIOR_ONLY = "full", "degraded", "prior_only"
 P0, P1, P2, P3 = "P0", "P1", "P2", "P3"
 #: what stops a window's inversion, but not the hour: it is the prior then
 _STOPS = (InputError, SolverError, GridError, MemoryError, np.linalg.LinAlgError, ArithmeticError)
-
-
-@dataclass
-class Stages:
-    """Seconds that each stage of an hour took.
-
-    Parameters
-    ----------
-    seconds
-        By stage, in the order they were entered.
-    """
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Count what is done inside."""
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - began, 3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,10 +52,18 @@ class Domain:
 
 
 def domain_of(place: Place) -> Domain:
-    """Return the domain of a case."""
+    """Return the domain of a case.
+
+    Raises
+    ------
+    GridError, ConfigError
+        When it cannot exist, or a window on it cannot fit in memory.
+    """
     set_threads(place.settings.solver.threads)
-    grid = domain_grid(place.settings)
-    regions = make_regions(place.settings.regions, grid, place.root)
+    # the case's own hours may be those of years: what must fit is the longest window
+    longest = place.service.first + np.timedelta64(place.cycle.window_hours, "h")
+    grid = domain_grid(window_of(place, longest).settings)
+    regions = make_regions(place.settings.regions, grid, place.root, cache=place.cache)
     return Domain(grid, regions)
 
 
@@ -91,7 +75,7 @@ def require_prior(place: Place) -> None:
     ConfigError, InputError, GridError
         Naming the file.
     """
-    require_fluxes(place.settings, domain_grid(place.settings), place.root, place.service.first)
+    require_fluxes(place.settings, grid_from_settings(place.settings.grid), place.root, place.service.first)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,8 +135,8 @@ def prepare(
     place: Place,
     domain: Domain,
     window: WindowOf,
-    inputs: Inputs,
-    elsewhere: Elsewhere,
+    inputs: Delivered,
+    elsewhere: Beside,
     stages: Stages,
     *,
     give_up: str = "",
@@ -162,6 +146,8 @@ def prepare(
 
     Parameters
     ----------
+    inputs, elsewhere
+        What there is; the service's own, or `pipeline.service.window.Known` for both.
     give_up
         Why the window is not to be solved; it is when not given.
 
@@ -170,7 +156,7 @@ def prepare(
     ConfigError
         When the case itself cannot be right.
     """
-    view = place.folder / "view"
+    view = place.view
     with stages.stage("layout"):
         settings, missing = laid_out(place, window, inputs, elsewhere, view)
         files = tuple(_files(place, view))
@@ -186,14 +172,16 @@ def prepare(
         with stages.stage("weather"):
             settings, carrier = _weather(settings, place, domain.grid, view, window.carried)
         with stages.stage("reading"):
-            given = assembled_case(settings, domain.grid, place.path, view, progress)
+            given = assembled_case(
+                settings, domain.grid, place.path, view, stages.watching(progress), cache=place.cache
+            )
         carried = [_carried(carrier, hour) for hour in wanted(place, window.hour)]
         key = digest_of([place.config, problem_digest(given.assembled.problem), *_seen(given), carried])
     except _STOPS as error:
         given, reasons = None, (_nothing_inverted(error),)
     if given is None:
         with stages.stage("reading"):
-            prior = _prior(replace(window, settings=settings), domain, view)
+            prior = _prior(replace(window, settings=settings), domain, view, place.cache)
         key = digest_of([place.config, *reasons, *(bytes_digest(prior[name].values) for name in product.FIELDS[:2])])
     return Prepared(window, settings, given, key, tuple(missing), reasons, carrier, files)
 
@@ -219,15 +207,16 @@ def versions(
         try:
             hours = np.array(wanted(place, window.hour))
             grid, regions = domain.grid, domain.regions
-            result = solve_hours(prepared.settings, grid, regions, given, hours, cache=place.cache, progress=progress)
+            told = stages.watching(progress)
+            result = solve_hours(prepared.settings, grid, regions, given, hours, cache=place.cache, progress=told)
         except _STOPS as error:
             failed = replace(prepared, given=None, reasons=(_nothing_inverted(error),))
             return [_of_prior(place, domain, failed, window.hour, [])]
-    out = []
-    for hour in wanted(place, window.hour):
-        status = P1 if hour == window.hour else P2
-        out.append(_of_result(place, domain, prepared, result, hour, status))
-    return out
+    with stages.stage("versions"):
+        return [
+            _of_result(place, domain, prepared, result, hour, P1 if hour == window.hour else P2)
+            for hour in wanted(place, window.hour)
+        ]
 
 
 def wanted(place: Place, hour: np.datetime64) -> list[np.datetime64]:
@@ -283,7 +272,7 @@ def _of_result(
 def _of_prior(place: Place, domain: Domain, prepared: Prepared, hour: np.datetime64, more: list[str]) -> Version:
     """Return the prior as the version of an hour; one that is not finite is an error, and nothing is published."""
     window = replace(prepared.window, settings=prepared.settings, hour=hour)
-    result = _prior(window, domain, place.folder / "view")
+    result = _prior(window, domain, place.view, place.cache)
     manifest = _manifest(place, prepared, hour, P0, [*prepared.reasons, *more])
     manifest["condition"] = PRIOR_ONLY
     return Version(hour, product.require_finite(product.of_hour(result, hour)), manifest)
@@ -361,12 +350,12 @@ def _has_precise(settings: Settings, given: AssembledCase) -> bool:
     return bool(np.isin(platform, PRECISE_CLASSES).any()) or any(feed.offset is None for feed in settings.stations)
 
 
-def _prior(window: WindowOf, domain: Domain, view: Any) -> xr.Dataset:
+def _prior(window: WindowOf, domain: Domain, view: Path, cache: Path) -> xr.Dataset:
     """Return the prior of the window's newest hour."""
     settings = window.settings
     start = window.hour.astype("datetime64[ns]")
     case = settings.case.model_copy(update={"flux_hours": hours_window(start, start + HOUR)})
-    fluxes, _ = read_fluxes(settings.model_copy(update={"case": case}), domain.grid, view)
+    fluxes, _ = read_fluxes(settings.model_copy(update={"case": case}), domain.grid, view, cache=cache)
     return prior_only(settings, domain.grid, domain.regions, fluxes)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
@@ -37,15 +39,30 @@ def fault_of(path: str, delivered: set[str], folders: set[str]) -> str:
     return ""
 
 
-def matches(path: str, patterns: Iterable[str]) -> bool:
-    """Return whether a path under the inbox is one of a feed's patterns, as `glob` matches them.
+def matching(paths: Sequence[str], patterns: Iterable[str]) -> list[str]:
+    """Return the paths that are one of a feed's patterns; of a year's deliveries only those that begin alike are tried.
+
+    Parameters
+    ----------
+    paths
+        Under the inbox, sorted.
 
     Examples
     --------
-    >>> [matches("hz/07/a.csv", [pattern]) for pattern in ("./hz/**/*.csv", "hz/*.csv")]
-    [True, False]
+    >>> [matching(["hz/07/a.csv", "hz/a.csv"], [pattern]) for pattern in ("./hz/**/*.csv", "hz/*.csv", "h")]
+    [['hz/07/a.csv', 'hz/a.csv'], ['hz/a.csv'], []]
     """
-    return any(_matched(path.split("/"), PurePosixPath(pattern).parts) for pattern in patterns)
+    found: set[str] = set()
+    for pattern in patterns:
+        parts = PurePosixPath(pattern).parts
+        # "hz/**" is "hz" too
+        begins = re.split(r"[*?\[]", "/".join(parts), maxsplit=1)[0].rstrip("/")
+        for path in paths[bisect_left(paths, begins) :]:
+            if not path.startswith(begins):
+                break
+            if _matched(path.split("/"), parts):
+                found.add(path)
+    return sorted(found)
 
 
 def _matched(parts: list[str], pattern: tuple[str, ...]) -> bool:

@@ -128,10 +128,10 @@ def counts(result: xr.Dataset, start: np.datetime64, end: np.datetime64) -> dict
     for prefix in ("obs", "tower_obs"):
         if f"{prefix}_time" not in result:
             continue
-        time = result[f"{prefix}_time"].values
+        time, platform, reason = (result[f"{prefix}_{name}"].values for name in ("time", "platform", "reason"))
         for row in np.flatnonzero((time >= start) & (time < end)):
-            mine = told.setdefault(str(result[f"{prefix}_platform"].values[row]), {"seen": 0, "used": 0})
-            why = str(result[f"{prefix}_reason"].values[row]) or "used"
+            mine = told.setdefault(str(platform[row]), {"seen": 0, "used": 0})
+            why = str(reason[row]) or "used"
             mine["seen"] += 1
             mine[why] = mine.get(why, 0) + 1
     return {name: dict(sorted(found.items())) for name, found in sorted(told.items())}

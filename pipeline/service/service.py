@@ -25,9 +25,10 @@ from pipeline.service.elsewhere import Elsewhere, digest_of
 from pipeline.service.inputs import Inputs, Looked
 from pipeline.service.ledger import DONE, FAILED, RUNNING, Entry, Ledger
 from pipeline.service.log import Log
-from pipeline.service.making import Domain, Stages
+from pipeline.service.making import Domain
 from pipeline.service.place import Place
 from pipeline.service.spool import Spool
+from pipeline.service.stages import Stages
 from pipeline.service.window import Signatures, last_hour, window_of
 
 #: an hour that took its process down so often is not solved again, but is the prior
@@ -148,7 +149,7 @@ class Service:
             When a file of the prior cannot be used: nothing is made then.
         """
         found = self.inputs.look(
-            lambda: Contents(self.place.settings, self.place.root),
+            lambda: Contents(self.place.settings, self.place.root, cache=self.place.cache),
             self.clock.wall(),
             self.place.service.quiet_seconds,
             lambda done, of: progress("deliveries", done, of),

@@ -60,7 +60,6 @@ def solve_hours(
     functionals = functionals_of_hours(regions, gas, at, given.time.size, problem.covariances[0].dtype)
     kept = (cache, int(given.time[0].astype("datetime64[h]").astype(np.int64)))
     given, solution, _ = solved(settings, given, functionals, progress, kept=kept)
-    progress("fields", 0, 0)
     result = posterior_of_hours(
         settings,
         regions,
@@ -71,6 +70,7 @@ def solve_hours(
         at,
         towers=given.towers,
         functionals=functionals,
+        progress=progress,
     )
     degraded = np.isin(given.time[at].astype("datetime64[h]"), given.degraded)
     notes = [*region_notes(regions), *given.notes, *constraint_notes(solution, gas)]

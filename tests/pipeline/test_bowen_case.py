@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.case import domain_grid, input_files
+from pipeline.case import domain_grid
+from pipeline.case_inputs import input_files
 from pipeline.ingest import all_receptors, read_fluxes, read_registry
 from pipeline.ingest.rows import OUTSIDE
 from pipeline.settings import input_root, read_settings

@@ -13,7 +13,8 @@ import xarray as xr
 from rich.console import Console
 
 import station_meta
-from pipeline.case import input_files, run_case, transport_folder
+from pipeline.case import run_case, transport_folder
+from pipeline.case_inputs import input_files
 from pipeline.cli_osse import places
 from pipeline.errors import InputError
 from pipeline.footprints import make_footprints
