@@ -14,12 +14,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.colors import AsinhNorm, Normalize
-from matplotlib.ticker import FuncFormatter
+from matplotlib.colors import Normalize
 from rich.console import Console
 
-from pipeline.coast import draw_coast
 from pipeline.grid import Grid
+from pipeline.show_maps import draw_map, scale_of, signed
 from pipeline.show_tables import (
     class_table,
     diagnostic_table,
@@ -112,40 +111,23 @@ def _draw_maps(dataset: xr.Dataset, figure: Any) -> None:
     scale = float(np.quantile(np.abs(np.stack([prior, posterior])), 0.98))
     change = float(np.quantile(np.abs(posterior - prior), 0.98)) or 1.0
     panels = (
-        ("prior net flux", prior, "RdBu_r", _signed(scale), gas.flux_unit),
-        ("posterior net flux", posterior, "RdBu_r", _signed(scale), gas.flux_unit),
-        ("posterior - prior", posterior - prior, "PuOr_r", _signed(change), gas.flux_unit),
+        ("prior net flux", prior, "RdBu_r", signed(scale), gas.flux_unit),
+        ("posterior net flux", posterior, "RdBu_r", signed(scale), gas.flux_unit),
+        ("posterior - prior", posterior - prior, "PuOr_r", signed(change), gas.flux_unit),
         ("hourly sigma reduced by", 100 * reduction, "viridis", Normalize(0, max(1.0, 100 * reduction.max())), "%"),
     )
     axes: Sequence[Axes] = figure.subplots(1, 4, sharey=True)
-    unit = 1.0 if grid.is_geographic else 1e-3
+    unit = scale_of(grid)
     sounding = is_sounding(dataset)
     for axis, (title, field, colours, norm, label) in zip(axes, panels, strict=True):
-        image = axis.pcolormesh(grid.x_edges * unit, grid.y_edges * unit, field, cmap=colours, norm=norm)
-        bar = figure.colorbar(image, ax=axis, orientation="horizontal", label=label, shrink=0.9)
-        if isinstance(norm, AsinhNorm):
-            most = float(norm.vmax or 0.0)
-            bar.set_ticks([share * most for share in (-0.9, -0.3, -0.1, 0, 0.1, 0.3, 0.9)], minor=False)
-            bar.set_ticks([], minor=True)
-            bar.formatter = FuncFormatter(lambda value, _: f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}")
+        draw_map(axis, grid, field, title=title, norm=norm, colours=colours, unit=label)
         x, y = grid.from_lonlat(dataset["obs_lon"].values, dataset["obs_lat"].values)
         axis.plot(x[~sounding] * unit, y[~sounding] * unit, "k^", markersize=4, fillstyle="none")
         axis.plot(x[sounding] * unit, y[sounding] * unit, "k.", markersize=1.5)
         for fraction in dataset["region_fraction"].values[main_regions(dataset)]:
             # a contour through half of the cell's share follows the region's border
             axis.contour(grid.x * unit, grid.y * unit, fraction, levels=[0.5], colors="0.25", linewidths=0.5)
-        axis.set_title(title)
-        axis.set_xlabel("longitude" if grid.is_geographic else "x, km")
-        # a degree of longitude is shorter than one of latitude
-        axis.set_aspect(1 / np.cos(np.radians(grid.y.mean())) if grid.is_geographic else 1)
-        axis.set(xlim=grid.x_edges[[0, -1]] * unit, ylim=grid.y_edges[[0, -1]] * unit)
-        draw_coast(axis, grid, scale=unit)
     axes[0].set_ylabel("latitude" if grid.is_geographic else "y, km")
-
-
-def _signed(most: float) -> Normalize:
-    """Return a scale about zero, linear up to a tenth of `most`: city cores and countryside both show."""
-    return AsinhNorm(linear_width=most / 10, vmin=-most, vmax=most)
 
 
 def _draw_series(dataset: xr.Dataset, figure: Any, stations: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Maps of two answers and their difference, with coast, borders and a colour bar."""
+"""Maps with coast and a colour bar; and those of two answers and their difference."""
 
 from __future__ import annotations
 
@@ -44,15 +44,18 @@ def draw_compared(found: Compared, sector: str, path: Path) -> None:
         (axes[1], "b", found.names[1], most, "RdBu_r"),
         (axes[2], "difference", "difference", most_of(maps["difference"]), "PuOr_r"),
     ):
-        draw_map(axis, grid, maps[name].values, title=title, most=limit, colours=colours, unit=unit)
+        draw_map(axis, grid, maps[name].values, title=title, norm=signed(limit), colours=colours, unit=unit)
+        draw_zhejiang(axis, grid, scale=scale_of(grid))
     figure.suptitle(f"{sector}, mean of {found.maps.attrs['period']}")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
 
-def draw_map(axis: Axes, grid: Grid, field: np.ndarray, *, title: str, most: float, colours: str, unit: str) -> None:
-    """Draw one map.
+def draw_map(
+    axis: Axes, grid: Grid, field: np.ndarray, *, title: str, norm: Normalize, colours: str, unit: str
+) -> None:
+    """Draw one map with its coast; the axis is in `scale_of` the grid's x and y.
 
     Parameters
     ----------
@@ -62,23 +65,29 @@ def draw_map(axis: Axes, grid: Grid, field: np.ndarray, *, title: str, most: flo
         Cells, and (y, x) values.
     title
         Above it.
-    most
-        The colours run from minus to plus this, linear up to a tenth of it.
+    norm
+        Of the colours; the bar of a `signed` one is marked.
     colours
         Of matplotlib.
     unit
         Beside the colour bar.
     """
-    scale = 1.0 if grid.is_geographic else 1e-3
-    image = axis.pcolormesh(grid.x_edges * scale, grid.y_edges * scale, field, cmap=colours, norm=signed(most))
+    scale = scale_of(grid)
+    image = axis.pcolormesh(grid.x_edges * scale, grid.y_edges * scale, field, cmap=colours, norm=norm)
     bar = axis.figure.colorbar(image, ax=axis, orientation="horizontal", label=unit, shrink=0.9)
-    mark(bar, most)
+    if isinstance(norm, AsinhNorm):
+        mark(bar, float(norm.vmax or 0.0))
     axis.set(xlim=grid.x_edges[[0, -1]] * scale, ylim=grid.y_edges[[0, -1]] * scale)
     draw_coast(axis, grid, scale=scale)
-    draw_zhejiang(axis, grid, scale=scale)
     axis.set_title(title)
     axis.set_xlabel("longitude" if grid.is_geographic else "x, km")
+    # a degree of longitude is shorter than one of latitude
     axis.set_aspect(1 / np.cos(np.radians(grid.y.mean())) if grid.is_geographic else 1)
+
+
+def scale_of(grid: Grid) -> float:
+    """Return what a map's axis has of a unit of the grid: degrees as they are, km of metres."""
+    return 1.0 if grid.is_geographic else 1e-3
 
 
 def signed(most: float) -> Normalize:
@@ -90,7 +99,8 @@ def mark(bar: Colorbar, most: float) -> None:
     """Put the numbers of a scale about zero beside its colour bar, which lies flat."""
     bar.set_ticks([share * most for share in _MARKS], minor=False)
     bar.set_ticks([], minor=True)
-    bar.ax.set_xticklabels([f"{share * most:.2g}" for share in _MARKS])
+    numbers = [share * most for share in _MARKS]
+    bar.ax.set_xticklabels([f"{number:.2g}" if abs(number) < 100 else f"{number:.0f}" for number in numbers])
 
 
 def most_of(*fields: xr.DataArray) -> float:

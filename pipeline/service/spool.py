@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.errors import FormatError
+from pipeline.grid.hours_files import sync_folder
 
 _BLOCK = 1 << 20
 #: a delivery larger than this is refused
@@ -121,7 +122,7 @@ class Spool:
             return None
         sha256 = digest.hexdigest()
         os.replace(aside, self.place(path, sequence, sha256))
-        synced(home)
+        sync_folder(home)
         return Taken(path, sequence, sha256, stamp.size, grows.whole)
 
     def since(self, path: str, sequence: int) -> list[tuple[int, str]]:
@@ -164,7 +165,7 @@ class Spool:
             aside.unlink()
             return False
         os.replace(aside, self.place(path, sequence, sha256))
-        synced(home)
+        sync_folder(home)
         return True
 
     def renumber(self, path: str, sequence: int, new: int, sha256: str) -> None:
@@ -185,15 +186,6 @@ class Taken:
     sha256: str
     size: int
     grown: bool
-
-
-def synced(folder: Path) -> None:
-    """Flush a folder's names to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _blocks(reader: BinaryIO, path: str) -> Iterator[bytes]:

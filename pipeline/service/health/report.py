@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.grid.hours_files import sync_folder
 from pipeline.service.clock import Clock
 from pipeline.service.health.gather import HEALTH, Ended, gather
 from pipeline.service.health.health import health
@@ -15,7 +16,6 @@ from pipeline.service.health.metrics import metrics
 from pipeline.service.health.page import page
 from pipeline.service.log import Log
 from pipeline.service.place import Place
-from pipeline.service.spool import synced
 
 METRICS, PAGE = "metrics.prom", "status.html"
 
@@ -74,4 +74,4 @@ def put(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
         raise
-    synced(path.parent)
+    sync_folder(path.parent)
