@@ -114,7 +114,7 @@ def same(one: list[Footprint], other: list[Footprint]) -> bool:
 
 
 @kernel
-def _one_by_one(state: np.ndarray, steps: int) -> float:
+def one_by_one(state: np.ndarray, steps: int) -> float:
     """Advance one particle with the C library's functions in float64: what a lane costs without lanes."""
     z, omega = float(state[langevin.Z]), float(state[langevin.OMEGA])
     h, friction, convective = (
@@ -137,14 +137,14 @@ def _one_by_one(state: np.ndarray, steps: int) -> float:
 
 
 @kernel
-def _lanes(state: np.ndarray, steps: int) -> None:
+def in_lanes(state: np.ndarray, steps: int) -> None:
     for _ in range(steps):
         for lane in range(langevin.LANES):
             state[langevin.LEFT + lane] = np.float32(60.0)
         langevin.sub_step(state)
 
 
-def _state() -> np.ndarray:
+def particle_state() -> np.ndarray:
     state = np.zeros(langevin.ROWS * langevin.LANES, np.float32)
     for lane in range(langevin.LANES):
         high, low = stream_key(1, 2, lane)
@@ -169,9 +169,9 @@ def sub_step(repeats: int, steps: int) -> tuple[float, float]:
             times.append(time.process_time() - start)
         return statistics.median(times)
 
-    state = _state()
-    lanes = seconds(lambda: _lanes(state, steps)) / steps / langevin.LANES
-    alone = seconds(lambda: _one_by_one(state, steps)) / steps
+    state = particle_state()
+    lanes = seconds(lambda: in_lanes(state, steps)) / steps / langevin.LANES
+    alone = seconds(lambda: one_by_one(state, steps)) / steps
     return lanes * 1e9, alone * 1e9
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from pipeline._version import __version__
+from pipeline.cli_bench import bench
 from pipeline.cli_calibrate import calibrate
 from pipeline.cli_compare import compare
 from pipeline.cli_deliver import deliver
@@ -84,6 +85,7 @@ app.command(release)
 app.command(status)
 app.command(listen)
 app.command(service)
+app.command(bench)
 
 
 @app.command
