@@ -50,8 +50,8 @@ class Design:
         Sigma with the network and the chosen ones up to each.
     hours : (site,)
         Hours with a footprint.
-    stations : (station, 2) degrees
-        Longitude and latitude of the network's stations.
+    stations
+        Of the network: `lon`, `lat` (degrees) and `platform`, their class, (station,) each.
     notes
         Sentences for the output.
     """
@@ -65,7 +65,7 @@ class Design:
     chosen: tuple[int, ...]
     sequence: np.ndarray
     hours: np.ndarray
-    stations: np.ndarray
+    stations: xr.Dataset
     notes: tuple[str, ...]
 
     def score(self, sigma: np.ndarray) -> np.ndarray:
@@ -146,7 +146,7 @@ def design(
     chosen, sequence = _one_by_one(given, blocks, place.scored, min(choose, len(sites)))
     return Design(
         place, sites, sector, np.sqrt(given.prior), np.sqrt(given.variance), single, chosen, sequence,
-        hours, _positions(network), (*_notes(place, sites, templates, hours, network, own.size), *notes),
+        hours, _stations(network), (*_notes(place, sites, templates, hours, network, own.size), *notes),
     )  # fmt: skip
 
 
@@ -185,12 +185,14 @@ def _sorted(parts: Sequence[xr.Dataset]) -> xr.Dataset:
     return whole.isel(obs=np.lexsort([whole[name].values for name in ("height", "station", "time")]))
 
 
-def _positions(network: xr.Dataset | None) -> np.ndarray:
-    """Return longitude and latitude of a network's stations, (station, 2)."""
+def _stations(network: xr.Dataset | None) -> xr.Dataset:
+    """Return place and class of a network's stations."""
     if network is None:
-        return np.zeros((0, 2))
+        return xr.Dataset(
+            {name: ("obs", np.zeros(0, kind)) for name, kind in (("lon", "f8"), ("lat", "f8"), ("platform", "U1"))}
+        )
     _, first = np.unique(network["station"].values.astype(str), return_index=True)
-    return np.stack([network["lon"].values[first], network["lat"].values[first]], axis=1)
+    return network[["lon", "lat", "platform"]].isel(obs=first)
 
 
 def _notes(
