@@ -36,12 +36,10 @@ ALLOWED = {
     },
     "pipeline.cli": {
         "roots", "pipeline.flow", "pipeline.grid", "pipeline.ingest", "pipeline.listener", "pipeline.answers",
-        "pipeline.serve", "pipeline.service", "pipeline.osse", "pipeline.bench",
+        "pipeline.serve", "pipeline.service", "pipeline.osse",
     },
     "workflows": {"roots", "pipeline.service"},
-    # the command that measures a machine runs what measures it; nothing else may lean on the benchmarks
-    "pipeline.bench": {"benchmarks", "pipeline.cli"},
-    "benchmarks": set(),  # anything: only that command imports it
+    "benchmarks": set(),  # anything: nobody imports it
 }  # fmt: skip
 FLOW = {
     "pipeline.case", "pipeline.case_inputs", "pipeline.coast",
@@ -57,7 +55,8 @@ FLOW = {
 COMMAND = {
     "pipeline.cli", "pipeline.cli_backup", "pipeline.cli_calibrate", "pipeline.cli_check", "pipeline.cli_compare",
     "pipeline.cli_deliver", "pipeline.cli_design",
-    "pipeline.cli_export", "pipeline.cli_footprints", "pipeline.cli_ingest", "pipeline.cli_install", "pipeline.cli_listen",
+    "pipeline.cli_export", "pipeline.cli_footprints", "pipeline.cli_ingest", "pipeline.cli_install",
+    "pipeline.cli_listen",
     "pipeline.cli_osse", "pipeline.cli_progress", "pipeline.cli_qc", "pipeline.cli_query", "pipeline.cli_report",
     "pipeline.cli_serve",
     "pipeline.cli_service", "pipeline.cli_status", "pipeline.cli_times",
@@ -98,8 +97,6 @@ def room(module):
         return "roots"
     if module in FLOW:
         return "pipeline.flow"
-    if module == "pipeline.cli_bench":
-        return "pipeline.bench"
     if module in COMMAND:
         return "pipeline.cli"
     return ".".join(parts[:2]) if parts[0] == "pipeline" else parts[0]
