@@ -1,4 +1,4 @@
-"""The commands `tianyan service ...`: scheduling by systemd or cron, backup and restore."""
+"""`tianyan service`: scheduling by systemd or cron; backup, restore and check come from files of their own."""
 
 from __future__ import annotations
 
