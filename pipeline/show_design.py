@@ -145,9 +145,9 @@ def _draw_map(design: Design, axis: Axes, figure: Figure) -> None:
     for kind, mark, size, colour in (("micro", ".", 3.5, "0.45"), ("", "^", 5.0, "0.2")):
         mine = design.stations.isel(obs=np.flatnonzero((design.stations["platform"].values == "micro") == bool(kind)))
         if mine.sizes["obs"]:
-            at = grid.from_lonlat(mine["lon"].values, mine["lat"].values)
+            east, north = grid.from_lonlat(mine["lon"].values, mine["lat"].values)
             name = "micro sensors now" if kind else "stations now"
-            axis.plot(at[0] * unit, at[1] * unit, mark, ms=size, mfc="none", mec=colour, ls="", label=name, zorder=4)
+            axis.plot(east * unit, north * unit, mark, ms=size, mfc="none", mec=colour, ls="", label=name, zorder=4)
     drawn = axis.scatter(
         x, y, c=score, s=110, cmap="YlOrRd", vmin=0, edgecolors="0.35", linewidths=0.6, zorder=5, label="candidates"
     )
