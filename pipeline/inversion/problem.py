@@ -13,7 +13,6 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse
 
-from kernels import sparse
 from pipeline.errors import SolverError
 from pipeline.inversion.correlated import CorrelatedError
 from pipeline.inversion.covariance import Covariance
@@ -134,25 +133,52 @@ class Problem:
 
     def project(self, flux: np.ndarray) -> np.ndarray:
         """Return sum_k H_k f_k for flux : (sector, time, y, x), as (m,) float64."""
-        if self.share is None:
-            return self.rows.times(flux.sum(axis=0))
-        return np.sum([share * self.rows.times(part) for share, part in zip(self.share, flux, strict=True)], axis=0)
+        out = self.rows.times(flux.sum(axis=0))
+        if self.share is not None:
+            out *= self.share[0]
+            at, rows = self._apart
+            if at.size:
+                seen = self.share[:, at]
+                out[at] = np.sum([share * rows.times(part) for share, part in zip(seen, flux, strict=True)], axis=0)
+        return out
 
     def spread(self, weights: np.ndarray, sector: int) -> np.ndarray:
         """Return H_k^T w for w : (m,), as (time, y, x); the adjoint of `project` for one sector."""
-        rows, covariance = self.rows, self.covariances[sector]
-        seen = np.asarray(weights if self.share is None else weights * self.share[sector], dtype=covariance.dtype)
-        field = np.zeros((rows.hours, rows.cells), covariance.dtype)
-        sparse.spread(*rows.by_hour, rows.row, rows.start, rows.cell, rows.value, seen, field)
-        return field.reshape(self.state_shape)
+        seen = weights if self.share is None else weights * self.share[sector]
+        return self.rows.spread(seen, self.dtype).reshape(self.state_shape)
+
+    def spreads(self, weights: np.ndarray) -> list[np.ndarray]:
+        """Return `spread` for every sector; rows that see all sectors alike are read once."""
+        sectors = range(len(self.covariances))
+        if self.share is None:
+            return [self.spread(weights, 0)] * len(sectors)
+        at, rows = self._apart
+        alike = weights * self.share[0]
+        alike[at] = 0.0
+        common = self.rows.spread(alike, self.dtype)
+        own = [rows.spread(weights[at] * self.share[k, at], self.dtype) for k in sectors]
+        return [(common + part).reshape(self.state_shape) for part in own]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Precision of fields."""
+        return self.covariances[0].dtype
+
+    @cached_property
+    def _apart(self) -> tuple[np.ndarray, Rows]:
+        """Places of the rows that do not see all sectors alike, and these rows."""
+        assert self.share is not None
+        at = np.flatnonzero((self.share != self.share[0]).any(axis=0))
+        return at, self.rows.take(at)
 
     def correction(self, weights: np.ndarray) -> np.ndarray:
         """Return Q_k H_k^T w of every sector, (sector, time, y, x), for w : (m,)."""
-        return np.stack([c.apply(self.spread(weights, k)) for k, c in enumerate(self.covariances)])
+        return np.stack([c.apply(part) for c, part in zip(self.covariances, self.spreads(weights), strict=True)])
 
     def correction_at(self, weights: np.ndarray, hours: np.ndarray) -> np.ndarray:
         """Return `correction` at some hours only, (sector, hour, y, x)."""
-        return np.stack([c.apply_at(self.spread(weights, k), hours) for k, c in enumerate(self.covariances)])
+        parts = self.spreads(weights)
+        return np.stack([c.apply_at(part, hours) for c, part in zip(self.covariances, parts, strict=True)])
 
     def prior_value(self) -> np.ndarray:
         """Return what the prior says of each observation, b + sum_k H_k f_k^a, (m,)."""

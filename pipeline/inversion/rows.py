@@ -98,6 +98,13 @@ class Rows:
         sparse.project(self.row_start, self.hour, self.start, self.cell, self.value, flat, out)
         return out
 
+    def spread(self, weights: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """Return the adjoint of `times` applied to weights : (row,), as (hours, cells)."""
+        field = np.zeros((self.hours, self.cells), dtype)
+        seen = weights.astype(dtype)
+        sparse.spread(*self.by_hour, self.row, self.start, self.cell, self.value, seen, field)
+        return field
+
     def take(self, rows: np.ndarray) -> Rows:
         """Return some of the rows, in the order given."""
         segments = ranges(self.row_start, rows)
