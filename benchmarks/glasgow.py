@@ -61,14 +61,14 @@ def nodes() -> pd.DataFrame:
     return found.assign(id=found["id"].str.replace("BEACON", "GLASGOW"), scale=f"co2:{SCALE}", uncertainty="co2:3.6")
 
 
-def reports(file: Path = FILE) -> list[Report]:
+def reports() -> list[Report]:
     """Return the report of every node."""
     with tempfile.TemporaryDirectory() as name:
         table, section = Path(name) / "nodes.csv", Path(name) / "feed.toml"
         facts = nodes()
         facts.to_csv(table, index=False)
         section.write_text(SECTION, encoding="utf-8")
-        return [report_of_files(one, [file], "co2", tables=[table], section=section) for one in facts["id"]]
+        return [report_of_files(one, [FILE], "co2", tables=[table], section=section) for one in facts["id"]]
 
 
 def text(found: list[Report]) -> str:

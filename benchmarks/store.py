@@ -190,8 +190,8 @@ def reading(path: Path, size: Size) -> list[Figure]:
     def some(span: int) -> int:
         return (37 * next(numbers)) % span
 
-    def cell(first: np.datetime64, name: str = "flux_posterior") -> np.ndarray:
-        data = reader.dataset(first, end, [name])[name]
+    def cell(first: np.datetime64) -> np.ndarray:
+        data = reader.dataset(first, end, ["flux_posterior"])["flux_posterior"]
         return data.isel(sector=0, y=some(size.ny), x=some(size.nx)).values
 
     cases: list[tuple[str, str, Callable[[], object]]] = [

@@ -37,6 +37,8 @@ from pipeline.units import species
 
 #: lines of the account of files that are printed unasked
 _SHORT = 40
+#: stations whose series are drawn, besides one that is only compared with
+_DRAWN = 3
 
 
 def print_account(dataset: xr.Dataset, console: Console, *, full: bool = False) -> None:
@@ -85,7 +87,7 @@ def draw(dataset: xr.Dataset, path: Path) -> None:
     plt.close(figure)
 
 
-def _stations_to_draw(dataset: xr.Dataset, most: int = 3) -> list[str]:
+def _stations_to_draw(dataset: xr.Dataset) -> list[str]:
     """Return the stations and instruments with the most used values, and that with the most to compare with alone."""
     makers, used = made_by(dataset), dataset["obs_reason"].values == ""
     compared = is_compared(dataset) & ~np.isin(makers, makers[used])
@@ -94,7 +96,7 @@ def _stations_to_draw(dataset: xr.Dataset, most: int = 3) -> list[str]:
         names, counts = np.unique(makers[rows], return_counts=True)
         return [str(name) for name in names[np.argsort(-counts, kind="stable")][:count]]
 
-    return first(used, most) + first(compared, 1)
+    return first(used, _DRAWN) + first(compared, 1)
 
 
 def _draw_maps(dataset: xr.Dataset, figure: Any) -> None:

@@ -225,8 +225,8 @@ class HourStore:
         with writing(self.path, patience):
             return commit(self._repo, versions, at, message, branch, expected_seq)
 
-    def tag(self, name: str, *, branch: str = MAIN) -> str:
-        """Name the newest snapshot of a branch, for ever; return its id.
+    def tag(self, name: str) -> str:
+        """Name the newest snapshot of main, for ever; return its id.
 
         Raises
         ------
@@ -234,7 +234,7 @@ class HourStore:
             When the name is taken or cannot be one.
         """
         with writing(self.path):
-            return self._repo.tag(name, self._repo.tip(branch))
+            return self._repo.tag(name, self._repo.tip(MAIN))
 
     def seal(
         self, start: np.datetime64, end: np.datetime64, *, at: datetime, branch: str = MAIN, keep: bool = False
@@ -258,8 +258,8 @@ class HourStore:
         with writing(self.path):
             return seal(self._repo, start, end, text_of(at), branch, keep=keep)
 
-    def extend(self, hours: int, *, at: datetime, branch: str = MAIN) -> Commit:
-        """Make the axis so many hours long.
+    def extend(self, hours: int, *, at: datetime) -> Commit:
+        """Make the axis of main so many hours long.
 
         Raises
         ------
@@ -267,7 +267,7 @@ class HourStore:
             When it would become shorter.
         """
         with writing(self.path):
-            return extend(self._repo, hours, text_of(at), branch)
+            return extend(self._repo, hours, text_of(at))
 
     def branch(self, name: str, *, at: datetime) -> str:
         """Make a branch at the newest snapshot of main; return its first snapshot.

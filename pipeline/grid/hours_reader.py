@@ -147,7 +147,7 @@ class HourReader:
         with _reading(str(hour)):
             return {n: self._one(self.layout.named(n), at, both) for n in names}
 
-    def verify(self, hour: np.datetime64, names: Sequence[str] | None = None, both: int | None = None) -> None:
+    def verify(self, hour: np.datetime64, both: int | None = None) -> None:
         """Raise unless what is read of an hour is what was written.
 
         Raises
@@ -155,7 +155,7 @@ class HourReader:
         CorruptError
             With the variable that differs.
         """
-        self._require(hour, self.values(hour, names, both))
+        self._require(hour, self.values(hour, both=both))
 
     def map(self, hour: np.datetime64, names: Sequence[str] | None = None) -> xr.Dataset:
         """Return the maps of one hour, read and verified: (sector, y, x).

@@ -12,7 +12,7 @@ from pipeline.errors import StoreError
 from pipeline.grid.hours_journal import Record, runs
 from pipeline.grid.hours_layout import ARCHIVE, ARCHIVED, BOTH, HOT, MANIFEST, OPEN, VECTORS, Layout, Stored
 from pipeline.grid.hours_reader import HourReader
-from pipeline.grid.hours_repo import Repo
+from pipeline.grid.hours_repo import MAIN, Repo
 from pipeline.grid.hours_version import Commit
 from pipeline.grid.hours_writer import HourWriter
 
@@ -88,8 +88,8 @@ def _hot_chunks(variable: Stored, moved: np.ndarray, needed: np.ndarray) -> Iter
                 yield tuple(chunk)
 
 
-def extend(repo: Repo, hours: int, when: str, branch: str) -> Commit:
-    """Make the axis longer. The lock must be held.
+def extend(repo: Repo, hours: int, when: str) -> Commit:
+    """Make the axis of main longer. The lock must be held.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def extend(repo: Repo, hours: int, when: str, branch: str) -> Commit:
         When it would become shorter.
     """
     seq = repo.settle()[-1].seq + 1
-    parent = repo.tip(branch)
+    parent = repo.tip(MAIN)
     reader = HourReader(repo, parent)
     if hours < reader.layout.hours:
         raise StoreError(
@@ -105,9 +105,9 @@ def extend(repo: Repo, hours: int, when: str, branch: str) -> Commit:
         )
     if hours == reader.layout.hours:
         return Commit(reader.seq, parent, (), False)
-    session = repo.icechunk.writable_session(branch)
+    session = repo.icechunk.writable_session(MAIN)
     resize(session.store, reader.layout, hours)
-    done = repo.publish(session, Record(seq, "", when, branch, "extend"))
+    done = repo.publish(session, Record(seq, "", when, MAIN, "extend"))
     return Commit(seq, done.snapshot, (), True)
 
 

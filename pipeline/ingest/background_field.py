@@ -30,8 +30,6 @@ def sample_field(
     unit: str | None,
     footprints: xr.Dataset,
     gas: Species,
-    *,
-    at_once: int = PARTICLES_AT_ONCE,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
     """Return the weighted mean of a field over the ends of each row's particles.
 
@@ -54,8 +52,6 @@ def sample_field(
         Dataset "footprints" of `pipeline.schema` with its end_* variables; NaN where a particle was lost.
     gas
         The species.
-    at_once
-        Particles sampled at once; bounds memory. Of the files only the steps and boxes they need are read.
 
     Returns
     -------
@@ -84,7 +80,7 @@ def sample_field(
     rows = footprints.sizes["obs"]
     mean, spread, share, released = (np.empty(rows) for _ in range(4))
     tally = np.zeros(3, dtype=np.int64)
-    for block in _blocks(footprints, at_once):
+    for block in _blocks(footprints):
         ends, known, weight, given = _ends(footprints, block)
         values = np.zeros(weight.shape)
         values[known], beyond = _sample(field, ends, paths[0].name)
@@ -127,10 +123,10 @@ def _notes(tally: np.ndarray, particles: int, released: np.ndarray) -> list[str]
     return notes
 
 
-def _blocks(footprints: xr.Dataset, at_once: int) -> Iterator[np.ndarray]:
+def _blocks(footprints: xr.Dataset) -> Iterator[np.ndarray]:
     """Yield row indices of neighbouring hours, so that few steps of the files serve each block."""
     order = np.argsort(footprints["time"].values, kind="stable")
-    size = max(1, at_once // max(1, footprints.sizes["particle"]))
+    size = max(1, PARTICLES_AT_ONCE // max(1, footprints.sizes["particle"]))
     for start in range(0, order.size, size):
         yield order[start : start + size]
 

@@ -23,8 +23,6 @@ from station_meta import PRECISE_CLASSES, BiasRules
 _SELECTION = np.uint32(Flag.NOT_SELECTED_HOUR | Flag.NOT_SELECTED_WEATHER)
 _HOURS_PER_DAY = 24.0
 
-Key = tuple[str, float]
-
 
 @dataclass(frozen=True, eq=False)
 class Unbiased:
@@ -34,14 +32,11 @@ class Unbiased:
     ----------
     observations
         Dataset "observations" with `bias`, `offset_sigma` and `anchor_age`; NaN but for sensors.
-    states
-        Of each sensor, by station and height, after its last hour: those to go on from.
     notes
         What was done, and every bias that was set anew.
     """
 
     observations: xr.Dataset
-    states: dict[Key, State]
     notes: list[str]
 
 
@@ -53,7 +48,6 @@ def without_bias(
     kinds: Mapping[str, str],
     calibrations: Sequence[Calibration] = (),
     around: Surroundings | None = None,
-    states: Mapping[Key, State] | None = None,
 ) -> Unbiased:
     """Return observations whose sensors (feeds with an `offset`) have the bias taken off that spectrometers tell.
 
@@ -79,8 +73,6 @@ def without_bias(
         Corrections that were applied: a sensor that was trained stood beside a reference until then.
     around
         The weather at places; without it the hour of day and the spectrometers' agreement alone tell mixed air.
-    states
-        Where to go on from, by station and height; from the first hour when not given.
     """
     gas = SPECIES[settings.case.species]
     every = xr.concat([before, observations], dim="obs", combine_attrs="override")
@@ -90,20 +82,17 @@ def without_bias(
     first = before.sizes["obs"]
     columns = {name: np.full(size, np.nan) for name in ("bias", "offset_sigma", "anchor_age")}
     value, sigma, flag = (observations[name].values.copy() for name in ("value", "uncertainty", "flag"))
-    after: dict[Key, State] = {}
     notes = (
         [] if around else ["bias filter: without weather, hours are taken as mixed by the sun and by agreement alone"]
     )
-    held = 0
+    followed = held = 0
     for feed in sensors:
         mine = _rows_of(every, feed)
         if mine.size == 0:
             continue
-        key = (feed.id, float(feed.height))
         at = every.isel(obs=mine)
         corrections = [one for one in calibrations if (one.station, one.species) == (feed.id, gas.name)]
-        state = (states or {}).get(key)
-        found, after[key], changes = _followed(at, state, corrections, references, rules, around)
+        found, changes = _followed(at, corrections, references, rules, around)
         for when in changes:
             notes.append(f"{feed.id}: another calibration from {_told(when)} on, its bias starts anew")
         for i in np.flatnonzero(found.reset):
@@ -117,10 +106,11 @@ def without_bias(
         sigma[rows] = np.maximum(sigma[rows], _floor(found, kinds.get(feed.id, ""), rules)[inside])
         flag[rows] |= _bits(found, rules)[inside]
         held += int(found.used[inside].sum())
-    notes.append(f"bias filter: {len(after)} sensors; {held} hours told their bias, and are held out")
+        followed += 1
+    notes.append(f"bias filter: {followed} sensors; {held} hours told their bias, and are held out")
     changed = {"value": value, "uncertainty": sigma, "flag": flag, **columns}
     made = observations.assign({name: ("obs", numbers) for name, numbers in changed.items()})
-    return Unbiased(label(made, "observations"), after, notes)
+    return Unbiased(label(made, "observations"), notes)
 
 
 class _References:
@@ -152,13 +142,12 @@ class _References:
 
 def _followed(
     at: xr.Dataset,
-    state: State | None,
     calibrations: Sequence[Calibration],
     references: _References,
     rules: BiasRules,
     around: Surroundings | None,
-) -> tuple[Track, State, list[np.datetime64]]:
-    """Return the track of one sensor, row for row of its hours, its last state, and when its calibration changed."""
+) -> tuple[Track, list[np.datetime64]]:
+    """Return the track of one sensor, row for row of its hours, and when its calibration changed."""
     time = at["time"].values
     lon, lat = (float(at[name].values[0]) for name in ("lon", "lat"))
     local = solar_time(time.astype("datetime64[h]"), lon)
@@ -174,17 +163,12 @@ def _followed(
         wind, layer = around(np.full(rows.size, lon), np.full(rows.size, lat), time[rows])
         good[rows] = is_mixed(local[rows], rules, wind, layer)
     day = local.astype("datetime64[D]").astype(np.int64)
-    return _through(state, calibrations, time, day, np.where(good, difference, np.nan), rules)
+    return _through(calibrations, time, day, np.where(good, difference, np.nan), rules)
 
 
 def _through(
-    state: State | None,
-    calibrations: Sequence[Calibration],
-    time: np.ndarray,
-    day: np.ndarray,
-    difference: np.ndarray,
-    rules: BiasRules,
-) -> tuple[Track, State, list[np.datetime64]]:
+    calibrations: Sequence[Calibration], time: np.ndarray, day: np.ndarray, difference: np.ndarray, rules: BiasRules
+) -> tuple[Track, list[np.datetime64]]:
     """Return what `track` does, of a sensor whose bias starts anew wherever a calibration begins or ends.
 
     What is left of a bias is left by one correction: under the next it would be taken off a second time.
@@ -192,23 +176,16 @@ def _through(
     changes = np.unique([bound for one in calibrations for bound in one.bounds if not np.isnat(bound)])
     changes = changes.astype("datetime64[ns]")
     period = np.searchsorted(changes, time, side="right")
-    told, parts, places = [], [], []
-    fresh = state is None
-    if state is None:
-        state = _start(time.min(), calibrations, rules)
-    for number in np.unique(period):
+    numbers = np.unique(period)
+    parts, places = [], []
+    for number in numbers:
         rows = np.flatnonzero(period == number)
-        # a state given may be of an earlier period than the first hour
-        if not fresh and number > 0 and state.since < changes[number - 1]:
-            state = _start(time[rows].min(), calibrations, rules)
-            told.append(changes[number - 1])
-        fresh = False
-        part, state = track(state, time[rows], day[rows], difference[rows], rules)
-        parts.append(part)
+        start = _start(time[rows].min(), calibrations, rules)
+        parts.append(track(start, time[rows], day[rows], difference[rows], rules)[0])
         places.append(rows)
     back = np.argsort(np.concatenate(places))
     joined = {item.name: np.concatenate([getattr(part, item.name) for part in parts])[back] for item in fields(Track)}
-    return Track(**joined), state, told
+    return Track(**joined), [changes[number - 1] for number in numbers[1:]]
 
 
 def _start(when: np.datetime64, calibrations: Sequence[Calibration], rules: BiasRules) -> State:

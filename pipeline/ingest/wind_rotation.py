@@ -1,4 +1,4 @@
-"""Winds along east and north turned to the axes of a projected grid, and back.
+"""Winds along east and north turned to the axes of a projected grid.
 
 The angle is that between the meridian and the grid's y axis at each cell centre (the grid convergence; Snyder 1987,
 USGS Professional Paper 1395, p. 19), found by following the meridian a short way through the projection itself, so
@@ -52,32 +52,6 @@ def earth_to_grid(east: np.ndarray, north: np.ndarray, grid: Grid) -> tuple[np.n
         return east, north
     cosine, sine = _convergence(grid)
     return east * cosine + north * sine, north * cosine - east * sine
-
-
-def grid_to_earth(u: np.ndarray, v: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Return the components along east and north of winds along the grid's x and y: the inverse of `earth_to_grid`.
-
-    Parameters
-    ----------
-    u, v : (..., y, x)
-        At the grid's centres, m s-1.
-    grid
-        Lon-lat (nothing is turned) or a conformal projection.
-
-    Returns
-    -------
-    east, north : (..., y, x)
-        m s-1.
-
-    Raises
-    ------
-    CoordinateError
-        For a projection that is not conformal.
-    """
-    if grid.is_geographic:
-        return u, v
-    cosine, sine = _convergence(grid)
-    return u * cosine - v * sine, v * cosine + u * sine
 
 
 def _convergence(grid: Grid) -> tuple[np.ndarray, np.ndarray]:

@@ -36,14 +36,13 @@ class Told:
         Of the version.
     pinned
         Whether it was asked for by its id.
-    newest, why
-        When the newest could not be read: its id, and why.
+    newest
+        Id of the newest, when that could not be read.
     """
 
     id: str
     pinned: bool = False
     newest: str = ""
-    why: str = ""
 
 
 class Unreadable(Exception):
@@ -133,7 +132,7 @@ class Shelf:
         for one in [wanted, *before]:
             try:
                 with self.lend(one) as edition:
-                    return work(edition, Told(one, pinned, newest, why))
+                    return work(edition, Told(one, pinned, newest))
             except CorruptError as error:
                 newest, why = newest or one, why or str(error)
         raise Unreadable(newest, why)

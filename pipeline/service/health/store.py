@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pipeline.grid import HourStore
-from pipeline.service.health.facts import DEGRADED, FULL, Line
+from pipeline.service.health.facts import Line
 
 #: codes of `state` that are no prior: those of full and degraded
 _SOLVED = (1, 2)
@@ -111,8 +111,3 @@ def line_of(hour: np.datetime64, manifest: Mapping[str, Any]) -> Line:
         tuple(map(str, manifest.get("reasons", ()))),
         tuple(map(str, manifest.get("missing", ()))),
     )
-
-
-def is_solved(line: Line) -> bool:
-    """Return whether an hour has a version that is not the prior."""
-    return line.condition in (FULL, DEGRADED)

@@ -60,7 +60,6 @@ class Hours(Inbox):
         self.solved: set[int] = set()
         self.readers = []
         self.snapshots: dict[str, str] = {}
-        self.collected = False
         self.branches = 0
         self.seq = 0
         self.latest = self.clocks.wall
@@ -166,7 +165,6 @@ class Hours(Inbox):
             daily(service, outcome.now + timedelta(days=days))
             again = service.store.collect(outcome.now + timedelta(days=days - 1))
             assert (again.snapshots, again.chunks) == (0, 0)
-        self.collected = True
         self.snapshots = {one: told for one, told in self.snapshots.items() if self.is_there(one)}
 
     def is_there(self, snapshot):
