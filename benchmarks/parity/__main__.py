@@ -10,15 +10,23 @@ from benchmarks.parity.page import page
 from benchmarks.parity.results import compare_all
 
 ROOT = Path(__file__).resolve().parents[2]
-SHARED = ROOT.parent / "shared"
 
 
-def main(docs: Path) -> None:
-    """Write the page and its pictures."""
-    case, found = compare_all(SHARED)
-    parcels = mptrac.load(SHARED)
+def write_pages(docs: Path, shared: Path) -> None:
+    """Write the page and its pictures.
+
+    Parameters
+    ----------
+    docs
+        Folder of the page; pictures go to `parity` under it.
+    shared
+        Folder of real data and references.
+    """
+    case, found = compare_all(shared)
+    parcels = mptrac.load(shared)
     result = mptrac.measure(parcels)
     pictures = docs / "parity"
+    pictures.mkdir(parents=True, exist_ok=True)
     figures.footprints(case, found, pictures / "footprints.png")
     figures.hourly(case, found, pictures / "hourly.png")
     figures.spread(case, found, pictures / "spread.png")
@@ -27,4 +35,4 @@ def main(docs: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs")
+    write_pages(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs", ROOT.parent / "shared")
