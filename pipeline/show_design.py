@@ -68,18 +68,24 @@ def region_table(design: Design) -> Table:
 
 
 def site_table(design: Design, *, full: bool = False) -> Table:
-    """Return candidates by score, the best first, each alone beside the network of now."""
+    """Return candidates by score, the best first, each alone beside the network of now; what all share is left out."""
     scored, levels = design.place.scored, np.array(design.place.regions.levels)
     shown = design.ranked if full else design.ranked[:_LISTED]
     more = f"; {len(shown)} of {len(design.sites)}: `--full` for all" if len(shown) < len(design.sites) else ""
     table = Table(
-        title=f"candidates, each alone; score: the sum of sigmas ({levels[scored][0]}) is less by{more}",
+        title=f"candidates, each alone; score: the sum of sigmas ({_level(design)}) is less by; mean of theirs{more}",
         title_justify="left",
     )
-    for name in ("", "candidate", "class"):
-        table.add_column(name)
+    about = {
+        "class": [site.kind for site in design.sites],
+        "m": [f"{site.height:g}" for site in design.sites],
+        "hours": [str(count) for count in design.hours],
+    }
+    about = {name: texts for name, texts in about.items() if len(set(texts)) > 1}
     province = np.flatnonzero((levels == "province") & ~scored)
-    for name in ("longitude", "latitude", "m", "hours", "score", "mean of regions", *["province"] * province.size):
+    table.add_column("")
+    table.add_column("candidate")
+    for name in ("lon", "lat", *about, "score", "mean", *["province"] * province.size):
         table.add_column(name, justify="right")
     table.add_column("most for")
     score = design.score(design.single)
@@ -87,9 +93,9 @@ def site_table(design: Design, *, full: bool = False) -> Table:
         site, less = design.sites[at], reduction(design.now, design.single[at])
         most = int(np.argmax(np.where(scored, less, -1.0)))
         table.add_row(
-            str(rank + 1), _name(design, at), site.kind, f"{site.lon:.3f}", f"{site.lat:.3f}", f"{site.height:g}",
-            str(design.hours[at]), f"{score[at]:.1%}", f"{less[scored].mean():.1%}",
-            *(f"{less[i]:.1%}" for i in province), f"{design.place.regions.names[most]} {less[most]:.1%}",
+            str(rank + 1), _name(design, at), f"{site.lon:.2f}", f"{site.lat:.2f}", *(x[at] for x in about.values()),
+            f"{score[at]:.1%}", f"{less[scored].mean():.1%}", *(f"{less[i]:.1%}" for i in province),
+            f"{design.place.regions.names[most]} {less[most]:.1%}",
         )  # fmt: skip
     return table
 
@@ -156,7 +162,8 @@ def _draw_map(design: Design, axis: Axes, figure: Figure) -> None:
     axis.scatter(x[chosen], y[chosen], s=170, facecolors="none", edgecolors="black", linewidths=1.8, zorder=6,
                  label="chosen one after the other")  # fmt: skip
     for step, at in enumerate(chosen):
-        axis.text(x[at], y[at], str(step + 1), ha="center", va="center", fontsize=8, fontweight="bold", zorder=7)
+        axis.text(x[at], y[at], str(step + 1), ha="center", va="center", fontsize=8, fontweight="bold",
+                  path_effects=_HALO, zorder=7)  # fmt: skip
     total = 100 * design.score(design.sequence)
     listed = "\n".join(f"{n + 1}  {_plain(design, at)}: {total[n]:.1f} %" for n, at in enumerate(chosen))
     told = f"chosen, and their score together\n{listed}"
@@ -184,13 +191,23 @@ def _look(design: Design, axis: Axes, unit: float, sites: tuple[np.ndarray, np.n
         share = place.regions.fractions[[i]].toarray().reshape(grid.shape)
         if _level(design) == "box":
             axis.contour(grid.x * unit, grid.y * unit, share, levels=[0.5], colors="0.4", linewidths=0.7)
-        at = centre(grid, share)
+        middle = np.array(centre(grid, share)) * unit
         text = _short(place.regions.names_en[i] or place.regions.ids[i])
-        axis.text(at[0] * unit, at[1] * unit, text, ha="center", va="center", fontsize=8, color="tab:blue",
-                  path_effects=_HALO, zorder=4.5)  # fmt: skip
+        axis.text(*_free(middle, np.stack(sites, axis=1), axis), text, ha="center", va="center", fontsize=8,
+                  color="tab:blue", path_effects=_HALO, zorder=4.5)  # fmt: skip
     axis.set_xlabel("longitude" if grid.is_geographic else "x, km")
     axis.set_ylabel("latitude" if grid.is_geographic else "y, km")
     axis.set_aspect(1 / np.cos(np.radians(grid.y.mean())) if grid.is_geographic else 1)
+
+
+def _free(middle: np.ndarray, points: np.ndarray, axis: Axes) -> np.ndarray:
+    """Return where a name stands clear of points: in the middle, else a little above or below it."""
+    high = abs(axis.get_ylim()[1] - axis.get_ylim()[0])
+    places = middle + high * np.array([[0.0, 0.0], [0.0, 0.03], [0.0, -0.03], [0.0, 0.05], [0.0, -0.05]])
+    # a name is wider than high
+    away = np.abs(places[:, None] - points) / high / np.array([0.08, 0.03])
+    clear = np.min(np.max(away, axis=2), axis=1) >= 1.0
+    return np.asarray(places[np.argmax(clear)])
 
 
 def _draw_regions(design: Design, axis: Axes) -> None:
