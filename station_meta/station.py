@@ -126,7 +126,9 @@ def periods_of(frame: pd.DataFrame, station: str) -> pd.DataFrame:
     StationMetaError
         When the id is not in the table; near names are suggested.
     """
-    rows = frame[frame["id"] == station]
+    mine = frame["id"] == station
+    # a table of one station, as whoever asks often has, is not copied
+    rows = frame if mine.all() else frame[mine]
     if rows.empty:
         raise StationMetaError("the station must be in the table", got=station, remedy=_suggestion(frame, station))
     return rows

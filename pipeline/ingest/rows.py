@@ -112,6 +112,9 @@ def read_rows(
     read: list[tuple[Path, str, FileRows]] = []
     refused: list[Refused] = []
     known_rows = (kept or KeptRows(None, registry, rules)).of_feed(feed, gas, calibrations)
+    mine = registry[registry["id"] == feed.id]
+    # an unknown station is refused by the whole table, which knows near names
+    registry = registry if mine.empty else mine
     for path, name in zip(paths, names, strict=True):
         try:
             found = known_rows(path, name, partial(_file_rows, path, feed, gas, registry, rules, calibrations, name))

@@ -92,17 +92,16 @@ def _member(problem: Problem, random: np.random.Generator, white: list[np.ndarra
 
 
 def _drawn(problem: Problem, seed: int, numbers: range) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield `draw` of some members; with threads, the next one's random numbers are drawn beside the kernels."""
-    if threads_in_use() == 1:
-        yield from (draw(problem, seed, j) for j in numbers)
-        return
-    with ThreadPoolExecutor(1) as pool:
-        coming = [pool.submit(_white, problem, seed, j) for j in numbers[:1]]
-        for following in [*numbers[1:], None]:
-            random, white = coming.pop().result()
-            if following is not None:
-                coming.append(pool.submit(_white, problem, seed, following))
-            yield _member(problem, random, white)
+    """Yield `draw` of some members; the random numbers of as many as there are threads are drawn at once.
+
+    Not beside the kernels, whose threads would wait for the one that has no core.
+    """
+    together = threads_in_use()
+    with ThreadPoolExecutor(together) as pool:
+        for at in range(0, len(numbers), together):
+            made = list(pool.map(lambda j: _white(problem, seed, j), numbers[at : at + together]))
+            while made:
+                yield _member(problem, *made.pop(0))
 
 
 class Spread:
