@@ -77,6 +77,8 @@ docs: $(STAMP)  ## run the cases and comparisons, write their figures into docs/
 	$(BIN)/python -m benchmarks.serve store-output > docs/answers/serve.txt
 	$(BIN)/tianyan osse make hours-output/world --days 3 --spacing-km 18 --particles 50 --micro 20
 	$(BIN)/python -m benchmarks.service hours-output/world hours-output 48 > docs/service/hours.txt
+	mkdir -p docs/design
+	$(BIN)/tianyan design hours-output/world/case.toml --spacing-km 60 --picture docs/design/design.png > docs/design/design.txt
 	cp hours-output/disturbed/service/status.html docs/service/status.html
 	-chromium --headless --no-sandbox --disable-gpu --window-size=1100,1500 \
 	  --screenshot=docs/service/status.png file://$(CURDIR)/docs/service/status.html
