@@ -19,7 +19,6 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
-import pytest
 import service_cases as cases
 from syscall_faults import Harness, every
 
@@ -50,9 +49,6 @@ _PLAN = {**cases.PLAN, "hours": 4, "hours_back": 2, "particles": 15, "micro": 1,
 LINKED = ("weather", "transport", "fluxes", "background", "stations", "sinks", "columns", "mobile")
 #: numba's threads do not survive a fork: one, which is the process itself
 _ENV = {"NUMBA_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-
-
-_SERVED = pytest.StashKey["Served"]()
 
 
 @dataclass(frozen=True)
@@ -95,15 +91,8 @@ class Served:
         return self.harness.stopped(f"service_payloads:{name}", {"folder": str(folder)}, folder=folder, **told)
 
 
-def served(request):
-    """The service of a test run, made when a fixture first asks for it."""
-    kept = request.session.stash
-    if _SERVED not in kept:
-        kept[_SERVED] = _served(request.config, request.getfixturevalue("tmp_path_factory"))
-    return kept[_SERVED]
-
-
-def _served(config, factory):
+def served(config, factory):
+    """Make the service that tests copy; its processes end with the test run."""
     made, live = factory.mktemp("made"), factory.mktemp("live")
     case, _ = make_case(made, Plan(**_PLAN))
     text = case.read_text(encoding="utf-8").replace('["province", "city", "county"]', '["province"]')
@@ -247,7 +236,7 @@ def _domain_of(place):
 
 
 def _prepare(place, domain, window, inputs, elsewhere, stages, *, give_up="", progress=None):
-    view = place.folder / "view"
+    view = place.view
     with stages.stage("layout"):
         settings, missing = laid_out(place, window, inputs, elsewhere, view)
         files = tuple(making._files(place, view))

@@ -194,7 +194,7 @@ def _read(content: bytes, name: str, feed: str):
         return read_rows([path], [name], StationSettings.model_validate_json(feed), SPECIES["co2"], registry, rules, ())
 
 
-def _read_once(paths, names, feed, gas, registry, rules, calibrations=(), known=None):
+def _read_once(paths, names, feed, gas, registry, rules, calibrations=(), known=None, kept=None):
     """Take the place of `read_rows` where files are read one by one."""
     (path,) = paths
     return _read(path.read_bytes(), names[0], feed.model_dump_json())
@@ -267,7 +267,7 @@ class Prepared:
 
 def prepare(place, domain, window, inputs, elsewhere, stages, *, give_up="", progress=None) -> Prepared:
     """Take the place of `making.prepare`."""
-    view = place.folder / "view"
+    view = place.view
     settings, missing = laid_out(place, window, inputs, elsewhere, view)
     files = list(making._files(place, view))
     try:
