@@ -120,7 +120,7 @@ def _version(package: str) -> str:
 def _read(path: Path) -> dict[str, np.ndarray] | None:
     """Return the arrays of a file, and note now and then that they were used; None when there is no whole one."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
         if time.time() - path.stat().st_mtime > _USED:
             os.utime(path)

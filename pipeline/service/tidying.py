@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import xarray as xr
 
+from pipeline.derived import Derived
 from pipeline.grid import HourReader, HourVersion, facts_of
 from pipeline.service.making import P0, P1, P2, P3
 from pipeline.service.service import Service
@@ -20,6 +21,8 @@ from pipeline.service.service import Service
 _BATCH = 24
 #: the store's axis is made a year longer when less than this is left of it
 _ROOM, _YEAR = np.timedelta64(24 * 60, "h"), 8784
+#: days after which what was derived from a file and not used is not needed: a growing file leaves some every hour
+_UNUSED = 2.0
 
 
 def months_over(service: Service, now: datetime) -> list[tuple[np.datetime64, np.datetime64]]:
@@ -83,9 +86,10 @@ def daily(service: Service, now: datetime) -> None:
     """Do what is done once a day.
 
     Hours that are some days old are copied to the archive too, where series are read from; versions that were
-    superseded longer ago than they are to be kept are removed, but for tags and what is being read; and the store's
-    axis is made longer before it ends.
+    superseded longer ago than they are to be kept are removed, but for tags and what is being read; the store's axis is
+    made longer before it ends; and what was derived from files that no window reads any more is removed.
     """
+    Derived(service.place.cache).prune(_UNUSED)
     store = service.store
     with store.at() as reader:
         hours, layout = reader.hours(), reader.layout

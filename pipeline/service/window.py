@@ -184,7 +184,7 @@ def laid_out(
     others = [path for path, _ in elsewhere.static()] + [path for path, _ in elsewhere.weather(*window.carried)]
     for other in others:
         wanted.setdefault(target / other.relative_to(place.root), other)
-    _lay(target, wanted)
+    lay(target, wanted)
     sources = sources_of(window.settings)
     missing = [one.name for one in sources if one.name not in there]
     return _without(window.settings, [one for one in sources if one.name in there]), missing
@@ -199,7 +199,7 @@ def _without(settings: Settings, kept: Sequence[Source]) -> Settings:
     return settings.model_copy(update=changed)
 
 
-def _lay(target: Path, wanted: Mapping[Path, Path]) -> None:
+def lay(target: Path, wanted: Mapping[Path, Path]) -> None:
     """Make a folder hold some links and nothing else; those that are right already stay."""
     if target.is_symlink() or not target.is_dir():
         target.unlink(missing_ok=True)
