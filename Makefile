@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint soak bench docs clean help
+.PHONY: demo test lint soak bench evidence docs clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -40,7 +40,10 @@ bench: $(STAMP)  ## speed and memory, as ratios within one run
 	$(BIN)/python -m benchmarks.store store-output
 	$(BIN)/python -m benchmarks.serve store-output
 
-docs: $(STAMP)  ## run the cases and comparisons, write their figures into docs/ (needs ../shared)
+evidence: $(STAMP)  ## every figure and table of docs/evidence again, from the code alone (hours; real cases need ../shared)
+	$(BIN)/python -m benchmarks.evidence docs/evidence
+
+docs: $(STAMP)  ## run the other cases and comparisons, write their figures into docs/ (needs ../shared)
 	$(BIN)/python docs/reference.py
 	$(BIN)/tianyan osse make formats-output/world --days 1 --spacing-km 18 --particles 50 --micro 20
 	$(BIN)/tianyan run formats-output/world/case.toml > /dev/null
@@ -50,21 +53,9 @@ docs: $(STAMP)  ## run the cases and comparisons, write their figures into docs/
 	$(BIN)/tianyan demo > docs/cases/demo.txt
 	$(BIN)/python -m benchmarks.upper demo-output/posterior.zarr 16 > docs/answers/upper.txt
 	cp demo-output/posterior.png docs/demo.png
-	rm -f docs/cases/week.txt
-	for draw in 201 202 203; do \
-	  $(BIN)/tianyan osse make week-output --seed 1 --draw $$draw --particles 150 && \
-	  $(BIN)/tianyan run week-output/case.toml > /dev/null && \
-	  $(BIN)/tianyan osse score week-output >> docs/cases/week.txt || exit 1; done
-	$(BIN)/python -m benchmarks.coverage 20 2 > docs/cases/coverage.txt
 	$(BIN)/python -m benchmarks.causes 5 2 > docs/cases/causes.txt
 	$(BIN)/python -m benchmarks.faults faults-output 201 7 9 > docs/quality/detection.txt
 	$(BIN)/python -m benchmarks.real_files ../shared/data > docs/quality/real_files.txt
-	$(BIN)/tianyan run workflows/tacolneston.toml > docs/cases/tacolneston.txt
-	cp tacolneston-output/tacolneston.png docs/cases/tacolneston.png
-	rm -rf bowen-output
-	$(BIN)/tianyan run workflows/bowen.toml > docs/cases/bowen.txt
-	cp bowen-output/bowen.png docs/cases/bowen.png
-	$(BIN)/python -m benchmarks.parity
 	$(BIN)/python -m benchmarks.footprint_pictures docs/footprints
 	$(BIN)/python -m benchmarks.bound > docs/transport/bound.txt
 	$(BIN)/python -m benchmarks > docs/transport/bench.txt
