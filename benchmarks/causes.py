@@ -14,8 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.coverage import FIRST, SEED, over_draws, scored
+from benchmarks.evidence.coverage import FIRST, over_draws, scored
+from benchmarks.evidence.sizes import SEED
+from benchmarks.evidence.worlds import told_of
+from pipeline.case import run_case
 from pipeline.osse import Plan, make_case
+from pipeline.osse.case_file import TRUTH
 from pipeline.osse.world import World, draw_world
 
 
@@ -57,7 +61,7 @@ def main(draws: int, days: int, spacing_km: float = 9.0) -> None:
             for draw in range(FIRST, FIRST + draws):
                 plan = Plan(seed=SEED, draw=draw, hours=24 * days, spacing_km=spacing_km)
                 path, _ = make_case(Path(folder), plan, world=mend(draw_world(SEED, draw)))
-                rows.append(scored(path))
+                rows.append(scored(told_of(run_case(path), path.parent / TRUTH)))
             covered, _, _, city_before, city, before, after = over_draws(rows)
             print(
                 f"{name:<28}{city_before:>7.1f} -> {city:<5.1f}{before:>7.1f} -> {after:<5.1f}{covered:>10.0%}",

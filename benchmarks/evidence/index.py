@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.evidence.about import ABOUT
 from benchmarks.evidence.record import Record
 
+_WIDTH = 120
 _HEAD = """# Evidence
 
 Every figure and table here is written by one command, from a clean clone:
@@ -72,13 +74,13 @@ def _took(one: Record | None) -> str:
 
 def _section(name: str, one: Record | None) -> str:
     title, about = ABOUT[name]
-    parts = [f"## {title}", about]
+    parts = [f"## {title}", _wrapped(about)]
     if one is None:
         return "\n\n".join([*parts, "Not made yet.", ""])
     if one.absent:
         parts.append(_absence(one))
     if one.findings:
-        parts.append("\n".join(f"- {sentence}" for sentence in one.findings))
+        parts.append("\n".join(_wrapped(f"- {sentence}", "  ") for sentence in one.findings))
     parts += one.shown
     parts += [f"![{caption}]({path})\n\n*{caption}*" for path, caption in one.pictures]
     if one.tables:
@@ -115,6 +117,10 @@ def _origin(one: Record) -> str:
             "</details>"
         )
     return "\n\n".join(lines)
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _listed(value: object) -> str:

@@ -151,7 +151,7 @@ def _solve(folder: Path, world: World, store: Path, keep: bool) -> dict[str, Any
     run_case(path, store=store)
     ended = time.monotonic()
     truth = folder / TRUTH
-    told = _told(store, truth)
+    told = told_of(store, truth)
     told["seconds"] = {"footprints": spent.footprints, "making": made - began - spent.footprints, "run": ended - made}
     if keep:
         np.savez(store.with_suffix(".npz"), **_rows(path, store))
@@ -169,8 +169,8 @@ def _without_offsets(path: Path) -> Path:
     return other
 
 
-def _told(store: Path, truth: Path) -> dict[str, Any]:
-    """Return scores and figures of a store, and where its inputs came from."""
+def told_of(store: Path, truth: Path) -> dict[str, Any]:
+    """Return scores and figures of a store, digests of its inputs, and correlations of its errors between regions."""
     dataset = open_store(store)
     console = Console(file=io.StringIO(), width=100)
     print_score(store, truth, console)
