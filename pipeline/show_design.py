@@ -73,8 +73,10 @@ def site_table(design: Design, *, full: bool = False) -> Table:
     shown = design.ranked if full else design.ranked[:_LISTED]
     more = f"; {len(shown)} of {len(design.sites)}: `--full` for all" if len(shown) < len(design.sites) else ""
     table = Table(
-        title=f"candidates, each alone; score: the sum of sigmas ({_level(design)}) is less by; mean of theirs{more}",
+        title=f"candidates, each alone beside the network of now{more}",
+        caption=f"score: the sum of sigmas ({_level(design)}) is less by; mean: of what each region's is less by",
         title_justify="left",
+        caption_justify="left",
     )
     about = {
         "class": [site.kind for site in design.sites],
@@ -163,7 +165,7 @@ def _draw_map(design: Design, axis: Axes, figure: Figure) -> None:
                  label="chosen one after the other")  # fmt: skip
     for step, at in enumerate(chosen):
         axis.text(x[at], y[at], str(step + 1), ha="center", va="center", fontsize=8, fontweight="bold",
-                  path_effects=_HALO, zorder=7)  # fmt: skip
+                  path_effects=[effects.withStroke(linewidth=1.6, foreground="white")], zorder=7)  # fmt: skip
     total = 100 * design.score(design.sequence)
     listed = "\n".join(f"{n + 1}  {_plain(design, at)}: {total[n]:.1f} %" for n, at in enumerate(chosen))
     told = f"chosen, and their score together\n{listed}"
