@@ -24,6 +24,8 @@ from kernels.jit import kernel, parallel_kernel
 Sweep = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
 #: inner elements swept together: 512 float64 of two rows stay in the first-level cache
 _LANE = 512
+#: lines along the last axis that are gone through side by side
+_LINES = 16
 
 
 def coefficients(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -40,9 +42,34 @@ def coefficients(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return decay, gain
 
 
+@kernel
+def _forward_lines(field: np.ndarray, decay: np.ndarray, gain: np.ndarray, first: int, last: int) -> None:
+    """Go forward along lines first to last side by side: one alone would wait for its own last product."""
+    for i in range(1, field.shape[1]):
+        a = decay[i]
+        q = gain[i]
+        for o in range(first, last):
+            field[o, i, 0] = a * field[o, i - 1, 0] + q * field[o, i, 0]
+
+
+@kernel
+def _backward_lines(field: np.ndarray, decay: np.ndarray, gain: np.ndarray, first: int, last: int) -> None:
+    """Go backward along lines first to last side by side."""
+    for i in range(field.shape[1] - 2, -1, -1):
+        a = decay[i + 1]
+        q = gain[i + 1]
+        for o in range(first, last):
+            field[o, i, 0] += a * field[o, i + 1, 0]
+            field[o, i + 1, 0] *= q
+
+
 def _forward(field: np.ndarray, decay: np.ndarray, gain: np.ndarray) -> None:
     """Apply F along the middle axis in place.  (o, n, e), (n), (n) -> (o, n, e)."""
     outer, n, inner = field.shape
+    if inner == 1:
+        for block in prange((outer + _LINES - 1) // _LINES):
+            _forward_lines(field, decay, gain, block * _LINES, min((block + 1) * _LINES, outer))
+        return
     lanes = (inner + _LANE - 1) // _LANE
     for task in prange(outer * lanes):
         o = task // lanes
@@ -62,6 +89,10 @@ def _backward(field: np.ndarray, decay: np.ndarray, gain: np.ndarray) -> None:
     successor has read it.
     """
     outer, n, inner = field.shape
+    if inner == 1:
+        for block in prange((outer + _LINES - 1) // _LINES):
+            _backward_lines(field, decay, gain, block * _LINES, min((block + 1) * _LINES, outer))
+        return
     lanes = (inner + _LANE - 1) // _LANE
     for task in prange(outer * lanes):
         o = task // lanes
