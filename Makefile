@@ -33,7 +33,9 @@ soak: $(STAMP)  ## the service through a hundred random histories, every kill, a
 	$(BIN)/python -m benchmarks.soak 1000 > docs/service/soak.txt
 
 bench: $(STAMP)  ## speed and memory, as ratios within one run
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.gate
+	$(BIN)/tianyan bench --folder bench-output
+	$(BIN)/python -m benchmarks.transport
 	$(BIN)/python -m benchmarks.inversion
 	$(BIN)/python -m benchmarks.hourly
 	$(BIN)/python -m benchmarks.quality
@@ -58,7 +60,7 @@ docs: $(STAMP)  ## run the other cases and comparisons, write their figures into
 	$(BIN)/python -m benchmarks.real_files ../shared/data > docs/quality/real_files.txt
 	$(BIN)/python -m benchmarks.footprint_pictures docs/footprints
 	$(BIN)/python -m benchmarks.bound > docs/transport/bound.txt
-	$(BIN)/python -m benchmarks > docs/transport/bench.txt
+	$(BIN)/python -m benchmarks.transport > docs/transport/bench.txt
 	$(BIN)/python -m benchmarks.inversion > docs/inversion/bench.txt
 	$(BIN)/python -m benchmarks.hourly > docs/inversion/hourly.txt
 	$(BIN)/python -m benchmarks.tuning 6 > docs/inversion/tuning.txt
@@ -66,6 +68,10 @@ docs: $(STAMP)  ## run the other cases and comparisons, write their figures into
 	$(BIN)/python -m benchmarks.glasgow
 	$(BIN)/python -m benchmarks.store store-output > docs/service/store.txt
 	$(BIN)/python -m benchmarks.serve store-output > docs/answers/serve.txt
+	mkdir -p docs/bench
+	-$(BIN)/tianyan bench --folder bench-output --out bench-output/full.json --table docs/bench/full.txt
+	-$(BIN)/tianyan bench --folder bench-output --cores 2 --memory 4G --out bench-output/two.json --table docs/bench/two-cores-4gib.txt
+	-$(BIN)/tianyan bench --folder bench-output --cores 1 --memory 3G --out bench-output/one.json --table docs/bench/one-core-3gib.txt
 	$(BIN)/tianyan osse make hours-output/world --days 3 --spacing-km 18 --particles 50 --micro 20
 	$(BIN)/python -m benchmarks.service hours-output/world hours-output 48 > docs/service/hours.txt
 	mkdir -p docs/design

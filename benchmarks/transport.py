@@ -1,4 +1,7 @@
-"""The particle model: cost per particle and hour, a whole network's hour, memory; each against something in the run."""
+"""The particle model: `python -m benchmarks.transport`.
+
+Cost per particle and hour, a whole network's hour, memory; each against something in the run.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.cases import machine
 from benchmarks.fresh import run_fresh
 from benchmarks.transport_weather import START, grid, meteorology
 from kernels import langevin
@@ -272,3 +276,9 @@ def report(found: list[Figure]) -> str:
     lines = [f"{'particle model':<{width}}  {'measured':>10}  {'unit':<8}  goal"]
     lines += [f"{f.name:<{width}}  {f.value:>10.3g}  {f.unit:<8}  {f.goal}".rstrip() for f in found]
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(machine())
+    print()
+    print(report(figures(LOADS["full"])))

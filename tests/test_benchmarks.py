@@ -4,16 +4,10 @@ import numpy as np
 import pytest
 
 from benchmarks import glasgow, hourly, quality, transport
-from benchmarks.cases import SIZES, machine, run_all, table
+from benchmarks.cases import machine
 
 
-def test_every_case_runs_and_is_reported():
-    rows = run_all(SIZES["tiny"])
-    assert len({row.case for row in rows}) == 3
-    assert all(row.ours > 0 and row.reference > 0 for row in rows)
-    text = table(rows)
-    assert all(row.case in text for row in rows)
-    assert "cold start" in text
+def test_one_line_tells_the_machine():
     assert "cores" in machine()
 
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CHECK = """
 import importlib, pkgutil, sys
 names = []
-for top in ("pipeline", "kernels", "station_meta", "workflows"):
+for top in ("pipeline", "kernels", "station_meta", "workflows", "benchmarks.box"):
     package = importlib.import_module(top)
     assert "site-packages" in package.__file__, package.__file__
     names += [top] + [m.name for m in pkgutil.walk_packages(package.__path__, top + ".")]
@@ -46,7 +46,7 @@ def wheel(tmp_path_factory):
 def test_the_wheel_holds_the_packages_and_their_data_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
-    assert tops == {"pipeline", "kernels", "station_meta", "workflows"}
+    assert tops == {"pipeline", "kernels", "station_meta", "workflows", "benchmarks"}
     assert "station_meta/zhejiang_illustrative.csv" in names
     assert "workflows/tacolneston.toml" in names
     assert "workflows/systemd/run-due.timer" in names
@@ -71,3 +71,12 @@ def test_a_clean_installation_imports_every_module_and_runs(wheel, tmp_path):
     assert "pip install 'carbon-tianyan[serve]'" in refused.stderr
     run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[serve]")
     assert int(run(str(python), "-c", CHECK, cwd=tmp_path, env=environment)) > int(count)
+    bench = [tianyan, "bench", "--size", "tiny", "--stations", "6"]
+    refused = subprocess.run(bench, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "pip install 'carbon-tianyan[zhejiang]'" in refused.stderr
+    run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[zhejiang]")
+    # none of the checkout's modules, whatever the folder is called that it is started in
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "__init__.py").write_text("raise ImportError('the wrong one')")
+    assert "keeps up: an hour of 6 stations" in run(*map(str, bench), cwd=tmp_path, env=environment)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.box.running import Box, Ran
+from benchmarks.box.running import PYTHON, Box, Ran
 from benchmarks.box.world import Size, begin_at, first_hour, lay_out
 from pipeline.case import Progress
 
@@ -114,7 +113,7 @@ class Service:
 
     def _tianyan(self, *words: str) -> Ran:
         now = f"{np.datetime64(self._next, 's') + np.timedelta64(_AFTER, 'm')}Z"
-        command = [sys.executable, "-m", "pipeline.cli", *words, "--case", str(self._case), "--now", now]
+        command = [*PYTHON, "-m", "pipeline.cli", *words, "--case", str(self._case), "--now", now]
         return self._box.run(command, self.environment)
 
     def _news(self) -> list[dict[str, Any]]:
@@ -149,7 +148,7 @@ def run_service(box: Box, world: Path, folder: Path, size: Size, progress: Progr
 
 def help_command(box: Box, runs: int) -> Made:
     """Run `tianyan --help`; return the run of median time."""
-    command = [sys.executable, "-m", "pipeline.cli", "--help"]
+    command = [*PYTHON, "-m", "pipeline.cli", "--help"]
     found = [box.run(command) for _ in range(runs)]
     middle = statistics.median_low([one.seconds for one in found])
     return Made(HELP, next(one for one in found if one.seconds == middle), [], 0)
@@ -157,4 +156,4 @@ def help_command(box: Box, runs: int) -> Made:
 
 def start_up(box: Box) -> Ran:
     """Start a process that only imports what an hour needs: what does not even do that is no box for it."""
-    return box.run([sys.executable, "-c", "import pipeline.service.making, pipeline.service.runs"])
+    return box.run([*PYTHON, "-c", "import pipeline.service.making, pipeline.service.runs"])

@@ -1,7 +1,7 @@
 """Every kernel against plain loops or compiled libraries, against streaming memory, and against BLAS; on one core.
 
-Sides are called in turn in one process, and each side's best time counts: what else the machine does meanwhile hits
-both, and the best is what is left of the kernel when nothing does.
+Sides are called in turn in one process, and each side's best counts. Seconds are the processor's: while another process
+has the core, none pass; what others take of caches and memory hits both sides.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import threadpoolctl
 from benchmarks.box import kernels_inversion, kernels_transport
 from benchmarks.box.case import Case
 from benchmarks.box.peaks import Peak, product, triad
+from kernels.jit import set_threads, threads_in_use
 
 #: of the peaks and the cases, by size: float64 of the triad, rows of the matrix, rounds
 _SIZES = {"full": (2**24, 1500, 7), "tiny": (2**18, 200, 2)}
@@ -34,7 +36,7 @@ class Measured:
     name, against
         As of the case.
     seconds, plain
-        Best of the rounds; `plain` is 0 where there is nothing to compare with.
+        Of the processor, best of the rounds; `plain` is 0 where there is nothing to compare with.
     spread
         Of ours: the median over the best, less one.
     ratio
@@ -78,14 +80,14 @@ def peaks(size: str) -> tuple[Peak, Peak]:
 
 
 def best(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of each call in each round, calls in turn; one round before is not counted."""
+    """Return the processor's seconds of each call in each round, calls in turn; one round before is not counted."""
     found: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(rounds + 1):
         for name, call in calls.items():
-            start = time.perf_counter()
+            start = time.process_time()
             call()
             if number:
-                found[name].append(time.perf_counter() - start)
+                found[name].append(time.process_time() - start)
     return found
 
 
@@ -116,8 +118,20 @@ def measure(case: Case, machine: tuple[Peak, Peak], rounds: int) -> Measured:
 
 def report(size: str) -> dict[str, Any]:
     """Return the peaks, every case, and the seconds to the end of the first call of all: compiling counts."""
-    with threadpoolctl.threadpool_limits(1, user_api="blas"):
+    with one_core():
         return _report(size)
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keep BLAS and the parallel kernels to one thread."""
+    before = threads_in_use()
+    set_threads(1)
+    try:
+        with threadpoolctl.threadpool_limits(1, user_api="blas"):
+            yield
+    finally:
+        set_threads(before)
 
 
 def _report(size: str) -> dict[str, Any]:

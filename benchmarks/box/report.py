@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.box import hour, machine, verdict, world
 from benchmarks.box.limits import Limits, shown_bytes
-from benchmarks.box.running import Box
+from benchmarks.box.running import PYTHON, Box
 from kernels.jit import source_digest
 from pipeline._version import __version__
 from pipeline.case import Progress
@@ -108,7 +108,7 @@ def _kernels(box: Box, size: world.Size, folder: Path, progress: Progress) -> di
     found: dict[str, Any] = {"compile": None, "trouble": "", "first_calls": None, "peaks": [], "cases": []}
     with tempfile.TemporaryDirectory(dir=folder) as name:
         out = Path(name) / "kernels.json"
-        command = [sys.executable, "-m", "benchmarks.box.kernels", size.kernels, str(out)]
+        command = [*PYTHON, "-m", "benchmarks.box.kernels", size.kernels, str(out)]
         if size.cold:
             progress("compiling", 0, 0)
             ran = box.run([*command, "once"], {"NUMBA_CACHE_DIR": str(Path(name) / "cache")})

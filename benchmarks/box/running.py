@@ -6,6 +6,7 @@ import os
 import resource
 import select
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -64,6 +65,10 @@ def routes() -> list[tuple[str, Route]]:
     if groups.scopes_work():
         found.append((groups.Scope.name, groups.Scope))
     return [*found, (Watchdog.name, Watchdog)]
+
+
+#: starts Python as it is installed: a folder of the same name where the user stands is not imported instead
+PYTHON = (sys.executable, "-P")
 
 
 @dataclass(frozen=True)
