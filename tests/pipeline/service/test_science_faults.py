@@ -27,11 +27,6 @@ SOLVE = sys.modules["pipeline.inversion.solve"]
 LEVELS = ("T", "P", "PB", "QVAPOR", "PH", "PHB", "U", "V", "W")
 
 
-@pytest.fixture(scope="session")
-def served(request):
-    return payloads.served(request)
-
-
 @pytest.fixture
 def folder(served, tmp_path):
     """A service whose last hour is due."""

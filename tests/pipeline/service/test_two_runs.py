@@ -23,11 +23,6 @@ COMMITS = Only(("openat",), "service/store/lock")
 LAYS_OUT = Only(("symlink",), "service/view/*")
 
 
-@pytest.fixture(scope="session")
-def served(request):
-    return payloads.served(request)
-
-
 @pytest.fixture
 def folder(served, tmp_path):
     return served.fresh(tmp_path / "case")
