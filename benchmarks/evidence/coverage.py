@@ -56,7 +56,7 @@ def make(desk: Desk) -> None:
             desk.record.inputs |= {f"{_SHORT[kind]}/{draw}/{name}": value for name, value in one["inputs"].items()}
     heading = f"{SECTOR} CO2 of {days} day(s), cells of {spacing:g} km, {draws} draws a kind\n"
     desk.text("coverage/draws.txt", heading + report(told), "every draw: share within 90 %, chi2, errors")
-    curves = pd.concat([_curve(told, *which) for which in SHOWN], ignore_index=True)
+    curves = pd.concat([curve(told, *which) for which in SHOWN], ignore_index=True)
     desk.table("coverage/curves.csv", curves, "covered share at each level, and what chance allows")
     desk.table("coverage/errors.csv", _errors(told), "truth, prior, posterior and sigma of cities and province, kt")
     _say(desk, told, curves)
@@ -133,7 +133,7 @@ def by_chance(worlds: list[dict[str, Any]], sector: str, level: str) -> np.ndarr
     return drawn([np.array(one["correlation"][f"{sector} {level}"]) for one in worlds], _TIMES, 1)
 
 
-def _curve(told: dict[str, list[dict[str, Any]]], sector: str, level: str) -> pd.DataFrame:
+def curve(told: dict[str, list[dict[str, Any]]], sector: str, level: str) -> pd.DataFrame:
     """Return covered shares of every kind at every level, and the central 90 % of what chance allows."""
     frames = []
     for kind, worlds in told.items():
