@@ -46,9 +46,13 @@ def _run(desk: Desk, name: str, caption: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     # its outputs beside it instead of beside the checkout's workflows
-    text = (ROOT / "workflows" / f"{name}.toml").read_text(encoding="utf-8").replace(f'"../{name}-output', '"output')
+    text = (
+        (ROOT / "workflows" / f"{name}.toml")
+        .read_text(encoding="utf-8")
+        .replace(f'"../{name}-output', f'"{name}-output')
+    )
     if desk.size.name == "quick":
-        text = text.replace('folder = "output"', f'folder = "output"\n{_FEW}')
+        text = text.replace(f'folder = "{name}-output"', f'folder = "{name}-output"\n{_FEW}')
     (folder / f"{name}.toml").write_text(text, encoding="utf-8")
     data = desk.shared / "data"
     # the code of this checkout, whatever else is installed
@@ -59,10 +63,10 @@ def _run(desk: Desk, name: str, caption: str) -> None:
     command = f"tianyan run workflows/{name}.toml"
     desk.record.steps.append(command)
     desk.text(f"{name}.txt", done.stdout, f"what `{command}` prints: account, diagnostics, totals")
-    shutil.copyfile(folder / "output" / f"{name}.png", desk.folder / f"{name}.png")
+    shutil.copyfile(folder / f"{name}-output" / f"{name}.png", desk.folder / f"{name}.png")
     desk.keep(f"{name}.png")
     desk.record.pictures.append((f"{name}.png", caption))
-    _say(desk, folder / "output" / f"{name}.zarr")
+    _say(desk, folder / f"{name}-output" / f"{name}.zarr")
 
 
 def _say(desk: Desk, store: Path) -> None:
