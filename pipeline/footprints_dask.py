@@ -99,9 +99,9 @@ def workers(scheduler: str, threads: int, *, memory: int = 0, folder: Path | Non
                 local_directory=None if folder is None else str(folder),
                 dashboard_address=":0",
             )
-            scheduler = stack.enter_context(cluster)
+            stack.enter_context(cluster)
         try:
-            client = distributed.Client(scheduler, timeout=_PATIENCE)
+            client = distributed.Client(cluster if scheduler == LOCAL else scheduler, timeout=_PATIENCE)
         except (OSError, TimeoutError, ValueError) as error:
             raise ConfigError(
                 "the scheduler must answer",

@@ -8,6 +8,7 @@ is told as failed. A worker keeps what neighbouring hours share in a folder of i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import itertools
 import queue
@@ -31,8 +32,10 @@ from pipeline.service.remaking import Asked, Remade, remake
 
 #: hours that are ready for a worker while it has one under way
 READY = 2
-#: seconds between two looks at who is there; to wait for a worker when none is
-_LOOK, _PATIENCE = 2.0, 300.0
+#: seconds between two looks at who is there; between two tries to replace processes; to wait for a worker when none is
+_LOOK, _REPLACE, _PATIENCE = 2.0, 15.0, 600.0
+#: seconds for a result to come over; longer when its worker died with it, and another makes the hour again
+_FETCH = 5.0
 #: kernels of one process run for one hour at a time
 _alone = threading.Lock()
 
@@ -94,7 +97,10 @@ class Crew:
         #: one of each worker
         self.lanes: list[Lane] = []
         self._there: list[str] = []
-        self._looked, self._seen = 0.0, time.monotonic()
+        self._looked = self._replaced = 0.0
+        self._seen = time.monotonic()
+        #: processes of this machine that are to be there; 0 when somebody else sees to them
+        self._count = len(client.cluster.worker_spec) if getattr(client, "cluster", None) is not None else 0
         self._number = itertools.count()
         # the client calls back in threads of its own
         self._lock = threading.RLock()
@@ -131,6 +137,9 @@ class Crew:
                 remedy="start some with `dask worker`, and call the same once more: what is committed stays",
                 where="--scheduler",
             )
+        if len(there) < self._count and now - self._replaced > _REPLACE:
+            self._replaced = now
+            self._client.cluster.loop.add_callback(_replace, self._client.cluster, self._count)
         with self._lock:
             self._there = there
             self.lanes = [lane for at, lane in enumerate(self.lanes) if at < len(there) or not lane.is_idle]
@@ -151,13 +160,19 @@ class Crew:
         seconds
             To wait for the first.
         """
-        try:
-            first = self._ended.get(timeout=seconds) if seconds > 0 else self._ended.get_nowait()
-            yield self._made(*first)
+        arrived = []
+        with contextlib.suppress(queue.Empty):
+            arrived.append(self._ended.get(timeout=seconds) if seconds else self._ended.get_nowait())
             while True:
-                yield self._made(*self._ended.get_nowait())
-        except queue.Empty:
-            return
+                arrived.append(self._ended.get_nowait())
+        for asked, future in arrived:
+            try:
+                made = self._made(asked, future)
+            except TimeoutError:
+                # asked for again next time: who is waited for may have to be replaced first
+                self._ended.put((asked, future))
+            else:
+                yield asked, made
 
     def stop(self) -> None:
         """Let go of what is under way."""
@@ -190,10 +205,11 @@ class Crew:
             self._begin(lane)
         self._ended.put((asked, future))
 
-    def _made(self, asked: Asked, future: Any) -> tuple[Asked, Remade | None]:
+    def _made(self, asked: Asked, future: Any) -> Remade | None:
+        """Return what an hour came to; raise TimeoutError when that is not here soon."""
         killed = importlib.import_module("distributed").KilledWorker
         try:
-            return asked, future.result()
+            return future.result(timeout=_FETCH)
         except killed as error:
             deaths = importlib.import_module("dask").config.get("distributed.scheduler.allowed-failures", 3) + 1
             told = SolverError(
@@ -202,10 +218,24 @@ class Crew:
                 remedy="look into the workers' logs; give them more memory (fewer --workers), and call the same again",
                 where=str(asked.hour),
             )
-            return asked, Remade(None, str(told))
-        except (asyncio.CancelledError, OSError, TimeoutError):
+            return Remade(None, str(told))
+        except TimeoutError:
+            raise
+        except (asyncio.CancelledError, OSError):
             # its scheduler or the worker that held the result went away
-            return asked, None
+            return None
+
+
+def _replace(cluster: Any, count: int) -> None:
+    """Start processes in place of those that nobody watches over any more.
+
+    Who watches over a process starts it again when it dies, but gives up when that dies too before it is ready, or is
+    not ready soon.
+    """
+    for name, one in list(cluster.workers.items()):
+        if one.status.name in ("closed", "failed"):
+            del cluster.workers[name]
+    cluster.scale(count)
 
 
 def make_hour(task: Task, asked: Asked) -> Remade:

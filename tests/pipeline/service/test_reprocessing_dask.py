@@ -186,8 +186,8 @@ def test_hours_of_workers_are_those_made_alone_footprints_that_were_not_there_in
         assert one.read_bytes() == two.read_bytes()
 
 
-def test_workers_of_this_machine_that_are_killed_at_random_leave_no_mark(case, alone):
-    with stubs(), killing(case, os.getpid(), 1.0, 3) as killed:
+def test_workers_of_this_machine_that_are_killed_at_random_while_they_start_too_leave_no_mark(case, alone):
+    with stubs(), killing(case, os.getpid(), 0.4, 4) as killed:
         outcome = made(case, scheduler="local", workers=2)
     assert killed
     assert (outcome.made, outcome.failed) == (HOURS, {})
