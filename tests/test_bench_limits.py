@@ -68,6 +68,18 @@ def test_who_takes_more_than_the_limit_is_ended_with_all_it_started(name):
     assert not left_over()
 
 
+@pytest.mark.parametrize("name", ROUTES)
+def test_a_child_in_a_session_of_its_own_is_ended_too(name):
+    code = (
+        "import subprocess, sys\n"
+        'more = \'held = [bytearray(b"x") * (4 * 2**20) for _ in range(1000)]; print("held")\'\n'
+        "print(subprocess.run([sys.executable, '-c', more], start_new_session=True).returncode)"
+    )
+    ran = Box(Limits(first_core(), 200 * MIB), (name, ROUTES[name])).run([sys.executable, "-c", code])
+    assert ran.ended
+    assert ran.said == ""
+
+
 def test_a_control_group_holds_to_the_page():
     found = [name for name in ROUTES if name.startswith("control group")]
     if not found:

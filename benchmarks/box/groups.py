@@ -227,17 +227,15 @@ def parents() -> list[tuple[Path, Version]]:
     for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
         _, at, kind, options, *_ = line.split()
         if kind == "cgroup2":
-            here = _inside(Path(at), next(path for _, names, path in own if not names))
+            here = _inside(Path(at), next((path for _, names, path in own if not names), "/"))
             # a group with processes of its own hands memory on to none below it: one beside it may be made
             for place in (here, here.parent):
-                hands = place / "cgroup.subtree_control"
-                if place.is_relative_to(at) and hands.exists() and "memory" in hands.read_text().split():
+                if place.is_relative_to(at) and "memory" in _says(place / "cgroup.subtree_control").split():
                     found.append((place, V2))
         elif kind == "cgroup" and "memory" in options.split(","):
-            here = _inside(Path(at), next(path for _, names, path in own if "memory" in names.split(",")))
-            nested = here / "memory.use_hierarchy"
+            here = _inside(Path(at), next((path for _, names, path in own if "memory" in names.split(",")), "/"))
             # without it a group below would escape the limits above
-            if nested.exists() and nested.read_text().strip() == "1":
+            if _says(here / "memory.use_hierarchy").strip() == "1":
                 found.append((here, V1))
     return found
 
@@ -246,6 +244,14 @@ def _inside(mount: Path, path: str) -> Path:
     """Return the folder of a group; in a container the mount itself is the group."""
     place = mount / path.lstrip("/")
     return place if place.is_dir() else mount
+
+
+def _says(path: Path) -> str:
+    """Return what a file of the kernel says; nothing when it may not be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 def scopes_work() -> bool:

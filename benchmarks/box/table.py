@@ -116,7 +116,17 @@ def _stages(report: dict[str, Any]) -> Table:
 
 
 def _kernels(report: dict[str, Any]) -> Table:
-    columns = ("kernel", "ms", "times faster", "than", "GB/s", "of triad", "Gflop/s", "of product", "bound by")
+    columns = (
+        "kernel",
+        "ms of a core",
+        "times faster",
+        "than",
+        "GB/s",
+        "of triad",
+        "Gflop/s",
+        "of product",
+        "bound by",
+    )
     table = _table("Kernels, warm, one core", *columns)
     for case in report["kernels"]["cases"]:
         table.add_row(

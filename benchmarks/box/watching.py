@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -80,7 +83,10 @@ class Watchdog:
         return None
 
     def stop(self, pid: int) -> None:
-        """End the tree."""
+        """End the tree, sessions of its own that it began too."""
+        for one in tree(pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
         end_session(pid)
 
     def close(self) -> None:
