@@ -69,18 +69,9 @@ def design(
     from pipeline.design_case import place_of
     from pipeline.design_file import require_design_format, write_design
     from pipeline.design_sites import raster, read_sites
-    from pipeline.errors import ConfigError
     from pipeline.show_design import draw_design, print_design
 
-    if (candidates is None) == (spacing_km is None):
-        raise ConfigError(
-            "candidates are either listed or a raster",
-            got="both" if candidates else "neither",
-            remedy="give --candidates FILE or --spacing-km KM",
-            where="design",
-        )
-    if choose < 1:
-        raise ConfigError("one must be chosen at least", got=choose, remedy="give 1 or more", where="--choose")
+    _require_possible(candidates, spacing_km, choose)
     if output is not None:
         require_design_format(output)
     began, ended = (None if t is None else parse_time(t, n) for t, n in ((start, "--from"), (end, "--to")))
@@ -100,3 +91,18 @@ def design(
     if picture is not None:
         draw_design(found, picture)
         print(f"picture: {picture}")
+
+
+def _require_possible(candidates: Path | None, spacing_km: float | None, choose: int) -> None:
+    """Raise ConfigError unless there is one kind of candidates, and one of them to be chosen."""
+    from pipeline.errors import ConfigError
+
+    if (candidates is None) == (spacing_km is None):
+        raise ConfigError(
+            "candidates are either listed or a raster",
+            got="both" if candidates else "neither",
+            remedy="give --candidates FILE or --spacing-km KM",
+            where="design",
+        )
+    if choose < 1:
+        raise ConfigError("one must be chosen at least", got=choose, remedy="give 1 or more", where="--choose")

@@ -195,8 +195,9 @@ def _look(design: Design, axis: Axes, unit: float, sites: tuple[np.ndarray, np.n
             axis.contour(grid.x * unit, grid.y * unit, share, levels=[0.5], colors="0.4", linewidths=0.7)
         middle = np.array(centre(grid, share)) * unit
         text = _short(place.regions.names_en[i] or place.regions.ids[i])
-        axis.text(*_free(middle, np.stack(sites, axis=1), axis), text, ha="center", va="center", fontsize=8,
-                  color="tab:blue", path_effects=_HALO, zorder=4.5)  # fmt: skip
+        x, y = _free(middle, np.stack(sites, axis=1), axis)
+        axis.text(x, y, text, ha="center", va="center", fontsize=8, color="tab:blue", path_effects=_HALO,
+                  zorder=4.5)  # fmt: skip
     axis.set_xlabel("longitude" if grid.is_geographic else "x, km")
     axis.set_ylabel("latitude" if grid.is_geographic else "y, km")
     axis.set_aspect(1 / np.cos(np.radians(grid.y.mean())) if grid.is_geographic else 1)
