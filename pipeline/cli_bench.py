@@ -20,7 +20,9 @@ bench = App(
         "Measure this machine: every kernel, every stage and the whole hour, on frozen inputs, cold and warm.\n\n"
         "Would a small box do? Everything that is measured is held to these limits:\n\n"
         "`tianyan bench --cores 2 --memory 4G --out here.json`\n\n"
-        "`tianyan bench compare before.json after.json`"
+        "`tianyan bench compare before.json after.json`\n\n"
+        "The last line says whether this machine keeps up with the hour; exit code 0 when it does, 1 when not. The "
+        "province is simulated once, which takes minutes, and used again."
     ),
 )
 
@@ -36,10 +38,7 @@ def run(
     out: Annotated[Path | None, Parameter(help="JSON to write, for `tianyan bench compare`")] = None,
     table: Annotated[Path | None, Parameter(help="text file to write the tables to as well")] = None,
 ) -> None:
-    """Measure, print tables with targets, and say in the last line whether this machine keeps up; exit code 0 if so.
-
-    The province is simulated once (a quarter of an hour on two cores) and used again.
-    """
+    """Measure, print tables with targets, and say in the last line whether this machine keeps up."""
     from rich.console import Console
 
     from benchmarks.box.limits import limits_of
@@ -66,8 +65,10 @@ def compare(before: Path, after: Path) -> None:
 
     Parameters
     ----------
-    before, after
+    before
         Written by `tianyan bench --out`.
+    after
+        Another.
     """
     from rich.console import Console
 
