@@ -10,6 +10,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from pipeline.cli_progress import Bar
+from pipeline.errors import ConfigError
 
 #: exit code when the machine does not keep up
 SLOW = 1
@@ -46,6 +47,8 @@ def run(
     from benchmarks.box.table import show
 
     limits = limits_of(cores, memory)
+    for path, option in ((out, "--out"), (table, "--table")):
+        _require_place(path, option)
     with Bar() as progress:
         report = make_report(folder, size, stations, limits, progress)
     if out is not None:
@@ -57,6 +60,12 @@ def run(
     show(report, console if console.is_terminal else Console(width=150))
     if not report["verdict"]["keeps_up"]:
         sys.exit(SLOW)
+
+
+def _require_place(path: Path | None, option: str) -> None:
+    """Raise where nothing can be written: half an hour of measuring would be lost."""
+    if path is not None and (path.is_dir() or not path.resolve().parent.is_dir()):
+        raise ConfigError("the folder of a file must be there", got=str(path), remedy="make it", where=option)
 
 
 @bench.command

@@ -98,6 +98,14 @@ def test_a_box_in_which_nothing_starts_is_refused(folder):
     assert "memory must hold at least a process that has imported what an hour needs; got '60 MiB'" in ran.stderr
 
 
+@pytest.mark.parametrize("option", ["--out", "--table"])
+def test_where_nothing_can_be_written_nothing_is_measured(option, tmp_path):
+    ran = tianyan("bench", "--size", "tiny", "--folder", tmp_path / "bench", option, tmp_path / "no" / "a")
+    assert ran.returncode == 2
+    assert f"{option}: the folder of a file must be there" in ran.stderr
+    assert not (tmp_path / "bench").exists()
+
+
 def test_inputs_are_made_once_and_are_the_same_when_made_again(done, tmp_path):
     first = done[1]["inputs"]["digest"]
     said = []
