@@ -138,7 +138,8 @@ def _by_hour(table: pd.DataFrame, names: Sequence[str]) -> dict[int, str]:
 
 def _bytes_of(column: pd.Series) -> Callable[[int, int], bytes]:
     """Return what gives the bytes of some rows of a column."""
-    if column.dtype == object:
+    # anything but numbers: the array of a dtype of pandas holds addresses, which are others in every process
+    if not isinstance(column.dtype, np.dtype) or column.dtype == object:
         texts = [str(text) for text in column]
         return lambda start, end: "\x1f".join(texts[start:end]).encode() + b"\0"
     values = column.to_numpy()

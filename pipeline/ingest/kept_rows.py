@@ -107,9 +107,10 @@ def _packed(rows: FileRows) -> dict[str, np.ndarray]:
 
 def _unpacked(arrays: Mapping[str, np.ndarray]) -> FileRows:
     record = arrays["rows"]
-    columns: dict[str, np.ndarray] = {name: np.ascontiguousarray(record[name]) for name in _NUMBERS}
+    columns: dict[str, Any] = {name: np.ascontiguousarray(record[name]) for name in _NUMBERS}
     for name in _TEXTS:
-        columns[name] = arrays[name].astype(object)[record[name]]
+        # objects, as a reader gives them: pandas would make a dtype of its own of texts
+        columns[name] = pd.Series(arrays[name].astype(object)[record[name]], dtype=object)
     # an array without dims gives its only value, in the unit it was kept in
     interval: Any = arrays["interval"][()]
     return FileRows(pd.DataFrame(columns), tuple(str(note) for note in arrays["notes"]), interval)

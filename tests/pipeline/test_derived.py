@@ -14,7 +14,7 @@ from pipeline.derived import Derived, digest_of
 from pipeline.errors import InputError
 from pipeline.grid import Grid, lambert_grid, make_regions, zhejiang_regions
 from pipeline.grid.overlap import kept_overlap, overlap
-from pipeline.ingest import rows, sandbox
+from pipeline.ingest import Contents, contents, rows, sandbox, sources_of
 from pipeline.ingest.columns import read_columns
 from pipeline.ingest.stations import read_stations
 from pipeline.settings import RegionSettings, Settings
@@ -113,6 +113,20 @@ def test_observations_are_the_same_whether_files_are_read_or_were(tmp_path, monk
     for found in (first, again):
         xr.testing.assert_identical(found[0], plain[0])
         assert found[1:] == plain[1:]
+
+
+def test_what_a_file_says_of_each_hour_is_the_same_whether_it_is_read_or_was(tmp_path, monkeypatch):
+    """The digests tell whether an hour is made again: of one file they are the same in every process."""
+    table, settings = days(tmp_path), case()
+    monkeypatch.setattr(contents, "read_registry", lambda *_: table)
+    (source,) = sources_of(settings)
+
+    def said(cache):
+        return Contents(settings, tmp_path, cache=cache).hours(tmp_path / "abc.1minute.1.dat", "a", source)
+
+    plain = said(None)
+    assert len(plain) == 2
+    assert [said(tmp_path / "kept"), said(tmp_path / "kept")] == [plain, plain]
 
 
 @pytest.mark.parametrize("what", ["content", "feed", "registry"])
