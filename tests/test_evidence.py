@@ -245,22 +245,26 @@ def _worlds(scale, draws=40, seed=5):
     return found
 
 
-@pytest.mark.parametrize(("scale", "above", "below"), [(1.0, 0.15, 0.15), (0.6, 1.0, 0.0), (1.6, 0.0, 1.0)])
-def test_a_curve_leaves_what_chance_allows_on_the_side_where_sigma_is_wrong(scale, above, below):
-    curve = coverage.curve({"one": _worlds(scale)}, "anthropogenic", "city")
-    middle = curve[(curve["nominal"] > 0.3) & (curve["nominal"] < 0.9)]
-    over = (middle["covered"] > middle["chance_high"]).mean()
-    under = (middle["covered"] < middle["chance_low"]).mean()
-    if scale == 1.0:
-        assert over <= above
-        assert under <= below
-    else:
-        assert (over, under) == (above, below)
+def _outside(scale, seed):
+    """Shares of the curve's middle above and below what chance allows."""
+    found = coverage.curve({"one": _worlds(scale, seed=seed)}, "anthropogenic", "city")
+    middle = found[(found["nominal"] > 0.3) & (found["nominal"] < 0.9)]
+    shares = middle["covered"]
+    return (shares > middle["chance_high"]).mean(), (shares < middle["chance_low"]).mean()
+
+
+def test_a_curve_leaves_what_chance_allows_as_often_as_stated_and_on_the_side_where_sigma_is_wrong(monkeypatch):
+    monkeypatch.setattr(coverage, "_TIMES", 400)
+    # in one case of ten when all is right; many curves, for the points of one go together
+    right = np.array([_outside(1.0, seed) for seed in range(40)]).mean(axis=0)
+    assert 0.02 < right.sum() < 0.2
+    assert _outside(0.6, 5) == (1.0, 0.0)
+    assert _outside(1.6, 5) == (0.0, 1.0)
 
 
 def test_what_chance_allows_is_wider_than_binomial_where_regions_err_together():
-    curve = coverage.curve({"one": _worlds(1.0)}, "anthropogenic", "city")
-    row = curve[np.isclose(curve["nominal"], 0.9)].iloc[0]
+    found = coverage.curve({"one": _worlds(1.0)}, "anthropogenic", "city")
+    row = found[np.isclose(found["nominal"], 0.9)].iloc[0]
     low, high = binomial(round(0.9 * 440), 440)
     assert row["chance_high"] - row["chance_low"] > high - low
 

@@ -24,7 +24,9 @@ ABOUT: dict[str, tuple[str, str]] = {
         "Degrees of freedom for signal: how many independent numbers about the fluxes the observations of each class "
         "tell, tr(H Q H^T K^-1) by rows; they add up to the run's `dofs_flux`. What neighbours tell too is shared "
         "among them, so the second question is asked as well: what is lost when a class is left out, and what it tells "
-        "alone; exact, from the same matrix, without another run. It holds for the stated errors: sigma, not error.",
+        "alone; exact, from the same matrix, without another run. A degree of freedom may be of a few cells about a "
+        "tower: what a class does for the totals of cities is the second table. All of it holds for stated errors: it "
+        "is of sigma, not of errors.",
     ),
     "growth": (
         "How the answer grows with data",

@@ -220,9 +220,9 @@ def _draw_ranks(desk: Desk, told: dict[str, list[dict[str, Any]]]) -> None:
         for axis, (kind, worlds), colour in zip(axes[row], told.items(), look.SERIES, strict=True):
             share = 100 * ranks(standardised(worlds, sector, level).ravel(), _BINS)
             low, high = 100 * np.quantile(ranks(by_chance(worlds, sector, level), _BINS), [0.05, 0.95], axis=0)
-            axis.bar(middle, share, width=0.9 / _BINS, color=colour, alpha=0.85)
-            axis.bar(middle, high - low, 1 / _BINS, bottom=low, color=look.GREY, alpha=0.4, lw=0)
-            axis.axhline(100 / _BINS, color=look.TRUTH, lw=1, ls="--")
+            axis.bar(middle, share, width=0.9 / _BINS, color=colour, zorder=2)
+            axis.bar(middle, high - low, 1 / _BINS, bottom=low, color=look.GREY, alpha=0.35, lw=0, zorder=1)
+            axis.axhline(100 / _BINS, color=look.TRUTH, lw=1, ls="--", zorder=3)
             axis.set_xlim(0, 1)
             if row == 0:
                 axis.set_title(_SHORT[kind])
