@@ -221,6 +221,6 @@ def lay_out(world: Path, target: Path, size: Size, threads: int) -> Deliveries:
 
 
 def begin_at(case: Path, hour: np.datetime64) -> None:
-    """Let a service begin at an hour: none before it is due then. No hour's numbers depend on it."""
+    """Let a service begin at an hour: none before it is due then."""
     text = case.read_text(encoding="utf-8")
     case.write_text(re.sub(r"(?m)^start = \S+$", f"start = {hour}:00:00Z", text), encoding="utf-8")
