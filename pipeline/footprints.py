@@ -11,48 +11,45 @@ flux cell and hour back for every receptor traced at once.
 from __future__ import annotations
 
 import contextlib
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from kernels.jit import set_threads
-from pipeline.errors import ConfigError, InputError
-from pipeline.footprints_dask import LOCAL, Task, trace_on, workers
+from pipeline.errors import ConfigError, InputError, StoreError
+from pipeline.footprints_tracing import Job, Threads, Workers
 from pipeline.footprints_weather import CaseWeather
 from pipeline.grid import Grid
 from pipeline.settings import Settings
 from pipeline.transport import (
     Footprint,
     Receptor,
-    WeatherWindow,
     footprints_dataset,
     hour_path,
     join,
     read_hour,
     receptors_of,
-    require_window_memory,
     row_key,
     settings_digest,
     slots_for,
     sweep,
     take,
-    trace_receptor,
     write_hour,
     writing,
 )
 from pipeline.units import SECONDS_PER_HOUR
 
+#: footprints that other processes wrote over are made again so often
+_TRIES = 5
+
 #: called with (stage, done, of)
 Progress = Callable[[str, int, int], None]
-#: a receptor and the unbroken weather times it reads
-_Job = tuple[Receptor, list[np.datetime64]]
 
 
 @dataclass
@@ -61,8 +58,10 @@ class Made:
 
     Parameters
     ----------
-    paths
-        The hour files that hold footprints of the receptors asked for, by time.
+    paths, keys
+        The hour files that hold footprints of the receptors asked for, by time, and of each the keys of their rows.
+    again
+        Does the same again: another process may have written other receptors' rows since.
     computed, kept
         Footprints made now, and found there.
     failures
@@ -76,6 +75,8 @@ class Made:
     """
 
     paths: list[Path] = field(default_factory=list)
+    keys: list[list[str]] = field(default_factory=list)
+    again: Callable[[], Made] | None = None
     computed: int = 0
     kept: int = 0
     failures: list[str] = field(default_factory=list)
@@ -140,23 +141,35 @@ def make_footprints(
     slots = slots_for((settings.transport.hours + 1) * SECONDS_PER_HOUR + longest, weather.step)
     count = set_threads(threads)
     with contextlib.ExitStack() as stack:
-        trace: _Threads | _Workers
+        trace: Threads | Workers
         if scheduler is None:
-            trace = _Threads(weather, slots, stack.enter_context(ThreadPoolExecutor(count)))
+            trace = Threads(weather, slots, stack.enter_context(ThreadPoolExecutor(count)))
         else:
-            trace = _Workers(weather, slots, scheduler, count, stack)
+            trace = Workers(weather, slots, scheduler, count, stack)
         run = _Run(weather, trace, grid, settings.case.species, folder / "footprints")
         done = 0
         for hour, group in groupby(rows, key=lambda r: r.time.astype("datetime64[h]")):
             progress("footprints", done, len(rows))
             asked = list(group)
             path = hour_path(run.folder, hour)
-            if _hour(run, asked, path):
+            if keys := _hour(run, asked, path):
                 run.made.paths.append(path)
+                run.made.keys.append(keys)
             weather.prune(hour.astype("datetime64[ns]"))
             done += len(asked)
         progress("footprints", done, len(rows))
     run.made.prepared, run.made.weather = weather.prepared, list(weather.told())
+    run.made.again = partial(
+        make_footprints,
+        settings,
+        grid,
+        receptors,
+        root,
+        folder,
+        threads=threads,
+        scheduler=scheduler,
+        progress=progress,
+    )
     return run.made
 
 
@@ -178,16 +191,30 @@ def made_footprints(
     ------
     InputError
         When there is none.
+    StoreError
+        When other processes keep writing other rows over them.
     """
-    parts = [part for part in (read_hour(path, grid) for path in made.paths) if part is not None]
-    if not parts:
+    for _ in range(_TRIES):
+        parts = [_rows(path, keys, grid) for path, keys in zip(made.paths, made.keys, strict=True)]
+        if all(part is not None for part in parts) or made.again is None:
+            break
+        made = made.again()
+    else:
+        raise StoreError(
+            "footprints must be readable after they were made",
+            got=f"others in their place, {_TRIES} times",
+            remedy="let no other run use the folder meanwhile, and check the disk",
+            where="transport.folder",
+        )
+    found = [part for part in parts if part is not None]
+    if not found:
         raise InputError(
             "at least one receptor must have a footprint",
             got="; ".join([*made.failures[:3], *made.weather[:3]]) or "no receptors",
             remedy="check that weather and grid cover the observations, and that some are selected (hours of the day)",
             where="transport",
         )
-    footprints = join(parts)
+    footprints = join(found)
     notes = [f"footprints: {sentence}" for sentence in _told(made, footprints)]
     hour = footprints["hour"].values
     inside = (hour >= window[0]) & (hour < window[1])
@@ -202,6 +229,16 @@ def made_footprints(
     footprints = footprints.drop_dims("row_edge").isel(entry=np.flatnonzero(inside))
     footprints["indptr"] = ("row_edge", before[indptr.values], indptr.attrs)
     return footprints, notes
+
+
+def _rows(path: Path, keys: list[str], grid: Grid) -> xr.Dataset | None:
+    """Return some rows of an hour's file; None when any is not there."""
+    there = read_hour(path, grid)
+    found = _keys_of(there)
+    if there is None or found == keys:
+        return there
+    row = {key: at for at, key in enumerate(found)}
+    return take(there, np.array([row[key] for key in keys])) if all(key in row for key in keys) else None
 
 
 def _told(made: Made, footprints: xr.Dataset) -> Iterator[str]:
@@ -238,7 +275,7 @@ class _Run:
     """What every hour of a run shares."""
 
     weather: CaseWeather
-    trace: Callable[[Sequence[_Job]], list[Footprint] | None]
+    trace: Callable[[Sequence[Job]], list[Footprint] | None]
     grid: Grid
     species: str
     folder: Path
@@ -247,16 +284,24 @@ class _Run:
     def __post_init__(self) -> None:
         self.digest = settings_digest(self.weather.settings, self.grid)
 
-    def asked(
-        self, group: Sequence[Receptor], path: Path
-    ) -> tuple[list[_Job], list[str], list[str], xr.Dataset | None]:
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes make footprints of the same hours."""
+        return self.weather.settings.oldest is not None
+
+    def is_enough(self, there: xr.Dataset | None, keys: Sequence[str]) -> bool:
+        """Return whether a file has just the rows asked for; where others ask for theirs, whether it has these."""
+        found = _keys_of(there)
+        return set(keys) <= set(found) if self.is_shared else found == keys
+
+    def asked(self, group: Sequence[Receptor], path: Path) -> tuple[list[Job], list[str], list[str], xr.Dataset | None]:
         """Return what `able` does, and what of an hour is there."""
         there = read_hour(path, self.grid)
         if there is not None and there.attrs["species"] != self.species:
             there = None
         return *self.able(group), there
 
-    def able(self, group: Sequence[Receptor]) -> tuple[list[_Job], list[str], list[str]]:
+    def able(self, group: Sequence[Receptor]) -> tuple[list[Job], list[str], list[str]]:
         """Return the receptors that can have a footprint, the keys of these, and why the others cannot."""
         jobs, keys, failures = [], [], []
         for receptor in group:
@@ -269,19 +314,19 @@ class _Run:
         return jobs, keys, failures
 
 
-def _hour(run: _Run, group: Sequence[Receptor], path: Path) -> bool:
-    """Bring one hour's file up to date; return whether any receptor has a footprint in it."""
+def _hour(run: _Run, group: Sequence[Receptor], path: Path) -> list[str]:
+    """Bring one hour's file up to date; return the keys of the receptors that have a footprint in it."""
     jobs, keys, failures, there = run.asked(group, path)
-    if _keys_of(there) != keys:
+    if not run.is_enough(there, keys):
         with writing(run.folder, group[0].time):
             # another process may have made it meanwhile
             jobs, keys, failures, there = run.asked(group, path)
-            if keys and _keys_of(there) != keys:
+            if keys and not run.is_enough(there, keys):
                 jobs, keys, failures = _update(run, group, path, there)
     run.made.kept += sum(key in set(_keys_of(there)) for key in keys)
     run.made.failures += failures
     run.made.short += sum(run.weather.is_short(*job) for job in jobs)
-    return bool(keys)
+    return keys
 
 
 def _keys_of(there: xr.Dataset | None) -> list[str]:
@@ -290,7 +335,7 @@ def _keys_of(there: xr.Dataset | None) -> list[str]:
 
 def _update(
     run: _Run, group: Sequence[Receptor], path: Path, there: xr.Dataset | None
-) -> tuple[list[_Job], list[str], list[str]]:
+) -> tuple[list[Job], list[str], list[str]]:
     """Trace what an hour's file lacks and write it; return what `_Run.able` does, of the weather that was used."""
     row = {key: at for at, key in enumerate(_keys_of(there))}
     traced: list[Footprint] | None = None
@@ -300,7 +345,9 @@ def _update(
         wanted = [at for at, key in enumerate(keys) if key not in row]
         traced = run.trace([jobs[at] for at in wanted]) if wanted else []
     run.made.computed += len(wanted)
-    kept = [row[key] for key in keys if key in row]
+    # rows that others ask for at the same time stay
+    others = [key for key in row if key not in keys] if run.is_shared else []
+    kept = [row[key] for key in [*keys, *others] if key in row]
     parts = [take(there, np.array(kept))] if there is not None and kept else []
     if wanted:
         parts.append(footprints_dataset(traced, run.grid, run.species))
@@ -308,68 +355,5 @@ def _update(
     if parts:
         dataset = join(parts)
         order = {str(key): at for at, key in enumerate(dataset["key"].values)}
-        write_hour(path, take(dataset, np.array([order[key] for key in keys])))
+        write_hour(path, take(dataset, np.array([order[key] for key in [*keys, *others]])))
     return jobs, keys, failures
-
-
-class _Threads:
-    """Traces receptors in threads of this process, which share one window of weather."""
-
-    def __init__(self, weather: CaseWeather, slots: int, pool: ThreadPoolExecutor) -> None:
-        self.weather, self.slots, self.pool = weather, slots, pool
-        self.window: WeatherWindow | None = None
-
-    def __call__(self, jobs: Sequence[_Job]) -> list[Footprint] | None:
-        """Return the footprints of receptors, in their order; None when weather is no longer what it was."""
-        weather, settings = self.weather, self.weather.settings
-        if self.window is None:
-            shape = (weather.step, self.slots)
-            require_window_memory(weather.weather_grid, settings.top, *shape)
-            self.window = WeatherWindow(weather.weather_grid, weather.grid, settings.top, *shape)
-        window = self.window
-        for time in sorted({time for _, times in jobs for time in times}):
-            index = window.index(time)
-            if window.holds(index):
-                continue
-            found = weather.fetch(time)
-            if found is None:
-                return None
-            window.put(index, found)
-
-        def trace(job: _Job) -> Footprint:
-            receptor, times = job
-            bounds = window.bounds(window.index(times[0]), window.index(times[-1]))
-            assert bounds is not None
-            return trace_receptor(receptor, window, bounds, settings)
-
-        return list(self.pool.map(trace, jobs))
-
-
-class _Workers:
-    """Traces receptors on the workers of a scheduler, which is called when there is something to trace."""
-
-    def __init__(
-        self, weather: CaseWeather, slots: int, scheduler: str, count: int, stack: contextlib.ExitStack
-    ) -> None:
-        self.weather, self.slots, self.scheduler, self.count, self.stack = weather, slots, scheduler, count, stack
-        self.client: Any = None
-        self.task: Task | None = None
-        self.ready: set[np.datetime64] = set()
-
-    def __call__(self, jobs: Sequence[_Job]) -> list[Footprint] | None:
-        """As `_Threads`."""
-        weather, settings = self.weather, self.weather.settings
-        wanted = sorted({time for _, times in jobs for time in times})
-        for time in wanted:
-            if time not in self.ready and weather.fetch(time) is None:
-                return None
-            self.ready.add(time)
-        if self.task is None:
-            copies = self.count if self.scheduler == LOCAL else 1
-            grids, shape = (weather.weather_grid, weather.grid), (weather.step, self.slots)
-            require_window_memory(weather.weather_grid, settings.top, *shape, copies=copies)
-            self.task = Task(uuid.uuid4().hex, weather.store.folder.resolve(), *grids, *shape, settings)
-            self.client = self.stack.enter_context(workers(self.scheduler, self.count))
-        stretches = [(receptor, (times[0], times[-1])) for receptor, times in jobs]
-        known = {time: (weather.sources[time], weather.digest(time)) for time in wanted}
-        return trace_on(self.client, self.task, stretches, known)

@@ -46,7 +46,8 @@ ALLOWED = {
 FLOW = {
     "pipeline.case", "pipeline.case_inputs", "pipeline.coast",
     "pipeline.cycle", "pipeline.design", "pipeline.design_case", "pipeline.design_file", "pipeline.design_plan",
-    "pipeline.design_sites", "pipeline.footprints", "pipeline.footprints_dask", "pipeline.footprints_weather",
+    "pipeline.design_sites", "pipeline.footprints", "pipeline.footprints_dask",
+    "pipeline.footprints_tracing", "pipeline.footprints_weather",
     "pipeline.drives", "pipeline.inversion_dask",
     "pipeline.provenance", "pipeline.qc", "pipeline.qc_friction", "pipeline.qc_sinks",
     "pipeline.quality_report", "pipeline.report", "pipeline.report_charts", "pipeline.report_maps",

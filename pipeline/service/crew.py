@@ -34,7 +34,7 @@ from pipeline.service.remaking import Asked, Remade, remake
 READY = 2
 #: seconds between two looks at who is there; between two tries to replace processes; to wait for a worker when none is
 _LOOK, _REPLACE, _PATIENCE = 2.0, 15.0, 600.0
-#: seconds for a result to come over; longer when its worker died with it, and another makes the hour again
+#: seconds for a result to come over
 _FETCH = 5.0
 #: kernels of one process run for one hour at a time
 _alone = threading.Lock()
@@ -68,12 +68,17 @@ class Lane:
         Hours to begin when the one under way has ended.
     worker
         Address of who had the last one, and is to have the next.
+    under_way
+        What a worker has now, and dask's future of it.
+    deaths
+        How often the hour under way was left without a worker.
     """
 
     hours: deque[np.datetime64] = field(default_factory=deque)
     ready: deque[Asked] = field(default_factory=deque)
     worker: str = ""
-    under_way: Any = None
+    under_way: tuple[Asked, Any] | None = None
+    deaths: int = 0
 
     @property
     def is_idle(self) -> bool:
@@ -140,8 +145,18 @@ class Crew:
         if len(there) < self._count and now - self._replaced > _REPLACE:
             self._replaced = now
             self._client.cluster.loop.add_callback(_replace, self._client.cluster, self._count)
+        self._keep_up(there)
+
+    def _keep_up(self, there: list[str]) -> None:
+        """Let there be a lane a worker, and no hour that waits for a worker that is gone."""
+        lost = [lane for lane in self.lanes if lane.under_way is not None and lane.worker not in there]
+        # dask moves an hour to another worker, but not while there is none: it waits for the first one then
+        held = {key: worker for worker, keys in self._client.processing().items() for key in keys} if lost else {}
         with self._lock:
             self._there = there
+            for lane in lost:
+                if lane.under_way is not None and there:
+                    self._move(lane, held)
             self.lanes = [lane for at, lane in enumerate(self.lanes) if at < len(there) or not lane.is_idle]
             self.lanes += [Lane() for _ in range(len(there) - len(self.lanes))]
 
@@ -178,7 +193,7 @@ class Crew:
         """Let go of what is under way."""
         with self._lock:
             self._is_over = True
-            self._client.cancel([lane.under_way for lane in self.lanes if lane.under_way is not None], force=True)
+            self._client.cancel([lane.under_way[1] for lane in self.lanes if lane.under_way is not None], force=True)
 
     def _begin(self, lane: Lane) -> None:
         """Hand a lane's next hour to its worker, or to another when that is gone."""
@@ -188,7 +203,7 @@ class Crew:
         if lane.worker not in self._there:
             taken = [other.worker for other in self.lanes]
             lane.worker = min(self._there, key=taken.count, default="")
-        lane.under_way = future = self._client.submit(
+        future = self._client.submit(
             make_hour,
             self._task,
             asked,
@@ -197,33 +212,67 @@ class Crew:
             workers=[lane.worker] if lane.worker else None,
             allow_other_workers=bool(lane.worker),
         )
+        lane.under_way = asked, future
         future.add_done_callback(lambda done: self._over(lane, asked, done))
 
     def _over(self, lane: Lane, asked: Asked, future: Any) -> None:
         with self._lock:
-            lane.under_way = None
+            if lane.under_way is None or lane.under_way[1] is not future:
+                # it was moved
+                return
+            lane.under_way, lane.deaths = None, 0
             self._begin(lane)
         self._ended.put((asked, future))
 
+    def _move(self, lane: Lane, held: dict[str, str]) -> None:
+        """Begin an hour again whose worker is gone, unless another has it."""
+        assert lane.under_way is not None
+        asked, future = lane.under_way
+        if future.status != "pending" or future.key in held:
+            lane.worker = held.get(future.key, "")
+            return
+        lane.under_way = None
+        self._client.cancel([future], force=True)
+        lane.deaths += 1
+        if lane.deaths > _most_deaths():
+            lane.deaths = 0
+            self._ended.put((asked, None))
+        else:
+            lane.ready.appendleft(asked)
+        self._begin(lane)
+
     def _made(self, asked: Asked, future: Any) -> Remade | None:
         """Return what an hour came to; raise TimeoutError when that is not here soon."""
-        killed = importlib.import_module("distributed").KilledWorker
+        if future is None:
+            return _deadly(asked)
         try:
             return future.result(timeout=_FETCH)
-        except killed as error:
-            deaths = importlib.import_module("dask").config.get("distributed.scheduler.allowed-failures", 3) + 1
-            told = SolverError(
-                "the process that makes an hour must outlive it",
-                got=f"about {deaths} workers died of it, the last one {error.last_worker.address}",
-                remedy="look into the workers' logs; give them more memory (fewer --workers), and call the same again",
-                where=str(asked.hour),
-            )
-            return Remade(None, str(told))
+        except importlib.import_module("distributed").KilledWorker:
+            return _deadly(asked)
         except TimeoutError:
-            raise
+            if future.status == "finished":
+                raise
+            # it was on a worker that is gone
+            return None
         except (asyncio.CancelledError, OSError):
             # its scheduler or the worker that held the result went away
             return None
+
+
+def _most_deaths() -> int:
+    """Return how many workers may die of an hour; with one more it is given up."""
+    return int(importlib.import_module("dask").config.get("distributed.scheduler.allowed-failures", 3))
+
+
+def _deadly(asked: Asked) -> Remade:
+    """Return what an hour comes to whose workers die again and again."""
+    told = SolverError(
+        "the process that makes an hour must outlive it",
+        got=f"about {_most_deaths() + 1} workers that died of it",
+        remedy="look into the workers' logs, give them more memory (fewer --workers), and call the same again",
+        where=str(asked.hour),
+    )
+    return Remade(None, str(told))
 
 
 def _replace(cluster: Any, count: int) -> None:

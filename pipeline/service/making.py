@@ -63,7 +63,7 @@ def domain_of(place: Place) -> Domain:
     # the case's own hours may be those of years: what must fit is the longest window
     longest = place.service.first + np.timedelta64(place.cycle.window_hours, "h")
     grid = domain_grid(window_of(place, longest).settings)
-    regions = make_regions(place.settings.regions, grid, place.root, cache=place.cache)
+    regions = make_regions(place.settings.regions, grid, place.root, cache=place.derived)
     return Domain(grid, regions)
 
 
@@ -173,7 +173,7 @@ def prepare(
             settings, carrier = _weather(settings, place, domain.grid, view, window.carried)
         with stages.stage("reading"):
             given = assembled_case(
-                settings, domain.grid, place.path, view, stages.watching(progress), cache=place.cache
+                settings, domain.grid, place.path, view, stages.watching(progress), cache=place.derived
             )
         carried = [_carried(carrier, hour) for hour in wanted(place, window.hour)]
         key = digest_of([place.config, problem_digest(given.assembled.problem), *_seen(given), carried])
@@ -181,7 +181,7 @@ def prepare(
         given, reasons = None, (_nothing_inverted(error),)
     if given is None:
         with stages.stage("reading"):
-            prior = _prior(replace(window, settings=settings), domain, view, place.cache)
+            prior = _prior(replace(window, settings=settings), domain, view, place.derived)
         key = digest_of([place.config, *reasons, *(bytes_digest(prior[name].values) for name in product.FIELDS[:2])])
     return Prepared(window, settings, given, key, tuple(missing), reasons, carrier, files)
 
@@ -272,7 +272,7 @@ def _of_result(
 def _of_prior(place: Place, domain: Domain, prepared: Prepared, hour: np.datetime64, more: list[str]) -> Version:
     """Return the prior as the version of an hour; one that is not finite is an error, and nothing is published."""
     window = replace(prepared.window, settings=prepared.settings, hour=hour)
-    result = _prior(window, domain, place.view, place.cache)
+    result = _prior(window, domain, place.view, place.derived)
     manifest = _manifest(place, prepared, hour, P0, [*prepared.reasons, *more])
     manifest["condition"] = PRIOR_ONLY
     return Version(hour, product.require_finite(product.of_hour(result, hour)), manifest)

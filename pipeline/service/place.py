@@ -73,8 +73,13 @@ class Place:
 
     @property
     def cache(self) -> Path:
-        """What windows share; may be removed at any time."""
+        """What one process's windows share; may be removed at any time."""
         return (self.scratch or self.folder) / "cache"
+
+    @property
+    def derived(self) -> Path:
+        """What was derived from inputs, which all processes share; may be removed at any time."""
+        return self.folder / "cache"
 
     @property
     def view(self) -> Path:
