@@ -97,3 +97,8 @@ def set_threads(count: int) -> int:
 def threads_in_use() -> int:
     """Return the number of threads of parallel kernels."""
     return int(numba.get_num_threads())
+
+
+def cores() -> int:
+    """Return the number of cores this process may use: fewer than the machine has where it is held to some."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

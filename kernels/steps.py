@@ -128,7 +128,7 @@ def _grow_plume(age: float, dt: float, lane: int, state: np.ndarray, body: np.nd
 
     d (sigma_z^2) / dt = 2 sigma_w^2 T_L (1 - exp(-t / T_L)), Taylor (1921, Proc. Lond. Math. Soc. 20, 196, eq. 18) with
     what the particle meets on its way; after Fasoli et al. (2018, Geosci. Model Dev. 11, 2813, eq. 6), less its
-    dimensional slips (transport.md 1.6). It never falls.
+    dimensional slips. It never falls.
     """
     sigma, time = state[langevin.SIGMA + lane], state[langevin.TIME + lane]
     scale = 2.0 * sigma * sigma * time

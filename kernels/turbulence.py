@@ -26,7 +26,7 @@ _F = np.float32
 SIGMA_FLOOR = _F(0.01)
 #: the Lagrangian time scale never falls below this, s; the well-mixed state does not depend on it
 TIME_FLOOR = _F(10.0)
-#: above the boundary layer: weak, constant turbulence (transport.md 1.3)
+#: above the boundary layer: weak, constant turbulence, for Hanna's formulas end there
 SIGMA_ABOVE = _F(0.1)
 TIME_ABOVE = _F(100.0)
 #: friction velocity never falls below this, m s-1

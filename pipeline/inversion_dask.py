@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import threading
 import uuid
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from kernels.jit import set_threads
+from kernels.jit import cores, set_threads
 from pipeline.footprints_dask import LOCAL, threads_of, workers
 from pipeline.inversion import (
     BATCH,
@@ -60,7 +59,7 @@ class Team:
 
 def processes_here(scheduler: str | None, threads: int = 0) -> int:
     """Return the processes of this machine that `team` tells the problem; those behind an address see to themselves."""
-    return (threads or os.cpu_count() or 1) if scheduler == LOCAL else 0
+    return (threads or cores()) if scheduler == LOCAL else 0
 
 
 @contextlib.contextmanager
@@ -83,7 +82,7 @@ def team(scheduler: str | None, threads: int = 0) -> Iterator[Team]:
     if scheduler is None:
         yield Team(in_threads(threads), members)
         return
-    with workers(scheduler, threads or os.cpu_count() or 1) as client:
+    with workers(scheduler, threads or cores()) as client:
         made = _Workers(client)
         yield Team(made.run, made.draw)
 

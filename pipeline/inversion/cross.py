@@ -1,4 +1,4 @@
-"""H Q H'^T between two sets of sparse rows, without ever forming H Q (science.md 3).
+"""H Q H'^T between two sets of sparse rows, without ever forming H Q.
 
 Rows are taken `LANES` at a time. For each hour t, the block's rows are gathered into maps, each past hour weighted by
 its correlation with t, the maps are smoothed in space, and their products with the other rows' entries of hour t are
@@ -10,7 +10,6 @@ there are and what was computed before leave no mark on a number, so that parts 
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kernels import lanes
+from kernels.jit import cores
 from pipeline.inversion.covariance import Covariance
 from pipeline.inversion.rows import Rows
 
@@ -143,7 +143,7 @@ def run_blocks(work: Work, put: Put, *, threads: int = 0) -> None:
         with lock:
             put(at, out)
 
-    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(threads or cores()) as pool:
         list(pool.map(run, blocks_of(work.span)))
 
 

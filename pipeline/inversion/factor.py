@@ -9,7 +9,7 @@ import scipy.linalg
 
 from pipeline.errors import SolverError
 
-#: K is refused above this condition number (reliability.md row 55)
+#: K is refused above this condition number (docs/service_faults.md, fault 55)
 _MAX_CONDITION = 1e12
 #: rows of K looked at at once
 _CHUNK = 512

@@ -1,4 +1,4 @@
-"""The signal of a window from what earlier windows left, and the rest of it made now (science.md 4).
+"""The signal of a window from what earlier windows left, and the rest of it made now (docs/cycle.md).
 
 A window differs from the last one by its newest rows and by late ones between the old: these are smoothed against all
 rows before them, and the known rows after a late one against it alone. Every known row is smoothed once more for the

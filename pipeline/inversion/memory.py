@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from kernels.jit import cores
 from kernels.lanes import LANES
 from pipeline.errors import ConfigError
 from pipeline.schema import HOUR
@@ -144,7 +145,7 @@ def window_of(
         members=settings.solver.members if settings.outputs.ensemble else 0,
         batch=8,
         item=4 if settings.solver.precision == "single" else 8,
-        threads=settings.solver.threads or os.cpu_count() or 1,
+        threads=settings.solver.threads or cores(),
         chain=any(sector.distribution == "lognormal" for sector in settings.sectors),
         workers=workers,
         compared=compared,

@@ -1,4 +1,4 @@
-"""Products of rows kept on disk, known by content: K's entries do not depend on the window (science.md 4).
+"""Products of rows kept on disk, known by content: K's entries do not depend on the window (docs/cycle.md).
 
 A piece is a table of products, earlier rows along one axis and later ones along the other, with the names of both
 (`pipeline.inversion.signal_keys`). What of it belongs to a window is found by name. A piece that is lost, of another
@@ -22,6 +22,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from kernels.jit import cores
 from pipeline.inversion.signal_keys import Places
 
 #: ends the name of a file that is not whole yet, and of one that is
@@ -114,7 +115,7 @@ class SignalCache:
                 use(piece, rows.of(piece.rows), columns.of(piece.columns))
 
         paths = sorted(self.folder.glob(f"*-{self.kind}-{what}-*{_WHOLE}"))
-        with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+        with ThreadPoolExecutor(threads or cores()) as pool:
             list(pool.map(read, paths))
 
     def prune(self, before: int) -> int:

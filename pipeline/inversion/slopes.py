@@ -10,7 +10,6 @@ T(t, s) = T(t, e) T(e, s), e the nearer end of them: one map serves all those ho
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kernels import lanes, tangent
+from kernels.jit import cores
 from pipeline.inversion.covariance import Covariance
 from pipeline.inversion.nested import separable_parts
 from pipeline.inversion.rows import Rows
@@ -75,7 +75,7 @@ def slopes(rows: Rows, covariance: Covariance, *, threads: int = 0) -> Slopes:
         # blocks own other rows: no two threads write the same
         out[:, members] = block.out[..., : members.size].transpose(0, 2, 1)
 
-    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(threads or cores()) as pool:
         list(pool.map(run, _blocks(rows)))
     for matrix in out:
         lower = np.tril(matrix)

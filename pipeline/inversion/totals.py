@@ -6,7 +6,6 @@ of the making of K (`solve.signal`), since each block's maps stand there anyway;
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ import numpy as np
 import scipy.sparse
 
 from kernels import lanes
+from kernels.jit import cores
 from pipeline.inversion.covariance import Covariance
 from pipeline.inversion.cross import products
 from pipeline.inversion.rows import Rows, rows_of
@@ -264,7 +264,7 @@ def _seen(
         lanes.gather(maps, out, np.arange(rows.row.size), rows.row, rows.start, rows.cell, rows.value, 1.0)
         seen[:, first : first + some.shape[0]] = out[:, : some.shape[0]]
 
-    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(threads or cores()) as pool:
         list(pool.map(run, range(0, regions, lanes.LANES)))
     total = weights @ sigma.reshape(sigma.shape[0], -1).sum(axis=0, dtype=np.float64)
     return seen * np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)

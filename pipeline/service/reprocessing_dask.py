@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from kernels.jit import cores
 from pipeline.case import Progress
 from pipeline.errors import ConfigError
 from pipeline.footprints_dask import LOCAL, workers
@@ -104,7 +105,7 @@ def crew_of(service: Service, scheduler: str, count: int = 0) -> Iterator[Crew]:
             where="--workers",
         )
     if scheduler == LOCAL:
-        count = count or os.cpu_count() or 1
+        count = count or cores()
         memory = memory_of_worker(place, domain.grid.size, len(domain.regions.ids), count)
     with workers(scheduler, count, memory=memory, folder=place.folder / "workers") as client:
         crew = Crew(client, place)

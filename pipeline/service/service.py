@@ -216,7 +216,7 @@ class Service:
             sandbox.finish()
         self.ledger.put(replace(entry, state=DONE, at=self._now(), seconds=stages.seconds))
         told = {"condition": entry.condition, "written": written, "sequence": entry.sequence}
-        self.log.info("hour", hour=str(hour), **told, seconds=stages.seconds)
+        self.log.info("hour", hour=str(hour), **told, seconds=stages.seconds, processor=stages.processor)
         return written
 
     def _made(self, entry: Entry, stages: Stages, force: bool, progress: Progress) -> tuple[bool, Entry]:

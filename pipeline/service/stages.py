@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +19,13 @@ class Stages:
     ----------
     seconds
         By stage, in the order they were entered.
+    processor
+        Of all cores, this process's and those of children that have ended: more than `seconds` where several work.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
-    _now: tuple[str, float] | None = None
+    processor: dict[str, float] = field(default_factory=dict)
+    _now: tuple[str, float, float] | None = None
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -42,8 +46,14 @@ class Stages:
         return told
 
     def _turn(self, name: str) -> None:
-        now = time.monotonic()
+        now, used = time.monotonic(), _used()
         if self._now is not None:
-            before, since = self._now
+            before, since, used_before = self._now
             self.seconds[before] = round(self.seconds.get(before, 0.0) + now - since, 3)
-        self._now = (name, now) if name else None
+            self.processor[before] = round(self.processor.get(before, 0.0) + used - used_before, 3)
+        self._now = (name, now, used) if name else None
+
+
+def _used() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime

@@ -56,3 +56,13 @@ def test_processes_that_start_together_on_a_cold_cache_agree(tmp_path):
     assert all(child.returncode == 0 for child in children)
     assert len(set(results)) == 1
     assert results[0].strip()
+
+
+def test_the_cores_counted_are_those_that_may_be_used():
+    given = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(given)})
+        assert jit.cores() == 1
+    finally:
+        os.sched_setaffinity(0, given)
+    assert jit.cores() == len(given)
