@@ -71,7 +71,7 @@ def writing(folder: Path, hour: np.datetime64) -> Iterator[None]:
         UTC.
     """
     number = int(hour.astype("datetime64[h]").astype(np.int64)) % _LOCKS
-    path = folder / ".locks" / f"{number:04d}"
+    path = folder / "locks" / f"{number:04d}"
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
