@@ -62,8 +62,8 @@ def _list(ratios: np.ndarray) -> str:
 _INTRODUCTION = """
 # Our transport beside other models
 
-Written by `python -m benchmarks.parity` (part of `make evidence`; needs ../shared/data and ../shared/reference); no number
-here is typed. The tests `test_parity_stilt.py` and `test_parity_mptrac.py` hold the results.
+Written by `python -m benchmarks.parity` (part of `make evidence`; needs ../shared/data and ../shared/reference); no
+number here is typed. The tests `test_parity_stilt.py` and `test_parity_mptrac.py` hold the results.
 """
 
 
