@@ -130,7 +130,7 @@ def scheduler(watch: Watch, folder: Path, count: int) -> Iterator[str]:
         watch.roots[started[-1].pid] = command[0]
 
     try:
-        start("scheduler", "--host", "127.0.0.1", "--port", "18786", "--no-dashboard")
+        start("scheduler", "--host", "127.0.0.1", "--port", "18786", "--dashboard-address", "127.0.0.1:0")
         for _ in range(count):
             start("worker", address, "--nthreads", "1", "--no-dashboard", "--local-directory", str(folder / "workers"))
         yield address

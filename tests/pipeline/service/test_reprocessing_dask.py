@@ -105,7 +105,7 @@ def processes():
     with contextlib.ExitStack() as stack:
         port = distributed.utils.open_port()
         address = f"tcp://127.0.0.1:{port}"
-        start("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
+        start("scheduler", "--host", "127.0.0.1", "--port", str(port), "--dashboard-address", "127.0.0.1:0")
         stack.callback(lambda: [ended(one) for one in started])
 
         def worker():
