@@ -104,6 +104,12 @@ def digest_of(*parts: object) -> str:
     return digest.hexdigest()[:32]
 
 
+def content_digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 @cache
 def code_digest(*folders: Path) -> str:
     """Return a digest of all modules in some folders, and of the versions of what they compute with."""

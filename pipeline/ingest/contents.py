@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipeline.derived import content_digest
 from pipeline.ingest.calibrations import Calibration
 from pipeline.ingest.column_file import read_column_file
 from pipeline.ingest.drive import read_drive
@@ -148,7 +149,6 @@ def _bytes_of(column: pd.Series) -> Callable[[int, int], bytes]:
 
 def _whole(path: Path, time: np.ndarray) -> dict[int, str]:
     """Return the digest of a file for every hour it has rows of."""
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = content_digest(path)
     known = time[~np.isnat(time)].astype("datetime64[h]").astype(np.int64)
     return {int(hour): digest for hour in np.unique(known)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 import station_meta
-from pipeline.derived import Derived, code_digest, digest_of
+from pipeline.derived import Derived, code_digest, content_digest, digest_of
 from pipeline.ingest.calibrations import Calibration
 from pipeline.settings import StationSettings
 from pipeline.units import Species
@@ -85,9 +84,7 @@ class KeptRows:
         common = digest_of(self._common, mine, told)
 
         def rows(path: Path, name: str, read: Callable[[], FileRows]) -> FileRows:
-            with path.open("rb") as stream:
-                content = hashlib.file_digest(stream, "sha256").hexdigest()
-            key = digest_of(common, content, path.name, name)
+            key = digest_of(common, content_digest(path), path.name, name)
             return _unpacked(self._derived.of("rows", key, lambda: _packed(read())))
 
         return rows

@@ -12,7 +12,6 @@ operator and read in this process.
 from __future__ import annotations
 
 import atexit
-import hashlib
 import importlib.util
 import json
 import os
@@ -31,7 +30,7 @@ import numpy as np
 
 import station_meta
 from pipeline import errors
-from pipeline.derived import Derived, code_digest, digest_of
+from pipeline.derived import Derived, code_digest, content_digest, digest_of
 from pipeline.errors import FormatError, TianyanError
 from pipeline.ingest.packing import empty, unpack
 from pipeline.ingest.signatures import BINARY
@@ -248,9 +247,7 @@ def read_apart(reader: str, path: Path, result: type[T], *, cache: Path | None =
     try:
         if cache is None:
             return _SHARED.read(reader, path, result, limits=LIMITS, **told)
-        with path.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
-        key = digest_of(code_digest(*_code()), reader, content, path.name, told)
+        key = digest_of(code_digest(*_code()), reader, content_digest(path), path.name, told)
         found = Derived(cache).of("apart", key, lambda: _kept(*_SHARED.answer(reader, path, limits=LIMITS, **told)))
     except OSError as error:
         raise _refused(path, "the file must be readable", str(error)) from error

@@ -96,7 +96,8 @@ def _drawn(problem: Problem, seed: int, numbers: range) -> Iterator[tuple[np.nda
 
     Not beside the kernels, whose threads would wait for the one that has no core.
     """
-    together = threads_in_use()
+    # no more than a batch, whose fields stand in memory anyway
+    together = min(threads_in_use(), BATCH)
     with ThreadPoolExecutor(together) as pool:
         for at in range(0, len(numbers), together):
             made = list(pool.map(lambda j: _white(problem, seed, j), numbers[at : at + together]))
