@@ -1,4 +1,4 @@
-"""What the benchmarks share: one line about the machine, and medians of repeated calls."""
+"""What the benchmarks share: a line of a report, one line about the machine, and medians of repeated calls."""
 
 from __future__ import annotations
 
@@ -7,9 +7,32 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numba
 import numpy as np
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of a report: a measured number.
+
+    Parameters
+    ----------
+    name, value, unit
+        What it is.
+    goal
+        Empty when it has none.
+    processor, least
+        The same in seconds of the processor, and the best of the runs, where these were looked at.
+    """
+
+    name: str
+    value: float
+    unit: str
+    goal: str = ""
+    processor: float | None = None
+    least: float | None = None
 
 
 def median_seconds(function: Callable[[], object], repeats: int) -> float:

@@ -14,14 +14,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse
 
-from benchmarks.cases import machine
+from benchmarks.cases import Figure, machine
 from benchmarks.fresh import run_fresh
 from benchmarks.problems import SHAPES, Shape, export, make_problem
 from pipeline.inversion import (
@@ -41,16 +41,6 @@ from pipeline.inversion import (
 
 #: regions as the province has them: whole, cities, counties
 _CITIES, _COUNTIES = 11, 90
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One line of the report."""
-
-    name: str
-    value: float
-    unit: str
-    goal: str = ""
 
 
 def regions(ny: int, nx: int) -> scipy.sparse.csr_array:

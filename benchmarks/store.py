@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from benchmarks.cases import machine
+from benchmarks.cases import Figure, machine
 from pipeline.grid import Grid, HourStore, HourVersion, box_regions, lambert_grid
 from pipeline.service import product
 from pipeline.settings import Box, Settings
@@ -51,18 +51,6 @@ SIZES = {
     "quarter": Size(2208, 744, 160, 170, 100, 7, 168),
     "tiny": Size(200, 30, 12, 14, 5, 1, 50),
 }
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One line of the report."""
-
-    name: str
-    value: float
-    unit: str
-    goal: str = ""
-    processor: float | None = None
-    least: float | None = None
 
 
 def settings() -> Settings:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.cases import machine
+from benchmarks.cases import Figure, machine
 from benchmarks.fresh import run_fresh
 from benchmarks.transport_weather import START, grid, meteorology
 from kernels import langevin
@@ -45,16 +45,6 @@ class Load:
 
 
 LOADS = {"full": Load(160, 170, 30, 24, 115, 500, 5), "tiny": Load(12, 14, 8, 2, 3, 32, 1)}
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measured number, its goal if it has one, and what it is."""
-
-    name: str
-    value: float
-    unit: str
-    goal: str = ""
 
 
 def weather(load: Load) -> tuple[WeatherWindow, float]:
