@@ -30,7 +30,7 @@ NODES = (1, 4, 16, 64, 256)
 #: what measured problems have: cells of problem C, its window's hours, its observations, and cells of the store
 C = SHAPES["C"]
 STORE_CELLS = 160 * 170
-#: hours of a stretch: of `pipeline.service.reprocessing_dask`
+#: hours of a stretch where some 180 workers share the year; fewer get longer ones
 STRETCH = 24
 
 

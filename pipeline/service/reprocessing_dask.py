@@ -27,8 +27,8 @@ from pipeline.service.service import Service
 from pipeline.service.waiting import Waiting
 from pipeline.service.window import window_of
 
-#: hours of a stretch: its first finds nothing kept, and the last stretches are to end together
-_LEAST, _MOST = 4, 24
+#: hours of a stretch: its first find little kept, so it is to be longer than a window; the last are to end together
+_LEAST, _MOST = 4, 96
 #: stretches per worker that may be begun beyond the hour whose turn it is
 _BEYOND = 3
 #: seconds to wait for a worker before the clock is looked at again
