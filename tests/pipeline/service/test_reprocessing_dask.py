@@ -26,6 +26,7 @@ from pipeline.service.reprocessing import reprocess
 from pipeline.service.reprocessing_dask import memory_of_worker
 
 distributed = pytest.importorskip("distributed", reason="needs the extra scale")
+SOAK = pytest.mark.skipif(not os.environ.get("SOAK"), reason="half a minute; `make soak` runs it (SOAK=1)")
 TESTS = Path(stub.__file__).parent
 #: of a manifest, what tells of the way that led to it
 WAY = {"seq", "at", "revision", "revisions"}
@@ -205,6 +206,7 @@ def require_rows(one, two):
     assert {key: one[key] for key in shared} == {key: two[key] for key in shared}
 
 
+@SOAK
 def test_workers_of_this_machine_that_are_killed_at_random_while_they_start_too_leave_no_mark(case, alone):
     with stubs(), killing(case, os.getpid(), 0.4, 4) as killed:
         outcome = made(case, scheduler="local", workers=2)
@@ -264,7 +266,7 @@ def committed(case):
         return list(reader.hours())
 
 
-@pytest.mark.parametrize("how", ["TIANYAN_TEST_DEADLY", "TIANYAN_TEST_FILLS"])
+@pytest.mark.parametrize("how", ["TIANYAN_TEST_DEADLY", pytest.param("TIANYAN_TEST_FILLS", marks=SOAK)])
 def test_an_hour_whose_workers_die_again_and_again_is_named_and_the_others_are_made(case, alone, monkeypatch, how):
     deadly = HOURS[3]
     monkeypatch.setenv(how, str(deadly))
