@@ -18,8 +18,8 @@ demo: $(STAMP)  ## a simulated day over Zhejiang, from files to a map and a tabl
 	$(BIN)/tianyan demo
 
 test: $(STAMP)  ## all tests in three processes (many wait for others of their own): compiled, then kernels again without the compiler for coverage
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 tests/kernels --cov=kernels --cov-fail-under=95
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	OPENBLAS_NUM_THREADS=1 NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 tests/kernels --cov=kernels --cov-fail-under=95
 
 lint: $(STAMP)  ## style and types
 	$(BIN)/ruff check .

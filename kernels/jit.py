@@ -19,11 +19,13 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 from numba.core import config
+from threadpoolctl import threadpool_limits
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -97,6 +99,15 @@ def set_threads(count: int) -> int:
 def threads_in_use() -> int:
     """Return the number of threads of parallel kernels."""
     return int(numba.get_num_threads())
+
+
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """Let matrix products run in one thread while the context is held.
+
+    OpenBLAS's threads go on turning for a tenth of a second after a product, on the cores that parallel kernels are
+    given then: where the two take turns, each waits for the other, and fields took three times as long.
+    """
+    return threadpool_limits(1, user_api="blas")
 
 
 def cores() -> int:

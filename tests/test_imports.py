@@ -65,7 +65,7 @@ COMMAND = {
     "pipeline.cli_service", "pipeline.cli_status", "pipeline.cli_times",
     "pipeline.cli_tune",
 }  # fmt: skip
-OUTSIDE = {"kernels": {"numpy", "numba"}, "station_meta": {"numpy", "pandas"}}
+OUTSIDE = {"kernels": {"numpy", "numba", "threadpoolctl"}, "station_meta": {"numpy", "pandas"}}
 STDLIB = __import__("sys").stdlib_module_names
 
 

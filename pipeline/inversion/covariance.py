@@ -71,9 +71,11 @@ class Covariance:
         """Return R w for w : (..., *white_shape), as (..., time, y, x); w is left unchanged."""
         flat = np.array(white, dtype=self.dtype, order="C").reshape(-1, *self.spatial.white_shape)
         out = self.spatial.root(flat).reshape(-1, self.shape[0], self.shape[1] * self.shape[2])
-        for field in out:
-            self.temporal.root(field)
-        return out.reshape(*white.shape[:-3], *self.shape) * self.sigma
+        for part in out:
+            self.temporal.root(part)
+        field = out.reshape(*white.shape[:-3], *self.shape)
+        field *= self.sigma
+        return field
 
     def sqrt_adjoint(self, field: np.ndarray) -> np.ndarray:
         """Return R^T v for v : (..., time, y, x); the adjoint of `sqrt_apply`."""

@@ -7,6 +7,7 @@ wide correlation, both on the same standard deviation, holds either (Chiles and 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,16 +52,14 @@ class Nested:
     def apply(self, field: np.ndarray) -> np.ndarray:
         """Return C v; see `Spatial`."""
         parts = zip(self.parts, self.shares, strict=True)
-        return np.asarray(sum(share * part.apply(field.copy()) for part, share in parts))
+        return _sum((share, part.apply(field.copy())) for part, share in parts)
 
     def root(self, white: np.ndarray) -> np.ndarray:
         """Return F w; see `Spatial`."""
         lines = np.split(white.reshape(white.shape[0], -1), np.cumsum(self._sizes)[:-1], axis=1)
         # parts work in place: what they are given must be whole
         parts = zip(self.parts, self.shares, map(np.ascontiguousarray, lines), strict=True)
-        return np.asarray(
-            sum(math.sqrt(share) * part.root(line.reshape(-1, *part.white_shape)) for part, share, line in parts)
-        )
+        return _sum((math.sqrt(share), part.root(line.reshape(-1, *part.white_shape))) for part, share, line in parts)
 
     def root_adjoint(self, field: np.ndarray) -> np.ndarray:
         """Return F^T v; see `Spatial`."""
@@ -79,6 +78,16 @@ class Nested:
             smoothed *= share
             total += smoothed
         field[:] = total
+
+
+def _sum(terms: Iterable[tuple[float, np.ndarray]]) -> np.ndarray:
+    """Return the sum of factor * field, in the memory of the first."""
+    total = None
+    for factor, field in terms:
+        np.multiply(field, factor, out=field)
+        total = field if total is None else np.add(total, field, out=total)
+    assert total is not None
+    return total
 
 
 def separable_parts(spatial: Spatial) -> list[tuple[float, Separable]]:

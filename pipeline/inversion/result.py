@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from kernels.jit import one_blas_thread
 from pipeline.grid import Grid, Regions
 from pipeline.inversion.assemble import Assembled
 from pipeline.inversion.diagnostics import DIAGNOSTICS, leave_out, leave_out_groups, summarise
@@ -140,13 +141,14 @@ def _ensemble(
     kept = np.empty((count, *prior.shape), np.float32) if settings.outputs.ensemble else None
     draws = np.empty((count, prior.shape[0], len(report.regions.ids), len(report.periods)))
     spread = Spread(solution)
-    for j, (deviation, update) in enumerate(draw(solution, count, settings.solver.seed)):
-        spread.add(deviation, update)
-        draws[j] = report.totals_of(deviation)
-        if kept is not None:
-            kept[j] = deviation
-        if progress is not None:
-            progress(j + 1)
+    with one_blas_thread():
+        for j, (deviation, update) in enumerate(draw(solution, count, settings.solver.seed)):
+            spread.add(deviation, update)
+            draws[j] = report.totals_of(deviation)
+            if kept is not None:
+                kept[j] = deviation
+            if progress is not None:
+                progress(j + 1)
     return kept, spread.sigma(), draws
 
 

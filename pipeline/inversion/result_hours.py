@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from kernels.jit import one_blas_thread
 from pipeline.grid import Regions
 from pipeline.inversion.assemble import Assembled
 from pipeline.inversion.diagnostics import DIAGNOSTICS, leave_out, leave_out_groups, summarise
@@ -82,9 +83,10 @@ def posterior_of_hours(
     gas = species(settings.case.species)
     problem, told = solution.problem, progress or (lambda *_: None)
     spread, members = Spread(solution, hours), settings.solver.members
-    for number, (deviation, update) in enumerate(members_at(solution, members, settings.solver.seed, hours)):
-        told("ensemble", number, members)
-        spread.add(deviation, update)
+    with one_blas_thread():
+        for number, (deviation, update) in enumerate(members_at(solution, members, settings.solver.seed, hours)):
+            told("ensemble", number, members)
+            spread.add(deviation, update)
     dims = ("sector", "time", "y", "x")
     prior = problem.prior[:, hours]
     variables: dict[str, Any] = {
