@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -54,8 +55,10 @@ def run(
     if out is not None:
         out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if table is not None:
-        with table.open("w", encoding="utf-8") as stream:
-            show(report, Console(file=stream, width=150))
+        shown = Console(file=io.StringIO(), width=150)
+        show(report, shown)
+        lines = shown.file.getvalue().splitlines()  # type: ignore[attr-defined]
+        table.write_text("\n".join(line.rstrip() for line in lines) + "\n", encoding="utf-8")
     console = Console()
     show(report, console if console.is_terminal else Console(width=150))
     if not report["verdict"]["keeps_up"]:
@@ -63,7 +66,7 @@ def run(
 
 
 def _require_place(path: Path | None, option: str) -> None:
-    """Raise where nothing can be written: half an hour of measuring would be lost."""
+    """Raise where nothing can be written: minutes of measuring would be lost."""
     if path is not None and (path.is_dir() or not path.resolve().parent.is_dir()):
         raise ConfigError("the folder of a file must be there", got=str(path), remedy="make it", where=option)
 

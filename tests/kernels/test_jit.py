@@ -6,6 +6,7 @@ import sys
 
 import numba
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from kernels import jit
 
@@ -18,6 +19,18 @@ def test_the_thread_knob_says_what_is_in_force():
         assert jit.set_threads(10**6) == jit.set_threads(0)
     finally:
         numba.set_num_threads(before)
+
+
+def test_matrix_products_have_one_thread_while_it_is_asked_for_and_as_many_as_before_afterwards():
+    def threads():
+        return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+
+    with threadpool_limits(2, user_api="blas"):
+        before = threads()
+        assert max(before) == 2
+        with jit.one_blas_thread():
+            assert threads() == {1}
+        assert threads() == before
 
 
 def test_the_cache_directory_carries_the_digest_of_the_sources(tmp_path, monkeypatch):
