@@ -75,7 +75,7 @@ docs: $(STAMP)  ## run the other cases and comparisons, write their figures into
 	-$(BIN)/tianyan bench --folder bench-output --cores 1 --memory 3G --out bench-output/one.json --table docs/bench/one-core-3gib.txt
 	$(BIN)/tianyan osse make hours-output/world --days 3 --spacing-km 18 --particles 50 --micro 20
 	$(BIN)/python -m benchmarks.service hours-output/world hours-output 48 > docs/service/hours.txt
-	$(BIN)/tianyan osse make days-output/world --days 30 --spacing-km 18 --particles 30 --spectrometers 4 --micro 6 \
+	$(BIN)/tianyan osse make days-output/world --days 31 --spacing-km 18 --particles 30 --spectrometers 4 --micro 6 \
 	  --no-sinks --no-columns --no-mobile
 	$(BIN)/python -m benchmarks.scale days-output/world days-output/ways 30 > docs/scale/days.txt
 	$(BIN)/python -m benchmarks.plan > docs/scale/plan.txt

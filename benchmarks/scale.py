@@ -1,8 +1,8 @@
 """Many days of the service, reprocessed alone and by workers of dask: `python -m benchmarks.scale WORLD FOLDER [DAYS]`.
 
-WORLD is a simulated case:
+WORLD is a simulated case of a day more, since an hour's version is of a window that ends later:
 
-    tianyan osse make WORLD --days 30 --spacing-km 18 --particles 30 --spectrometers 4 --micro 6
+    tianyan osse make WORLD --days 31 --spacing-km 18 --particles 30 --spectrometers 4 --micro 6
         --no-sinks --no-columns --no-mobile
 
 Its files are delivered to a service of its own for each way of making the hours; nothing is traced or kept before. The
