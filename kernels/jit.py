@@ -104,8 +104,8 @@ def threads_in_use() -> int:
 def one_blas_thread() -> AbstractContextManager[Any]:
     """Let matrix products run in one thread while the context is held.
 
-    OpenBLAS's threads go on turning for a tenth of a second after a product, on the cores that parallel kernels are
-    given then: where the two take turns, each waits for the other, and fields took three times as long.
+    OpenBLAS's threads go on turning for a while after a product, on the cores that parallel kernels are given then:
+    where the two take turns, each waits for the other.
     """
     return threadpool_limits(1, user_api="blas")
 
