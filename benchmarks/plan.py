@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import scipy.linalg
-from threadpoolctl import threadpool_limits
 
 from benchmarks.cases import machine
 from benchmarks.hourly import LATE
 from benchmarks.problems import SHAPES
+from kernels.jit import one_blas_thread
 from pipeline.inversion.memory import Window, plan
 
 HOURS_OF_YEAR = 8760
@@ -140,7 +140,7 @@ def factor_cost(rows: int) -> dict[str, tuple[float, str]]:
     """Return the speed of the factor of some rows, measured here in one thread."""
     place = np.arange(rows) / rows
     system = np.exp(-3 * np.abs(place[:, None] - place)) + 0.1 * np.eye(rows)
-    with threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         start = time.process_time()
         scipy.linalg.cholesky(system, lower=True, overwrite_a=True, check_finite=False)
         speed = rows**3 / 3 / (time.process_time() - start)

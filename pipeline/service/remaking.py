@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from kernels.jit import one_blas_thread
 from pipeline._version import __version__
 from pipeline.case import Progress, quiet
 from pipeline.errors import StoreError, TianyanError
@@ -121,7 +121,7 @@ def remake(place: Place, domain: Domain, asked: Asked, *, progress: Progress = q
     """
     stages = Stages()
     try:
-        with threadpool_limits(1, user_api="blas"):
+        with one_blas_thread():
             version = _made(place, domain, asked, stages, progress)
     except (TianyanError, OSError) as error:
         return Remade(None, str(error), stages.seconds)
