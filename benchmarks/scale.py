@@ -122,7 +122,10 @@ def scheduler(watch: Watch, folder: Path, count: int) -> Iterator[str]:
     """Give the address of a scheduler with workers, all of them processes of their own."""
     address, started = "tcp://127.0.0.1:18786", []
     dask = [sys.executable, "-m", "dask"]
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "ICECHUNK_LOG": "error"}
+    environment = {
+        **os.environ, "OPENBLAS_NUM_THREADS": "1", "ICECHUNK_LOG": "error",
+        "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+    }  # fmt: skip
 
     def start(*command: str) -> None:
         with (folder / "dask.log").open("a", encoding="utf-8") as log:

@@ -28,6 +28,8 @@ from pipeline.transport import Footprint, Receptor, WeatherStore, WeatherWindow,
 _BATCHES = 4
 #: scheduler that stands for processes of this machine
 LOCAL = "local"
+#: dask's setting of whether workers note where they are
+_PROFILE = "distributed.worker.profile.enabled"
 #: seconds to wait for a scheduler's answer
 _PATIENCE = 30
 
@@ -91,6 +93,8 @@ def workers(scheduler: str, threads: int, *, memory: int = 0, folder: Path | Non
         ) from error
     with contextlib.ExitStack() as stack:
         if scheduler == LOCAL:
+            # a worker would look a hundred times a second where it is, and keep that of its last thousand seconds
+            stack.enter_context(importlib.import_module("dask").config.set({_PROFILE: False}))
             # where there is no limit the weather is refused beforehand if it does not fit
             cluster = distributed.LocalCluster(
                 n_workers=threads,

@@ -1,6 +1,7 @@
 """Footprints traced by workers are those of threads, to the bit."""
 
 import sys
+import time
 from types import MappingProxyType
 
 import numpy as np
@@ -45,6 +46,15 @@ def test_a_scheduler_whose_worker_has_threads_gives_the_same_bytes(root, by_thre
     assert cases.contents(tmp_path / "one" / "footprints") == by_threads
     cases.make(root, tmp_path / "three", case=cases.settings(seed=2))
     assert cases.contents(tmp_path / "two" / "footprints") == cases.contents(tmp_path / "three" / "footprints")
+
+
+def test_processes_of_this_machine_keep_no_record_of_where_they_were():
+    """Else a worker grows by a megabyte for each hour it makes."""
+    with workers("local", 1) as client:
+        # looks are taken every 10 ms and put away every second
+        client.submit(time.sleep, 1.5).result(30)
+        kept = client.run(lambda dask_worker: len(dask_worker.profile_history) + len(dask_worker.profile_keys_history))
+    assert list(kept.values()) == [0]
 
 
 def test_no_scheduler_is_asked_when_nothing_is_to_be_made(root, tmp_path):
