@@ -51,6 +51,8 @@ _HOT_TABLE, _ARCHIVE_TABLE = 24, 744
 _HOT_BLOCK, _ARCHIVE_BLOCK = 2**14, 2**16
 #: chunks of a manifest along time: one of a month is written anew with every hour, not one of all years
 _SPLIT = 744
+#: what is kept in memory of lists that were read: by default so much that a process grows with every hour it commits
+_CACHED = icechunk.CachingConfig(num_snapshot_nodes=2_000, num_chunk_refs=100_000)
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,7 @@ def configuration() -> icechunk.RepositoryConfig:
     condition = icechunk.ManifestSplitCondition.AnyArray()
     by_time: Any = {icechunk.ManifestSplitDimCondition.DimensionName("time"): _SPLIT}
     splitting = icechunk.ManifestSplittingConfig.from_dict({condition: by_time})
-    return icechunk.RepositoryConfig(manifest=icechunk.ManifestConfig(splitting=splitting))
+    return icechunk.RepositoryConfig(manifest=icechunk.ManifestConfig(splitting=splitting), caching=_CACHED)
 
 
 def write_empty(store: Any, template: xr.Dataset, layout: Layout, attrs: Mapping[str, Any]) -> None:

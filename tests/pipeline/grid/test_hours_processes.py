@@ -10,6 +10,7 @@ from pathlib import Path
 
 import hour_cases as cases
 import numpy as np
+import psutil
 import pytest
 
 from pipeline.errors import LockedError
@@ -113,3 +114,15 @@ def test_a_second_committer_waits_and_then_says_locked(tmp_path):
         with pytest.raises(LockedError, match=r"locked for 0\.1 s"):
             store.commit([cases.version(1, 1.0)], at=cases.at(0), patience=0.1)
     assert store.commit([cases.version(1, 1.0)], at=cases.at(0), patience=0.1).written
+
+
+@pytest.mark.skipif(not os.environ.get("SOAK"), reason="40 s; `make soak` runs it (SOAK=1)")
+def test_a_process_that_commits_many_hours_keeps_no_list_of_each(tmp_path):
+    store, me = cases.make(tmp_path / "s"), psutil.Process()
+    held = []
+    for number in range(600):
+        store.commit([cases.noisy(number, number)], at=cases.at(0))
+        if number in (399, 599):
+            held.append(me.memory_full_info().uss)
+    # by default 0.5 MB a commit here, and more with each
+    assert held[1] - held[0] < 200 * 0.3e6, held
