@@ -25,7 +25,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,12 +87,8 @@ class Watch:
         self._thread.join()
 
     def workers(self) -> list[int]:
-        """Return the processes of workers: what dask spawned under any of the roots."""
-        found = []
-        for root in list(self.roots):
-            with contextlib.suppress(psutil.Error):
-                found += [one.pid for one in psutil.Process(root).children(recursive=True) if _is_worker(one)]
-        return found
+        """Return the processes of workers under any of the roots."""
+        return [one for root in list(self.roots) for one in workers_under(root)]
 
     def _look(self) -> None:
         while not self._over.wait(0.5):
@@ -109,6 +105,13 @@ def _resident(process: int) -> int:
     with contextlib.suppress(psutil.Error):
         return int(psutil.Process(process).memory_info().rss)
     return 0
+
+
+def workers_under(root: int) -> list[int]:
+    """Return the processes of dask's workers among the descendants of one: not what watches over them."""
+    with contextlib.suppress(psutil.Error):
+        return [one.pid for one in psutil.Process(root).children(recursive=True) if _is_worker(one)]
+    return []
 
 
 def _is_worker(process: psutil.Process) -> bool:
@@ -148,13 +151,33 @@ def scheduler(watch: Watch, folder: Path, count: int) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def kills(watch: Watch, seed: int = 1) -> Iterator[list[int]]:
-    """Kill a worker now and then, drawn by chance."""
-    over, killed, drawn = threading.Event(), [], random.Random(seed)
+def kills(
+    workers: Callable[[], list[int]],
+    pause: float,
+    *,
+    most: int | None = None,
+    after: Callable[[], bool] = lambda: True,
+) -> Iterator[list[int]]:
+    """Kill workers (kill -9), drawn by chance, at moments drawn by chance; give those that were.
+
+    Parameters
+    ----------
+    workers
+        Processes there are.
+    pause
+        Seconds between two kills, on average.
+    most
+        Kills.
+    after
+        Nobody is killed before this is true.
+    """
+    over, killed, drawn = threading.Event(), [], random.Random(1)
 
     def kill() -> None:
-        while not over.wait(drawn.uniform(0.5, 1.5) * PAUSE):
-            there = watch.workers()
+        while not after() and not over.wait(0.1):
+            pass
+        while not over.wait(drawn.uniform(0.5, 1.5) * pause) and (most is None or len(killed) < most):
+            there = workers()
             if there:
                 killed.append(drawn.choice(there))
                 with contextlib.suppress(ProcessLookupError):
@@ -196,7 +219,7 @@ def run(way: str, world: Path, folder: Path, days: int) -> dict[str, Any]:
         elif way == "local":
             command += ["--scheduler", "local", "--workers", "2"]
         if way == "killed":
-            killed = stack.enter_context(kills(watch))
+            killed = stack.enter_context(kills(watch.workers, PAUSE))
         with (target / "driver.log").open("w", encoding="utf-8") as log:
             driver = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
             watch.roots[driver.pid] = "driver"

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import service_cases as cases
 import service_stub as stub
 import xarray as xr
 
+from benchmarks.scale import kills, workers_under
 from pipeline.errors import ConfigError
 from pipeline.grid import HourStore
 from pipeline.service import reprocessing_dask
@@ -131,41 +131,9 @@ def children(process):
     return []
 
 
-def workers_of(process):
-    """The workers among the descendants of a process: not what watches over them."""
-    found = []
-    for one in children(process):
-        with contextlib.suppress(psutil.Error):
-            if "spawn_main" in " ".join(psutil.Process(one).cmdline()):
-                found.append(one)
-    return found
-
-
-@contextlib.contextmanager
-def killing(case, process, pause, most):
-    """Kill (kill -9) workers among the descendants of a process, drawn by chance, at moments drawn by chance.
-
-    Some hours are committed by then.
-    """
-    over, killed, drawn = threading.Event(), [], random.Random(1)
-
-    def kill():
-        while not over.wait(0.1) and len(committed(case)) < 3:
-            pass
-        while not over.wait(drawn.uniform(0.5, 1.5) * pause) and len(killed) < most:
-            there = workers_of(process)
-            if there:
-                killed.append(drawn.choice(there))
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(killed[-1], signal.SIGKILL)
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    try:
-        yield killed
-    finally:
-        over.set()
-        thread.join()
+def killing(case, pause, most):
+    """Kill workers of this process at moments drawn by chance, when some hours are committed."""
+    return kills(lambda: workers_under(os.getpid()), pause, most=most, after=lambda: len(committed(case)) >= 3)
 
 
 def test_hours_of_workers_are_those_made_alone_footprints_that_were_not_there_included(tmp_path):
@@ -208,7 +176,7 @@ def require_rows(one, two):
 
 @SOAK
 def test_workers_of_this_machine_that_are_killed_at_random_while_they_start_too_leave_no_mark(case, alone):
-    with stubs(), killing(case, os.getpid(), 0.4, 4) as killed:
+    with stubs(), killing(case, 0.4, 4) as killed:
         outcome = made(case, scheduler="local", workers=2)
     assert killed
     assert (outcome.made, outcome.failed) == (HOURS, {})
@@ -232,7 +200,7 @@ def test_worker_processes_behind_an_address_may_be_killed_and_replaced(case, alo
 
         thread = threading.Thread(target=replace)
         thread.start()
-        with killing(case, os.getpid(), 1.0, 2):
+        with killing(case, 1.0, 2):
             outcome = made(case, scheduler=address)
         thread.join()
     assert (outcome.made, outcome.failed) == (HOURS, {})
