@@ -36,7 +36,7 @@ def test_a_page_is_short(page):
 
 
 def test_figures_of_coverage_are_those_of_its_file():
-    figures = (ROOT / "docs/cases/coverage.txt").read_text(encoding="utf-8").splitlines()
+    figures = (ROOT / "docs/evidence/coverage/draws.txt").read_text(encoding="utf-8").splitlines()
     quoted = (ROOT / "docs/howto/uncertainty.md").read_text(encoding="utf-8").splitlines()
     shown = [line for line in quoted if line.startswith(" all ")]
     assert len(shown) == 4
