@@ -90,10 +90,13 @@ def rebuild(
         if names and piece.name not in names:
             continue
         tell(f"{piece.name}: {_bring(piece, folder, work, size, shared, again)}")
-    records = [Record.read(_path(folder, name)) for name in known]
-    found = [one for one in records if one is not None]
-    write_index(folder, found, known)
-    return found
+        # after each, so that the page is true of a rebuild that is stopped
+        write_index(folder, _records(folder, known), known)
+    return _records(folder, known)
+
+
+def _records(folder: Path, names: list[str]) -> list[Record]:
+    return [one for name in names if (one := Record.read(_path(folder, name))) is not None]
 
 
 def _path(folder: Path, name: str) -> Path:
