@@ -43,7 +43,7 @@ bench: $(STAMP)  ## speed and memory, as ratios within one run
 	$(BIN)/python -m benchmarks.store store-output
 	$(BIN)/python -m benchmarks.serve store-output
 
-evidence: $(STAMP)  ## every figure and table of docs/evidence again, from the code alone (hours; real cases need ../shared)
+evidence: $(STAMP)  ## every figure and table of docs/evidence again, from the code alone (two hours; real cases need ../shared)
 	$(BIN)/python -m benchmarks.evidence docs/evidence
 
 docs: $(STAMP)  ## run the other cases and comparisons, write their figures into docs/ (needs ../shared)
